@@ -1,0 +1,86 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+)
+
+// Class says where a call of a function may run.
+type Class uint8
+
+const (
+	// Unknown is not a built-in function.
+	Unknown Class = iota
+	// Safe gives the same answer on a hot standby that has replayed far enough,
+	// or one that no program can rely on (random, clock_timestamp).
+	Safe
+	// TransactionScoped is Safe, but its answer is fixed for a transaction: two
+	// nodes' transactions start at two times.
+	TransactionScoped
+	// NodeState answers from the state of the session or of the node it runs on.
+	NodeState
+	// Writes writes, locks, ends something, or runs SQL that its arguments hold.
+	Writes
+)
+
+// String is for logs and tests.
+func (c Class) String() string {
+	switch c {
+	case Safe:
+		return "safe"
+	case TransactionScoped:
+		return "transaction-scoped"
+	case NodeState:
+		return "node-state"
+	case Writes:
+		return "writes"
+	default:
+		return "unknown"
+	}
+}
+
+// builtin is what the generating server said of all functions of one name.
+type builtin struct {
+	name string
+	// volatility is the set of provolatile over all overloads, sorted.
+	volatility string
+	// parallelUnsafe is true if any overload is marked PARALLEL UNSAFE.
+	parallelUnsafe bool
+}
+
+// Function classifies the built-in function called name, as the grammar folded
+// it. All overloads count: the worst decides.
+//
+// The caller has to know that the name means the built-in one. A
+// pg_catalog-qualified name always does. An unqualified one does not if
+// search_path puts another schema before pg_catalog explicitly, or if a user
+// function of that name takes arguments that fit better.
+func Function(name string) Class {
+	if c, ok := curated[name]; ok {
+		return c.class
+	}
+	for _, r := range curatedPrefixes {
+		if strings.HasPrefix(name, r.prefix) {
+			return r.class
+		}
+	}
+	i, found := slices.BinarySearchFunc(builtins[:], name, func(b builtin, name string) int {
+		return strings.Compare(b.name, name)
+	})
+	if !found {
+		return Unknown
+	}
+	return builtins[i].class()
+}
+
+// class trusts STABLE and IMMUTABLE, but not together with PARALLEL UNSAFE:
+// that is how PostgreSQL marks a function that only pretends to be stable.
+func (b builtin) class() Class {
+	if strings.Contains(b.volatility, "v") || b.parallelUnsafe {
+		return Writes
+	}
+	return Safe
+}
+
+// Source names the server that the table of built-in functions was read from.
+func Source() string { return builtinSource }

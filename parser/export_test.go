@@ -1,0 +1,121 @@
+package parser
+
+import (
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Skeleton is the lexer's answer for tests.
+func Skeleton(sql string) (skeleton string, ok bool) {
+	out, info := skeletonOf(sql)
+	return string(out), info.ok
+}
+
+// HasRule says whether a statement node is in the table.
+func HasRule(node string) bool { _, ok := statementRules[node]; return ok }
+
+// Rules are the names in the table.
+func Rules() []string {
+	var names []string
+	for name := range statementRules {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Walk is the walker's verdict on one node, wherever it stands.
+func Walk(m protoreflect.Message) Access {
+	var w walker
+	w.walk(m)
+	return w.st.Access
+}
+
+// ExactEntries counts what the exact cache holds.
+func (p *Parser) ExactEntries() int { return p.exact.count() }
+
+// SkeletonEntries counts what the skeleton cache holds.
+func (p *Parser) SkeletonEntries() int { return p.skeletons.count() }
+
+func (t *table) count() int {
+	n := 0
+	for i := range t.sets {
+		for k := range ways {
+			if t.sets[i].entries[k].Load() != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// MaxNesting is the limit on the depth of trees.
+const MaxNesting = maxNesting
+
+// String is the verdict in one readable line a statement, for golden files.
+func (v *Verdict) String() string {
+	var b strings.Builder
+	b.WriteString(v.Access.String())
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{
+		{v.TransactionScoped, "transaction-scoped"}, {v.CreatesTemp, "creates-temp"}, {v.Stateful, "stateful"},
+		{v.LiteralDependent, "literal-dependent"}, {v.Backslash, "backslash"},
+	} {
+		if f.on {
+			b.WriteString(" " + f.name)
+		}
+	}
+	for i := range v.Statements {
+		b.WriteString("\n  " + v.Statements[i].line())
+	}
+	return b.String()
+}
+
+func (st *Statement) line() string {
+	parts := []string{st.Kind.String(), st.Access.String()}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	join := func(names []Name) string {
+		var all []string
+		for _, n := range names {
+			all = append(all, n.String())
+		}
+		return strings.Join(all, ",")
+	}
+	if st.Reason != "" {
+		parts = append(parts, "("+st.Reason+")")
+	}
+	add("relations", join(st.Relations))
+	add("functions", join(st.Functions))
+	add("object", st.Object)
+	if st.Hold {
+		parts = append(parts, "hold")
+	}
+	if st.Set != SetNone {
+		add("set", st.Set.String())
+		add("setting", st.Setting)
+		add("value", st.Value)
+	}
+	add("sql", strings.ReplaceAll(st.SQL, "\n", `\n`))
+	if st.Isolation != IsolationDefault {
+		add("isolation", st.Isolation.String())
+	}
+	if st.ReadOnly != ReadOnlyDefault {
+		add("read-only", map[ReadOnly]string{ReadOnlyYes: "yes", ReadOnlyNo: "no"}[st.ReadOnly])
+	}
+	if st.Chain {
+		parts = append(parts, "chain")
+	}
+	if st.TransactionScoped {
+		parts = append(parts, "transaction-scoped")
+	}
+	if st.CreatesTemp {
+		parts = append(parts, "creates-temp")
+	}
+	return strings.Join(parts, " ")
+}

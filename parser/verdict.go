@@ -1,0 +1,169 @@
+package parser
+
+// Access is what a statement does, as far as routing is concerned. Higher
+// values need the primary more: a text's access is the highest of its statements'.
+type Access uint8
+
+const (
+	// AccessNone is the empty statement.
+	AccessNone Access = iota
+	// AccessRead only reads: a standby gives the same answer as the primary.
+	AccessRead
+	// AccessTransaction is transaction control: BEGIN, COMMIT, SAVEPOINT …
+	AccessTransaction
+	// AccessSession changes or reads state of the session or of the node that
+	// answers: SET, LISTEN, PREPARE, currval(), system catalogs, pg_is_in_recovery() …
+	// It belongs on the primary but changes no data.
+	AccessSession
+	// AccessWrite writes, locks, or needs what only the primary has.
+	AccessWrite
+	// AccessUnknown was not understood; it is treated as a write.
+	AccessUnknown
+)
+
+// Kind is the kind of a statement, as fine as the session's books need it.
+type Kind uint8
+
+const (
+	KindUnknown Kind = iota // did not parse, or no kind below
+	KindSelect              // SELECT, VALUES, TABLE
+	KindWrite               // INSERT, UPDATE, DELETE, MERGE, SELECT INTO …
+	KindDDL
+	KindUtility // any other utility statement (VACUUM, CALL, DO, LOCK …)
+	KindExplain
+	KindShow
+	KindCopyTo
+	KindCopyFrom
+	KindBegin // BEGIN, START TRANSACTION
+	KindCommit
+	KindRollback
+	KindSavepoint
+	KindRelease
+	KindRollbackTo
+	KindTwoPhase       // PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED
+	KindSet            // SET, RESET of one or all settings, SET ROLE, SET SESSION AUTHORIZATION …
+	KindSetTransaction // SET TRANSACTION (also SET LOCAL transaction_…)
+	KindDiscard
+	KindPrepare
+	KindExecute
+	KindDeallocate
+	KindDeclareCursor
+	KindFetch // FETCH, MOVE
+	KindCloseCursor
+	KindListen
+	KindUnlisten
+	KindNotify
+	KindCall // CALL, DO: may do anything, transaction control included
+)
+
+// Isolation is a transaction isolation level as named in a statement.
+type Isolation uint8
+
+const (
+	IsolationDefault Isolation = iota // not named
+	IsolationReadUncommitted
+	IsolationReadCommitted
+	IsolationRepeatableRead
+	IsolationSerializable
+)
+
+// ReadOnly is a transaction's access mode as named in a statement.
+type ReadOnly uint8
+
+const (
+	ReadOnlyDefault ReadOnly = iota // not named
+	ReadOnlyYes
+	ReadOnlyNo
+)
+
+// Name is a possibly schema-qualified name as PostgreSQL's grammar folded it.
+// Schema is empty if the text named none.
+type Name struct {
+	Schema, Name string
+}
+
+// SetOp is what a KindSet statement does to the session's settings.
+type SetOp uint8
+
+const (
+	SetNone     SetOp = iota
+	SetValue          // SET x = …
+	SetLocal          // SET LOCAL x = …: ends with the transaction
+	SetReset          // RESET x, SET x TO DEFAULT
+	SetResetAll       // RESET ALL
+	SetOpaque         // a setting changed in a way that cannot be repeated elsewhere from the text (set_config with a parameter, SET … FROM CURRENT)
+)
+
+// Statement is the verdict on one statement. It is immutable and shared.
+type Statement struct {
+	Kind   Kind
+	Access Access
+	// Reason says in a few words why Access is what it is ("function nextval",
+	// "FOR UPDATE", "INSERT in WITH"). It is a constant or names an object; never a literal of the text.
+	Reason string
+	// Relations are the relations it names, CTE names excluded.
+	Relations []Name
+	// Functions are the functions it calls.
+	Functions []Name
+
+	// SQL is the statement's own text; filled only for KindBegin, KindSet,
+	// KindSetTransaction and a repeatable set_config(), which the session may have to
+	// repeat on another server connection. It is the literal text: never log it.
+	SQL string
+	// Object is the name that PREPARE, EXECUTE, DEALLOCATE (empty: ALL), a cursor
+	// (CLOSE ALL: empty), SAVEPOINT, RELEASE, ROLLBACK TO, LISTEN, UNLISTEN (*:
+	// empty) or SHOW gives; of DISCARD its target: "all", "plans", "sequences", "temp".
+	Object string
+	// Hold is DECLARE … WITH HOLD: the cursor outlives its transaction.
+	Hold bool
+	// Set and Setting (lower case; "role", "session_authorization",
+	// "timezone" for their special syntax) describe a KindSet; Value is its constant, if it is one.
+	//
+	// A KindSelect that calls set_config() has Set too, and SQL if it can be
+	// repeated elsewhere. Setting is empty if a statement sets several settings.
+	// SET CONSTRAINTS is a KindSet with SetNone: it ends with the transaction.
+	Set     SetOp
+	Setting string
+	Value   string
+	// Isolation and ReadOnly are those of KindBegin, KindSetTransaction and of
+	// SET SESSION CHARACTERISTICS (a KindSet).
+	Isolation Isolation
+	ReadOnly  ReadOnly
+	// Chain is COMMIT AND CHAIN or ROLLBACK AND CHAIN.
+	Chain bool
+
+	// TransactionScoped is a read whose answer is fixed for the whole
+	// transaction (now(), CURRENT_TIMESTAMP …): inside a transaction block
+	// that also uses the primary it must run there.
+	TransactionScoped bool
+	// CreatesTemp is a statement that makes a temporary object.
+	CreatesTemp bool
+	// LocksSession is a statement that takes an advisory lock for the session.
+	LocksSession bool
+}
+
+// Verdict is the verdict on a whole query text. It is immutable and shared by
+// all sessions that send the text (or one that differs from it in literals only).
+type Verdict struct {
+	Statements []Statement
+	// Access is the highest of the statements'; AccessNone if there is none.
+	Access Access
+	// Reason is that of the first statement with Access.
+	Reason string
+	// Single is the only statement's kind, or KindUnknown if there are none or several.
+	Single Kind
+	// TransactionScoped and CreatesTemp are true if they are for any statement.
+	TransactionScoped bool
+	CreatesTemp       bool
+	// Stateful is true if any statement is not a plain KindSelect / KindWrite
+	// / KindDDL / KindShow / KindExplain / KindCopy*, or if it calls set_config(): the
+	// session has books to keep when it completes. False is the fast path.
+	Stateful bool
+	// LiteralDependent is true if another literal in the same text could have
+	// given another verdict; such a verdict is shared by the exact text only.
+	LiteralDependent bool
+	// Backslash is true if a plain '…' literal holds a backslash. The verdict is
+	// then right only while standard_conforming_strings is on; if the session has
+	// turned it off, treat it as AccessUnknown.
+	Backslash bool
+}

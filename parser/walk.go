@@ -1,0 +1,336 @@
+package parser
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/howdah/howdah/parser/catalog"
+)
+
+// walker visits every node of one statement and raises its access by what it
+// meets. It goes down by reflection, so that no position an expression may stand in can
+// be forgotten.
+type walker struct {
+	sql string
+	st  Statement
+	// ctes are the names of WITH members that a FROM item here would mean.
+	ctes             *scope
+	literalDependent bool
+	// floor is the access that the statement's kind alone asks for.
+	floor Access
+	// inside counts the query nodes above: 0 at the statement itself.
+	inside int
+}
+
+// scope is one visible WITH member; the chain goes outwards.
+type scope struct {
+	name  string
+	outer *scope
+}
+
+func (s *scope) has(name string) bool {
+	for ; s != nil; s = s.outer {
+		if s.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// raise keeps the highest access and the reason that first reached it.
+func (w *walker) raise(access Access, reason string) {
+	if access > w.st.Access {
+		w.st.Access, w.st.Reason = access, reason
+	}
+}
+
+// contents is the message inside a Node, or nil.
+func contents(node *pg.Node) protoreflect.Message {
+	if node == nil || node.Node == nil {
+		return nil
+	}
+	m := node.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().Get(0))
+	if field == nil || field.Kind() != protoreflect.MessageKind {
+		return nil
+	}
+	return m.Get(field).Message()
+}
+
+// children walks every message that m holds.
+func (w *walker) children(m protoreflect.Message) {
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		w.field(field, value)
+		return true
+	})
+}
+
+func (w *walker) field(field protoreflect.FieldDescriptor, value protoreflect.Value) {
+	if field.Kind() != protoreflect.MessageKind {
+		return
+	}
+	if !field.IsList() {
+		w.walk(value.Message())
+		return
+	}
+	list := value.List()
+	for i := range list.Len() {
+		w.walk(list.Get(i).Message())
+	}
+}
+
+// walk decides about one node, then goes down.
+func (w *walker) walk(m protoreflect.Message) {
+	switch n := m.Interface().(type) {
+	case *pg.A_Const:
+		w.constant(n)
+		return
+	case *pg.ColumnRef:
+		w.column(n)
+		return
+	case *pg.ParamRef, *pg.Alias, *pg.String:
+		return
+	case *pg.SelectStmt:
+		w.query(m, n.WithClause)
+		return
+	case *pg.InsertStmt:
+		w.modify(m, "INSERT", n.Relation, n.WithClause)
+		return
+	case *pg.UpdateStmt:
+		w.modify(m, "UPDATE", n.Relation, n.WithClause)
+		return
+	case *pg.DeleteStmt:
+		w.modify(m, "DELETE", n.Relation, n.WithClause)
+		return
+	case *pg.MergeStmt:
+		w.modify(m, "MERGE", n.Relation, n.WithClause)
+		return
+	case *pg.IntoClause:
+		w.into(n)
+		return
+	case *pg.LockingClause:
+		// Its relations are aliases of FROM items.
+		w.raise(AccessWrite, lockReasons[n.Strength])
+		return
+	case *pg.RangeVar:
+		w.relation(n)
+		return
+	case *pg.FuncCall:
+		w.function(n)
+	case *pg.SQLValueFunction:
+		w.valueFunction(n.Op)
+	case *pg.RangeTableSample:
+		w.sample(n)
+	case *pg.CurrentOfExpr:
+		w.raise(AccessWrite, "WHERE CURRENT OF")
+	case *pg.NextValueExpr:
+		w.raise(AccessWrite, "function nextval")
+	}
+	w.children(m)
+}
+
+// column looks for what only sequences have: a standby shows a sequence's state
+// as it will be after values that are not given out yet.
+func (w *walker) column(n *pg.ColumnRef) {
+	if len(n.Fields) == 0 {
+		return
+	}
+	switch n.Fields[len(n.Fields)-1].GetString_().GetSval() {
+	case "last_value", "log_cnt", "is_called":
+		w.raise(AccessSession, "sequence state")
+	}
+}
+
+var lockReasons = map[pg.LockClauseStrength]string{
+	pg.LockClauseStrength_LOCK_CLAUSE_STRENGTH_UNDEFINED: "row lock",
+	pg.LockClauseStrength_LCS_NONE:                       "row lock",
+	pg.LockClauseStrength_LCS_FORKEYSHARE:                "FOR KEY SHARE",
+	pg.LockClauseStrength_LCS_FORSHARE:                   "FOR SHARE",
+	pg.LockClauseStrength_LCS_FORNOKEYUPDATE:             "FOR NO KEY UPDATE",
+	pg.LockClauseStrength_LCS_FORUPDATE:                  "FOR UPDATE",
+}
+
+// constant finds the words that date and time types read as the start of the
+// transaction, whatever their type turns out to be. The lexer keeps such literals in
+// the skeleton, so they need not make the verdict literal dependent.
+func (w *walker) constant(c *pg.A_Const) {
+	if s := c.GetSval(); s != nil && mentionsNow(s.Sval) {
+		w.st.TransactionScoped = true
+	}
+}
+
+// query walks a SELECT with its WITH members in scope.
+func (w *walker) query(m protoreflect.Message, with *pg.WithClause) {
+	saved := w.ctes
+	w.inside++
+	w.with(with)
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.Name() != "with_clause" {
+			w.field(field, value)
+		}
+		return true
+	})
+	w.inside--
+	w.ctes = saved
+}
+
+// with walks WITH members. Without RECURSIVE each sees those before it; with
+// RECURSIVE all see all (PostgreSQL manual, SELECT, WITH clause).
+func (w *walker) with(with *pg.WithClause) {
+	if with == nil {
+		return
+	}
+	if with.Recursive {
+		for _, node := range with.Ctes {
+			w.push(node.GetCommonTableExpr())
+		}
+	}
+	for _, node := range with.Ctes {
+		cte := node.GetCommonTableExpr()
+		if cte == nil {
+			w.walk(node.ProtoReflect())
+			continue
+		}
+		w.children(cte.ProtoReflect())
+		if !with.Recursive {
+			w.push(cte)
+		}
+	}
+}
+
+func (w *walker) push(cte *pg.CommonTableExpr) {
+	if cte != nil {
+		w.ctes = &scope{name: cte.Ctename, outer: w.ctes}
+	}
+}
+
+// modify walks INSERT, UPDATE, DELETE and MERGE. Their target is never a WITH member.
+func (w *walker) modify(m protoreflect.Message, verb string, target *pg.RangeVar, with *pg.WithClause) {
+	reason := verb
+	if w.inside > 0 {
+		reason += " in WITH"
+	}
+	w.raise(AccessWrite, reason)
+	if target != nil {
+		w.named(target)
+	}
+	saved := w.ctes
+	w.inside++
+	w.with(with)
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if name := field.Name(); name != "with_clause" && name != "relation" {
+			w.field(field, value)
+		}
+		return true
+	})
+	w.inside--
+	w.ctes = saved
+}
+
+// into is the target of SELECT INTO or CREATE TABLE AS; nothing below it is an expression.
+func (w *walker) into(n *pg.IntoClause) {
+	if w.st.Kind == KindSelect {
+		w.st.Kind = KindWrite
+	}
+	w.raise(AccessWrite, "SELECT INTO")
+	if rel := n.Rel; rel != nil {
+		w.named(rel)
+		if rel.Relpersistence == "t" || isTempSchema(rel.Schemaname) {
+			w.st.CreatesTemp = true
+		}
+	}
+}
+
+// relation lists a relation, unless a WITH member hides it.
+func (w *walker) relation(n *pg.RangeVar) {
+	if n.Schemaname == "" && w.ctes.has(n.Relname) {
+		return
+	}
+	w.named(n)
+	switch {
+	case isTempSchema(n.Schemaname) || n.Relpersistence == "t":
+		if w.st.Kind == KindDDL {
+			w.st.CreatesTemp = true
+		}
+		w.raise(AccessSession, "temporary relation "+n.Relname)
+	case isSystemSchema(n.Schemaname), n.Schemaname == "" && strings.HasPrefix(n.Relname, "pg_"):
+		// Views of extensions (pg_stat_statements) are as much the node's own
+		// as those of pg_catalog, hence no list of known names.
+		w.raise(AccessSession, "system catalog "+n.Relname)
+	}
+}
+
+func (w *walker) named(n *pg.RangeVar) {
+	w.st.Relations = append(w.st.Relations, Name{Schema: n.Schemaname, Name: n.Relname})
+}
+
+func isSystemSchema(schema string) bool {
+	return schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast"
+}
+
+func isTempSchema(schema string) bool {
+	return schema == "pg_temp" || strings.HasPrefix(schema, "pg_temp_") || strings.HasPrefix(schema, "pg_toast_temp")
+}
+
+// function decides by the name alone: all overloads count.
+func (w *walker) function(n *pg.FuncCall) {
+	name := nameFrom(n.Funcname)
+	w.st.Functions = append(w.st.Functions, name)
+	class := catalog.Unknown
+	if name.Schema == "" || name.Schema == "pg_catalog" {
+		class = catalog.Function(name.Name)
+	}
+	reason := "function " + name.String()
+	switch class {
+	case catalog.Safe:
+	case catalog.TransactionScoped:
+		w.st.TransactionScoped = true
+	case catalog.NodeState:
+		w.raise(AccessSession, reason)
+	case catalog.Writes:
+		w.raise(AccessWrite, reason)
+	default:
+		// What is a write already is understood well enough.
+		if w.floor < AccessWrite {
+			w.raise(AccessUnknown, reason)
+		}
+	}
+	if name.Name == "set_config" {
+		w.literalDependent = true
+		if w.st.Set == SetNone {
+			w.st.Set = SetOpaque
+		}
+	}
+}
+
+func (w *walker) valueFunction(op pg.SQLValueFunctionOp) {
+	switch op {
+	case pg.SQLValueFunctionOp_SVFOP_CURRENT_ROLE, pg.SQLValueFunctionOp_SVFOP_CURRENT_USER,
+		pg.SQLValueFunctionOp_SVFOP_USER, pg.SQLValueFunctionOp_SVFOP_SESSION_USER,
+		pg.SQLValueFunctionOp_SVFOP_CURRENT_CATALOG, pg.SQLValueFunctionOp_SVFOP_CURRENT_SCHEMA:
+	default:
+		w.st.TransactionScoped = true
+	}
+}
+
+// sample knows the two methods that PostgreSQL is born with.
+func (w *walker) sample(n *pg.RangeTableSample) {
+	method := nameFrom(n.Method)
+	if method.Schema != "" && method.Schema != "pg_catalog" || method.Name != "bernoulli" && method.Name != "system" {
+		w.raise(AccessUnknown, "sampling method "+method.String())
+	}
+}
+
+// nameFrom reads a list of String nodes: the last is the name, the one before it the schema.
+func nameFrom(parts []*pg.Node) Name {
+	var name Name
+	if n := len(parts); n > 0 {
+		name.Name = parts[n-1].GetString_().GetSval()
+		if n > 1 {
+			name.Schema = parts[n-2].GetString_().GetSval()
+		}
+	}
+	return name
+}
