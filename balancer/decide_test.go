@@ -1,0 +1,272 @@
+package balancer_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected parts of testdata/*.txt; commit them only if you understand every change")
+
+// TestDecide runs the cases in testdata. A case is a title (a comment line),
+// lines of input, "----", and the decision:
+//
+//	node pg0 primary weight=1          a node; standby horizon=50; down; "unused" is a false primary
+//	session read=pg1 floor=40 …        see parseSession
+//	verdict read | write | begin …     see parseVerdict
+//	draw 0.5                           where in [0,1) the random number falls; 0 if not said
+//
+// The node lines at a file's head, before the first blank line, are for all its cases.
+func TestDecide(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) { runCases(t, file) })
+	}
+}
+
+func runCases(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(strings.TrimSpace(string(text)), "\n\n")
+	out := blocks[:1]
+	for _, block := range blocks[1:] {
+		input, want, _ := strings.Cut(block, "\n----")
+		in, err := parseInput(blocks[0] + "\n" + input)
+		if err != nil {
+			t.Fatalf("%v in case\n%s", err, input)
+		}
+		d := balancer.Decide(in)
+		got := show(in, d)
+		if want = strings.TrimSpace(want); got != want && !*update {
+			t.Errorf("%s\n---- got\n%s\n---- want\n%s", input, got, want)
+		}
+		out = append(out, input+"\n----\n"+got)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(strings.Join(out, "\n\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func show(in *balancer.Input, d balancer.Decision) string {
+	s := nodeName(in.View, d.Node) + ": " + d.Reason.String()
+	if d.Detail != "" {
+		s += " (" + d.Detail + ")"
+	}
+	if d.Standing {
+		s += ", standing"
+	}
+	if d.ReadNode != in.Session.ReadNode {
+		s += ", read node " + nodeName(in.View, d.ReadNode)
+	}
+	return s
+}
+
+func nodeName(v *cluster.View, id cluster.NodeID) string {
+	if n := v.Node(id); n != nil {
+		return n.Name
+	}
+	return "none"
+}
+
+func parseInput(text string) (*balancer.Input, error) {
+	in := &balancer.Input{View: &cluster.View{Primary: cluster.NoNode}, Session: balancer.NewSession(balancer.Settings{})}
+	for _, line := range strings.Split(text, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		var err error
+		switch words[0] {
+		case "node":
+			err = parseNode(in.View, words[1:])
+		case "session":
+			err = parseSession(in.View, &in.Session, words[1:])
+		case "verdict":
+			in.Verdict, err = parseVerdict(words[1:])
+		case "draw":
+			var at float64
+			at, err = strconv.ParseFloat(words[1], 64)
+			in.Random = uint64(at * (1 << 63) * 2)
+		default:
+			err = fmt.Errorf("no such line: %q", line)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// parseNode reads "NAME ROLE-OR-STATE key=value…"; a name that is there already is changed.
+func parseNode(v *cluster.View, words []string) error {
+	i := 0
+	for i < len(v.Nodes) && v.Nodes[i].Name != words[0] {
+		i++
+	}
+	if i == len(v.Nodes) {
+		v.Nodes = append(v.Nodes, cluster.Node{ID: cluster.NodeID(i), Name: words[0], Weight: 1})
+	}
+	n := &v.Nodes[i]
+	for _, w := range words[1:] {
+		key, value, _ := strings.Cut(w, "=")
+		var err error
+		switch key {
+		case "primary":
+			n.State, n.Role, n.Horizon, v.Primary = cluster.StateUp, cluster.RolePrimary, math.MaxInt64, n.ID
+		case "standby":
+			n.State, n.Role = cluster.StateUp, cluster.RoleStandby
+		case "down":
+			n.State = cluster.StateDown
+			if v.Primary == n.ID {
+				v.Primary = cluster.NoNode
+			}
+		case "unused":
+			n.State, n.Role = cluster.StateUp, cluster.RolePrimary
+		case "weight":
+			n.Weight, err = strconv.ParseFloat(value, 64)
+		case "horizon":
+			n.Horizon, err = strconv.ParseInt(value, 10, 64)
+		default:
+			err = fmt.Errorf("no such word of a node: %q", w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseSession(v *cluster.View, s *balancer.Session, words []string) (err error) {
+	node := func(name string) cluster.NodeID {
+		for i := range v.Nodes {
+			if v.Nodes[i].Name == name {
+				return v.Nodes[i].ID
+			}
+		}
+		err = fmt.Errorf("no such node: %q", name)
+		return cluster.NoNode
+	}
+	number := func(text string) int64 {
+		n, e := strconv.ParseInt(text, 10, 64)
+		if e != nil {
+			err = e
+		}
+		return n
+	}
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "read": // the drawn read node
+			s.ReadNode = node(value)
+		case "floor": // the last completion on the primary
+			s.FloorPrimary = number(value)
+		case "last": // NODE@TIME: the last read from a standby
+			name, time, _ := strings.Cut(value, "@")
+			s.LastReadNode, s.LastReadTime = node(name), number(time)
+		case "seen": // the same after the connection to that node was lost
+			s.LastReadTime = number(value)
+		case "tx":
+			s.Tx = map[string]balancer.TxState{"deferred": balancer.TxDeferred, "open": balancer.TxOpen, "failed": balancer.TxFailed}[value]
+			if s.Tx == balancer.TxNone {
+				err = fmt.Errorf("no such transaction state: %q", value)
+			}
+		case "on": // the block's node
+			s.TxNode = node(value)
+		case "standing":
+			s.TxPrimary = true
+		case "readonly":
+			s.TxReadOnly = true
+		case "repeatable":
+			s.TxIsolation = parser.IsolationRepeatableRead
+		case "serializable":
+			s.TxIsolation = parser.IsolationSerializable
+		case "committed":
+			s.TxIsolation = parser.IsolationReadCommitted
+		case "pin":
+			for p := balancer.PinTempObjects; p <= balancer.PinReplication; p++ {
+				if strings.ReplaceAll(p.String(), " ", "-") == value {
+					s.Pinned = p
+				}
+			}
+			if s.Pinned == balancer.PinNone {
+				err = fmt.Errorf("no such pin: %q", value)
+			}
+		case "balance-off":
+			s.Settings.Balance = balancer.BalanceOff
+		case "balance-statement":
+			s.Settings.Balance = balancer.BalanceStatement
+		case "transactions-primary":
+			s.Settings.Transactions = balancer.PrimaryOnly
+		case "consistency-none":
+			s.Settings.Consistency = balancer.ConsistencyNone
+		default:
+			err = fmt.Errorf("no such word of a session: %q", w)
+		}
+	}
+	return err
+}
+
+// parseVerdict reads what a parser would have found: a kind or an access, and
+// for some of them the modes of a BEGIN, or "scoped".
+func parseVerdict(words []string) (*parser.Verdict, error) {
+	if words[0] == "none" { // not parsed at all
+		return nil, nil
+	}
+	type shape struct {
+		access parser.Access
+		kind   parser.Kind
+		reason string
+	}
+	shapes := map[string]shape{
+		"empty":     {parser.AccessNone, parser.KindUnknown, ""},
+		"read":      {parser.AccessRead, parser.KindSelect, ""},
+		"nextval":   {parser.AccessWrite, parser.KindSelect, "function nextval"},
+		"write":     {parser.AccessWrite, parser.KindWrite, "INSERT"},
+		"set":       {parser.AccessSession, parser.KindSet, "SET"},
+		"unknown":   {parser.AccessUnknown, parser.KindUnknown, "syntax error"},
+		"begin":     {parser.AccessTransaction, parser.KindBegin, "BEGIN"},
+		"commit":    {parser.AccessTransaction, parser.KindCommit, "COMMIT"},
+		"rollback":  {parser.AccessTransaction, parser.KindRollback, "ROLLBACK"},
+		"savepoint": {parser.AccessTransaction, parser.KindSavepoint, "SAVEPOINT"},
+	}
+	s, ok := shapes[words[0]]
+	if !ok {
+		return nil, fmt.Errorf("no such verdict: %q", words[0])
+	}
+	st := parser.Statement{Kind: s.kind, Access: s.access, Reason: s.reason}
+	for _, w := range words[1:] {
+		switch w {
+		case "readonly":
+			st.ReadOnly = parser.ReadOnlyYes
+		case "repeatable":
+			st.Isolation = parser.IsolationRepeatableRead
+		case "serializable":
+			st.Isolation = parser.IsolationSerializable
+		case "scoped":
+			st.TransactionScoped, st.Reason = true, "function now"
+		default:
+			return nil, fmt.Errorf("no such word of a verdict: %q", w)
+		}
+	}
+	return &parser.Verdict{
+		Statements: []parser.Statement{st}, Access: st.Access, Reason: st.Reason, Single: st.Kind,
+		TransactionScoped: st.TransactionScoped, Stateful: st.Access == parser.AccessTransaction || st.Access == parser.AccessSession,
+	}, nil
+}

@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/howdah/howdah/configs"
+)
+
+// Cluster watches the servers and publishes what is known of them as a View.
+// All methods may be called at any time from any goroutine.
+type Cluster struct {
+	log     *slog.Logger
+	current atomic.Pointer[published]
+
+	mu       sync.Mutex // guards wanted
+	wanted   wanted
+	reloaded chan struct{} // capacity 1: wanted has changed
+
+	// wakes[id] asks that node's prober to probe now. Replaced whole by the
+	// writer when nodes are added; read without a lock by Report and Refresh.
+	wakes atomic.Pointer[[]chan struct{}]
+}
+
+// wanted is what the configuration asks for.
+type wanted struct {
+	backends []configs.Backend
+	check    configs.ReplicationCheck
+}
+
+// published is a view and the channel that is closed when the next replaces it.
+type published struct {
+	view *View
+	next chan struct{}
+}
+
+// New checks the settings and makes a Cluster whose View shows every backend
+// waiting. It opens no connection; Run does.
+func New(backends []configs.Backend, check configs.ReplicationCheck, log *slog.Logger) (*Cluster, error) {
+	if err := validate(backends, check); err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		log:      log,
+		wanted:   wanted{backends: backends, check: check},
+		reloaded: make(chan struct{}, 1),
+	}
+	view := configure(&View{Primary: NoNode, last: NoNode}, backends)
+	view = decide(view, make([]observation, len(view.Nodes)), Now())
+	c.current.Store(&published{view: view, next: make(chan struct{})})
+	c.grow(len(view.Nodes))
+	return c, nil
+}
+
+// validate says what is wrong with the settings, or nil.
+func validate(backends []configs.Backend, check configs.ReplicationCheck) error {
+	if len(backends) == 0 {
+		return errors.New("backends: none is configured")
+	}
+	names := make(map[string]bool, len(backends))
+	for _, b := range backends {
+		switch {
+		case b.Name == "":
+			return errors.New("backends: a backend has no name")
+		case names[b.Name]:
+			return fmt.Errorf("backends: two are named %q", b.Name)
+		case b.Host == "":
+			return fmt.Errorf("backend %q: no host", b.Name)
+		case b.Port < 1 || b.Port > 65535:
+			return fmt.Errorf("backend %q: port %d is not between 1 and 65535", b.Name, b.Port)
+		case !(b.Weight >= 0 && b.Weight < maxWeight):
+			return fmt.Errorf("backend %q: weight %v is not between 0 and %d", b.Name, b.Weight, maxWeight)
+		}
+		if _, err := connectionConfig(b, check); err != nil {
+			return err
+		}
+		names[b.Name] = true
+	}
+	if check.Interval <= 0 || check.Timeout <= 0 {
+		return errors.New("replication_check: interval and timeout must be greater than 0")
+	}
+	return nil
+}
+
+// maxWeight bounds a weight, so that their sum stays exact enough to draw from.
+const maxWeight = 1 << 20
+
+// View is what is known now. It never blocks and never is nil.
+func (c *Cluster) View() *View { return c.current.Load().view }
+
+// WaitFor returns the first view, from the current one on, that satisfies ok,
+// or ctx's cause. ok is called in the caller's goroutine; it may miss views
+// that were replaced at once, never the latest.
+func (c *Cluster) WaitFor(ctx context.Context, ok func(*View) bool) (*View, error) {
+	for {
+		p := c.current.Load()
+		if ok(p.view) {
+			return p.view, nil
+		}
+		select {
+		case <-p.next:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Changed is closed when the view that View returns now, or one later, has been replaced.
+// Call it before View to miss nothing.
+func (c *Cluster) Changed() <-chan struct{} { return c.current.Load().next }
+
+// WaitHorizon asks for fresh positions at once and waits until node's horizon
+// reaches floor (see Now). It reports whether it did before ctx ended; false
+// also when the node ceases to be up. In a local network this takes about two
+// round trips, much less than waiting for the next regular probes.
+func (c *Cluster) WaitHorizon(ctx context.Context, id NodeID, floor int64) bool {
+	c.Refresh()
+	view, err := c.WaitFor(ctx, func(v *View) bool {
+		n := v.Node(id)
+		return n == nil || n.State != StateUp || n.Horizon >= floor
+	})
+	if err != nil {
+		return false
+	}
+	n := view.Node(id)
+	return n != nil && n.State == StateUp
+}
+
+// Report says that a session saw an I/O error or a refusal on the node. It is
+// no verdict: the node is probed at once, and what the probe finds counts.
+// It never blocks; reports that come together cause one probe.
+func (c *Cluster) Report(id NodeID, err error) {
+	n := c.View().Node(id)
+	if n == nil {
+		return
+	}
+	c.log.Debug("session reported node", "node", n.Name, "error", err)
+	c.wake(id)
+}
+
+// Refresh asks for a new sample of the primary's position now; the standbys
+// are asked right after it, as after every sample. It never blocks; requests that come together cause one probe.
+func (c *Cluster) Refresh() {
+	if p := c.View().Primary; p != NoNode {
+		c.wake(p)
+	}
+}
+
+// Reconfigure takes new settings while running. Nodes are known by name and
+// keep their ids: a new name gets the next free id, a removed one stays in the
+// view, down, with weight 0, and gets its id back if it returns. It returns
+// before the change shows in the view; on an error nothing changes.
+func (c *Cluster) Reconfigure(backends []configs.Backend, check configs.ReplicationCheck) error {
+	if err := validate(backends, check); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.wanted = wanted{backends: backends, check: check}
+	c.mu.Unlock()
+	select {
+	case c.reloaded <- struct{}{}:
+	default: // one is waiting already and will read this
+	}
+	return nil
+}
+
+func (c *Cluster) settings() wanted {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wanted
+}
+
+func (c *Cluster) wake(id NodeID) {
+	wakes := *c.wakes.Load()
+	if int(id) >= len(wakes) {
+		return
+	}
+	select {
+	case wakes[id] <- struct{}{}:
+	default: // asked already
+	}
+}
+
+// grow makes the wake channels of nodes up to n. Only New and Run call it.
+func (c *Cluster) grow(n int) {
+	var wakes []chan struct{}
+	if old := c.wakes.Load(); old != nil {
+		wakes = append(wakes, *old...)
+	}
+	for len(wakes) < n {
+		wakes = append(wakes, make(chan struct{}, 1))
+	}
+	c.wakes.Store(&wakes)
+}
+
+// publish replaces the view and wakes all who wait for that. Only Run calls it.
+func (c *Cluster) publish(v *View) {
+	old := c.current.Swap(&published{view: v, next: make(chan struct{})})
+	logChanges(c.log, old.view, v)
+	close(old.next)
+}

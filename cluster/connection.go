@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/howdah/howdah/configs"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// connectionConfig is how to connect to a backend for probing. Nothing is
+// taken from the environment or from files but what libpq's TLS settings say:
+// TLS is used if the server has it (sslmode prefer).
+func connectionConfig(b configs.Backend, check configs.ReplicationCheck) (*pgconn.Config, error) {
+	config, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=prefer target_session_attrs=any",
+		quote(b.Host), b.Port, quote(check.User), quote(check.Password), quote(check.Database)))
+	if err != nil {
+		// The text may hold the password.
+		return nil, fmt.Errorf("make probe's connection settings for %q: host, user, database or a PG… variable of the environment is not valid", b.Name)
+	}
+	config.Password = check.Password // even if empty: no .pgpass
+	config.RuntimeParams = map[string]string{
+		"application_name": "howdah probe",
+		"search_path":      "pg_catalog",
+		"client_encoding":  "UTF8",
+	}
+	config.ConnectTimeout = check.Timeout
+	config.MaxProtocolMessageBodyLen = 1 << 16
+	return config, nil
+}
+
+// quote writes a value for a connection string.
+func quote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// aboutSQL is asked once on a new connection: what cannot change while the server runs.
+const aboutSQL = `SELECT current_setting('server_version_num'),
+	current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+		- coalesce(current_setting('reserved_connections', true), '0')::int,
+	pg_size_bytes(current_setting('wal_segment_size')),
+	current_setting('wal_block_size'),
+	has_function_privilege('pg_control_system()', 'EXECUTE'),
+	has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE')`
+
+const systemSQL = `SELECT system_identifier FROM pg_control_system()`
+
+// statusSQL is asked by every probe. The recovery state is read once, as it
+// may end in the middle. A primary's timeline is the one it inserts on (the
+// control file knows it only after a checkpoint); a standby's is that of the
+// log it streams, or %s if it does not stream or the role may not see (pg_monitor may).
+const statusSQL = `SELECT s.standby,
+	CASE WHEN s.standby THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END,
+	CASE WHEN s.standby THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), %s)
+		ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END
+	FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) s`
+
+const controlTimelineSQL = `(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)`
+
+// connection is one of howdah's own connections to a server.
+type connection struct {
+	conn *pgconn.PgConn
+	// about is what aboutSQL answered, completed by every status.
+	about server
+}
+
+const statusStatement = "howdah_status"
+
+// connect opens a connection and asks what cannot change. The caller closes it.
+func connect(ctx context.Context, config *pgconn.Config) (*connection, error) {
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	c := &connection{conn: conn}
+	if err := c.prepare(ctx); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *connection) prepare(ctx context.Context) error {
+	row, err := c.row(ctx, aboutSQL, 6)
+	if err != nil {
+		return fmt.Errorf("ask about server: %w", err)
+	}
+	var errs [4]error
+	c.about.version, errs[0] = strconv.Atoi(row[0])
+	c.about.maxConnections, errs[1] = strconv.Atoi(row[1])
+	c.about.walSegment, errs[2] = strconv.ParseUint(row[2], 10, 64)
+	c.about.walPage, errs[3] = strconv.ParseUint(row[3], 10, 64)
+	if err := errors.Join(errs[:]...); err != nil {
+		return fmt.Errorf("read about server: %w", err)
+	}
+	if row[4] == "t" {
+		row, err := c.row(ctx, systemSQL, 1)
+		if err != nil {
+			return fmt.Errorf("ask system identifier: %w", err)
+		}
+		c.about.systemID = row[0]
+	}
+	control := "0"
+	if row[5] == "t" {
+		control = controlTimelineSQL
+	}
+	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control), nil); err != nil {
+		return fmt.Errorf("prepare status query: %w", err)
+	}
+	return nil
+}
+
+// row runs a query that answers one row of so many columns, none of them null.
+func (c *connection) row(ctx context.Context, sql string, columns int) ([]string, error) {
+	results, err := c.conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != columns {
+		return nil, errors.New("answer is not one row")
+	}
+	row := make([]string, columns)
+	for i, field := range results[0].Rows[0] {
+		row[i] = string(field)
+	}
+	return row, nil
+}
+
+// status asks the server what it is and how far it is, in one round trip.
+func (c *connection) status(ctx context.Context) (server, error) {
+	s := c.about
+	result := c.conn.ExecPrepared(ctx, statusStatement, nil, nil, nil).Read()
+	if result.Err != nil {
+		return s, fmt.Errorf("ask status: %w", result.Err)
+	}
+	if len(result.Rows) != 1 || len(result.Rows[0]) != 3 {
+		return s, errors.New("ask status: answer is not one row")
+	}
+	row := result.Rows[0]
+	s.role = RolePrimary
+	if string(row[0]) == "t" {
+		s.role = RoleStandby
+	}
+	var err error
+	if row[1] != nil { // null: a standby that has replayed nothing yet
+		if s.lsn, err = ParseLSN(string(row[1])); err != nil {
+			return s, fmt.Errorf("ask status: %w", err)
+		}
+	}
+	timeline, err := strconv.ParseUint(string(row[2]), 10, 32)
+	if err != nil {
+		return s, fmt.Errorf("ask status: read timeline: %w", err)
+	}
+	s.timeline = uint32(timeline)
+	return s, nil
+}
+
+// close says goodbye, within closeTimeout: it is written to a local buffer and no answer is awaited.
+func (c *connection) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	// The error does not matter: the connection is given up.
+	_ = c.conn.Close(ctx)
+}
+
+// judge says what a probe's error proves, and why in one line for operators.
+func judge(err error) (evidence, string) {
+	var fromServer *pgconn.PgError
+	if errors.As(err, &fromServer) {
+		text := fmt.Sprintf("%s (SQLSTATE %s)", fromServer.Message, fromServer.Code)
+		switch code := fromServer.Code; {
+		case code == "57P03":
+			return evidenceStarting, text
+		case code == "53300":
+			return evidenceLogin, "role unknown: " + text + "; raise max_connections, or give replication_check.user a reserved connection"
+		case strings.HasPrefix(code, "28"):
+			return evidenceLogin, "role unknown: " + text + "; set replication_check.user and replication_check.password"
+		case code == "3D000":
+			return evidenceLogin, "role unknown: " + text + "; set replication_check.database"
+		case code == "42501":
+			return evidenceLogin, "role unknown: " + text + "; grant pg_monitor to replication_check.user"
+		}
+		return evidenceRefused, text
+	}
+	if errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) {
+		return evidenceSilent, "no answer in time"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		if errno == syscall.ETIMEDOUT {
+			return evidenceSilent, errno.Error()
+		}
+		return evidenceRefused, errno.Error()
+	}
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		return evidenceRefused, lookup.Error()
+	}
+	return evidenceRefused, strings.Join(strings.Fields(err.Error()), " ")
+}

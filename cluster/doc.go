@@ -1,0 +1,47 @@
+// Package cluster knows the PostgreSQL servers: which of them is the primary,
+// which can be used, and how far each standby has come. It finds out by asking
+// them; nothing of it is configured but where they are.
+//
+// It does not route, holds no client's connection, and promotes nobody.
+//
+//	prober pg0 ─┐ finding                      ┌─ View (lock-free)   every session
+//	prober pg1 ─┼────────> writer ── decide ──>┤
+//	prober pg2 ─┘    horizons (samples)        └─ WaitFor, Changed   who waits for a change
+//	     ^                                         │
+//	     └───────── Report, Refresh, and a settle after each sample of the primary
+//
+// Each node has a prober, a goroutine with a connection and deadlines of its
+// own, so that a host that never answers delays nobody. Every
+// replication_check.interval it asks its server in one round trip: in recovery?
+// which position? which timeline? One goroutine, Run, puts the findings
+// together into the next View and publishes it. The two decisions are pure and stand alone: decide.go (state
+// and role of each node) and horizon.go (what a standby is known to have).
+//
+// # A node's state
+//
+//	          answered, and fits the rest
+//	waiting ────────────────────────────> up
+//	   │                                 │  ^
+//	   │ refused, silent, starting,      │  │ answered, and fits
+//	   │ foreign, false primary, login   v  │
+//	   └───────────────────────────────> down
+//
+// Down at once: connection refused, no socket, a server that starts or stops (57P03),
+// a broken protocol. Down after replication_check.timeout: silence. A server that is alive
+// and does not let the probe in (53300, class 28, 3D000, 42501) keeps the role it
+// last had for roleMemory. An open connection that breaks proves nothing: a new one is tried in the same probe.
+//
+// # One primary
+//
+// Not being in recovery is only a claim. A promotion always begins a timeline,
+// so the claimant on the highest wins; a server on a lower one than any node
+// was last seen on, or on the same one as another primary before it, is a false
+// primary, even while the true one is away. A node whose system identifier is not the
+// cluster's is foreign. Both are down, with the reason, until what they say changes.
+//
+// # What the probing role needs
+//
+// Any role that may log in does. As a member of pg_monitor (or a superuser) it also
+// sees which timeline a standby streams; without, that is known from the standby's
+// control file, and after a promotion horizons may take until its next restartpoint to grow again.
+package cluster

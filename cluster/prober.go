@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/howdah/howdah/configs"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// minGap is the least time between two probes of a node, however many are asked for.
+	minGap = 5 * time.Millisecond
+	// settleDelay is how long after a sample of the primary the standbys are
+	// asked: enough for the log to reach them in a local network, so that
+	// the sample counts at once and not one interval later.
+	settleDelay = 5 * time.Millisecond
+	// closeTimeout bounds the goodbye to a server.
+	closeTimeout = 100 * time.Millisecond
+)
+
+// prober asks one server again and again. It is owned by one goroutine.
+type prober struct {
+	id     NodeID
+	config *pgconn.Config
+	check  configs.ReplicationCheck
+	conn   *connection // nil if none is open
+	// wake asks for a probe now, settle for one after settleDelay.
+	wake, settle <-chan struct{}
+	out          chan<- finding
+}
+
+// finding is a prober's message to the writer.
+type finding struct {
+	from *prober
+	observation
+}
+
+// run probes until ctx ends.
+func (p *prober) run(ctx context.Context) {
+	defer p.hangUp()
+	var due time.Duration // from now to the next probe
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if !p.await(ctx, timer, due) {
+			return
+		}
+		start := time.Now()
+		o := p.probe(ctx)
+		select {
+		case p.out <- finding{p, o}:
+		case <-ctx.Done():
+			return
+		}
+		due = p.check.Interval - time.Since(start)
+		if o.server.role == RoleStandby {
+			// It is asked after every sample of the primary; this is for when there is no primary.
+			due += p.check.Interval / 2
+		}
+		due = max(due, minGap)
+	}
+}
+
+// await waits until the next probe is due or asked for; false is ctx's end.
+func (p *prober) await(ctx context.Context, timer *time.Timer, due time.Duration) bool {
+	earliest := time.Now().Add(min(minGap, due))
+	timer.Reset(due)
+	wake, settle := p.wake, p.settle
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case <-wake:
+			wake, settle = nil, nil
+			timer.Reset(time.Until(earliest))
+		case <-settle:
+			settle = nil
+			timer.Reset(max(settleDelay, time.Until(earliest)))
+		}
+	}
+}
+
+// probe asks the server once. If the open connection turns out to be broken, a
+// new one is tried before anything is said of the server.
+func (p *prober) probe(ctx context.Context) observation {
+	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
+	defer cancel()
+	if p.conn != nil {
+		o, err := p.ask(ctx)
+		if err == nil {
+			return o
+		}
+		p.hangUp()
+		if ctx.Err() != nil {
+			return p.failed(ctx, err)
+		}
+	}
+	conn, err := connect(ctx, p.config)
+	if err != nil {
+		return p.failed(ctx, err)
+	}
+	p.conn = conn
+	o, err := p.ask(ctx)
+	if err != nil {
+		p.hangUp()
+		return p.failed(ctx, err)
+	}
+	return o
+}
+
+func (p *prober) ask(ctx context.Context) (observation, error) {
+	asked := Now() // before the question is sent: see sample
+	s, err := p.conn.status(ctx)
+	return observation{evidence: evidenceAnswered, asked: asked, server: s}, err
+}
+
+func (p *prober) failed(ctx context.Context, err error) observation {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return observation{evidence: evidenceSilent, why: "no answer within " + p.check.Timeout.String()}
+	}
+	e, why := judge(err)
+	return observation{evidence: e, why: why}
+}
+
+func (p *prober) hangUp() {
+	if p.conn != nil {
+		p.conn.close()
+		p.conn = nil
+	}
+}

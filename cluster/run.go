@@ -1,0 +1,208 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/howdah/howdah/configs"
+)
+
+// writer is the one goroutine that makes views. Only Run uses it.
+type writer struct {
+	cluster  *Cluster
+	known    []observation // by NodeID
+	running  []*probing    // by NodeID; nil if the node is removed
+	horizons *horizons
+	findings chan finding
+	probers  sync.WaitGroup
+}
+
+// probing is a prober's goroutine as its owner, the writer, sees it.
+type probing struct {
+	prober  *prober
+	backend configs.Backend
+	check   configs.ReplicationCheck
+	settle  chan struct{} // capacity 1
+	stop    context.CancelFunc
+}
+
+// Run probes the servers and publishes views until ctx ends. It must be
+// called once. The last view stays.
+func (c *Cluster) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &writer{cluster: c, horizons: newHorizons(), findings: make(chan finding)}
+	defer w.probers.Wait()
+	defer cancel()
+	if err := w.reconfigure(ctx); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.reloaded:
+			if err := w.reconfigure(ctx); err != nil {
+				return err
+			}
+		case f := <-w.findings:
+			w.take(f)
+		}
+	}
+}
+
+// reconfigure brings nodes and probers to what the settings ask for.
+func (w *writer) reconfigure(ctx context.Context) error {
+	want := w.cluster.settings()
+	view := configure(w.cluster.View(), want.backends)
+	for len(w.known) < len(view.Nodes) {
+		w.known = append(w.known, observation{})
+		w.running = append(w.running, nil)
+	}
+	w.cluster.grow(len(view.Nodes))
+	wanted := make(map[string]configs.Backend, len(want.backends))
+	for _, b := range want.backends {
+		wanted[b.Name] = b
+	}
+	for i := range view.Nodes {
+		b, ok := wanted[view.Nodes[i].Name]
+		if err := w.arrange(ctx, NodeID(i), b, ok, want.check); err != nil {
+			return err
+		}
+	}
+	w.cluster.publish(decide(view, w.known, Now()))
+	return nil
+}
+
+// arrange sees that a node is probed as configured, or not at all.
+func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, wanted bool, check configs.ReplicationCheck) error {
+	old := w.running[id]
+	if !wanted {
+		if old != nil {
+			old.stop()
+		}
+		w.running[id], w.known[id] = nil, observation{evidence: evidenceRemoved}
+		return nil
+	}
+	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port
+	if sameServer && old.check == check {
+		return nil
+	}
+	config, err := connectionConfig(b, check)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		old.stop()
+	}
+	if !sameServer {
+		w.known[id] = observation{}
+		w.horizons.forget(id)
+	}
+	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check})
+	return nil
+}
+
+// start starts a prober's goroutine, which w.probers waits for.
+func (w *writer) start(ctx context.Context, id NodeID, b configs.Backend, check configs.ReplicationCheck, p *prober) *probing {
+	ctx, stop := context.WithCancel(ctx)
+	settle := make(chan struct{}, 1)
+	p.wake, p.settle, p.out = (*w.cluster.wakes.Load())[id], settle, w.findings
+	w.probers.Go(func() { p.run(ctx) })
+	return &probing{prober: p, backend: b, check: check, settle: settle, stop: stop}
+}
+
+// take makes the next view from what a prober found.
+func (w *writer) take(f finding) {
+	id := f.from.id
+	if w.running[id] == nil || w.running[id].prober != f.from {
+		return // a prober that was stopped had this in its hands
+	}
+	w.known[id] = merge(w.known[id], f.observation)
+	prev := w.cluster.View()
+	next := decide(prev, w.known, Now())
+	n := &next.Nodes[id]
+	if f.evidence == evidenceAnswered && n.State == StateUp {
+		if id == next.Primary {
+			w.horizons.sampled(id, &f.server, f.asked)
+			w.settle(id)
+		} else {
+			w.horizons.replayed(id, &f.server)
+		}
+	}
+	w.horizons.show(next)
+	w.cluster.publish(next)
+}
+
+// settle has the other nodes probed a little after a sample of the primary.
+func (w *writer) settle(primary NodeID) {
+	for i, r := range w.running {
+		if r == nil || NodeID(i) == primary {
+			continue
+		}
+		select {
+		case r.settle <- struct{}{}:
+		default: // asked already
+		}
+	}
+}
+
+// configure is the view with the nodes that the settings name, and those they
+// no longer name at their places.
+func configure(prev *View, backends []configs.Backend) *View {
+	next := *prev
+	next.Nodes = append([]Node(nil), prev.Nodes...)
+	byName := make(map[string]int, len(next.Nodes))
+	for i := range next.Nodes {
+		byName[next.Nodes[i].Name] = i
+	}
+	for _, b := range backends {
+		i, ok := byName[b.Name]
+		if !ok {
+			i = len(next.Nodes)
+			next.Nodes = append(next.Nodes, Node{ID: NodeID(i), Name: b.Name})
+		}
+		n := &next.Nodes[i]
+		n.Host, n.Port, n.Weight = b.Host, b.Port, b.Weight
+	}
+	return &next
+}
+
+// logChanges writes what changed between two views, once.
+func logChanges(log *slog.Logger, from, to *View) {
+	for i := range to.Nodes {
+		n := &to.Nodes[i]
+		before := "new"
+		if old := from.Node(n.ID); old != nil {
+			if old.State == n.State && old.Role == n.Role {
+				if old.Reason != n.Reason {
+					log.Debug("node's reason changed", "node", n.Name, "state", n.State.String(), "why", n.Reason)
+				}
+				continue
+			}
+			before = describe(old)
+		}
+		level := slog.LevelInfo
+		if n.State == StateDown && n.Reason != reasonRemoved {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, "node changed", "node", n.Name, "from", before, "to", describe(n), "why", n.Reason)
+	}
+	if from.Primary != to.Primary {
+		log.Info("primary changed", "from", name(from, from.Primary), "to", name(to, to.Primary), "epoch", to.Epoch)
+	}
+}
+
+func describe(n *Node) string {
+	if n.Role == RoleUnknown {
+		return n.State.String()
+	}
+	return n.State.String() + " " + n.Role.String()
+}
+
+func name(v *View, id NodeID) string {
+	if n := v.Node(id); n != nil {
+		return n.Name
+	}
+	return "none"
+}

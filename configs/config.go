@@ -1,0 +1,203 @@
+package configs
+
+import "time"
+
+// Config is a whole configuration file. Every package takes only its section.
+// It is immutable once loaded: a reload makes a new one.
+type Config struct {
+	Listen           Listen           `yaml:"listen" reload:"no"`
+	Backends         []Backend        `yaml:"backends"`
+	Auth             Auth             `yaml:"auth"`
+	Pool             Pool             `yaml:"pool"`
+	Routing          Routing          `yaml:"routing"`
+	ReplicationCheck ReplicationCheck `yaml:"replication_check"`
+	Failover         Failover         `yaml:"failover"`
+	Limits           Limits           `yaml:"limits"`
+	Timeouts         Timeouts         `yaml:"timeouts"`
+	Log              Log              `yaml:"log"`
+}
+
+// Listen says where clients connect. Needs a restart.
+type Listen struct {
+	// Addresses are host names or IP addresses; "*" is every address.
+	// Pgpool-II: listen_addresses.
+	Addresses []string `yaml:"addresses"`
+	// Port is also the number in the Unix socket's name. Pgpool-II: port.
+	Port int `yaml:"port" min:"1" max:"65535"`
+	// UnixDirs are directories that get a socket .s.PGSQL.<port>.
+	// Pgpool-II: unix_socket_directories.
+	UnixDirs []string `yaml:"unix_dirs"`
+	// UnixMode is the sockets' permission bits, octal. Pgpool-II: unix_socket_permissions.
+	UnixMode FileMode `yaml:"unix_mode" max:"0777"`
+}
+
+// Backend is one PostgreSQL server. Its role is found by asking it.
+type Backend struct {
+	// Name is unique and shown everywhere: letters, digits, dots, hyphens and
+	// underscores, at most 63; not "primary" nor "standby".
+	Name string `yaml:"name"`
+	// Host is a host name, an IP address, or (starting with '/') a Unix socket
+	// directory. Pgpool-II: backend_hostnameN.
+	Host string `yaml:"host"`
+	// Port is the number in the socket's name if Host is a directory.
+	// Pgpool-II: backend_portN.
+	Port int `yaml:"port" min:"1" max:"65535"`
+	// Weight is this node's share of the reads, relative to the others; 0 means
+	// no reads. Pgpool-II: backend_weightN.
+	Weight float64 `yaml:"weight" min:"0"`
+}
+
+// Auth says who may connect and what is known of them.
+type Auth struct {
+	// HBA are rules in pg_hba.conf syntax; the first that matches decides.
+	// Exactly one of HBA and HBAFile is given.
+	HBA     []string `yaml:"hba"`
+	HBAFile string   `yaml:"hba_file" path:"yes"`
+	// PasswdFile is a user file: PgBouncer's userlist ("user" "secret") or
+	// Pgpool-II's pool_passwd (user:secret). Pgpool-II: pool_passwd.
+	PasswdFile string `yaml:"passwd_file" path:"yes"`
+	// KeyFile decrypts AES secrets of a pool_passwd. Pgpool-II: .pgpoolkey.
+	KeyFile string `yaml:"key_file" path:"yes"`
+	// Query asks a backend for the secret of a user who is not in PasswdFile.
+	Query AuthQuery `yaml:"query"`
+	// VerifyInterval is how long a user and database that a backend accepted
+	// are believed without a new login there; 0 asks at every login.
+	VerifyInterval time.Duration `yaml:"verify_interval" min:"0"`
+}
+
+// AuthQuery is PgBouncer's auth_query: SQL with $1 for the user name, answering
+// one row (user, secret). An empty User turns it off.
+type AuthQuery struct {
+	SQL      string `yaml:"sql"`
+	User     string `yaml:"user"`
+	Password string `yaml:"password" secret:"yes"`
+	Database string `yaml:"database"`
+}
+
+// Pool bounds the server connections.
+type Pool struct {
+	// MaxPerNode is the most server connections to one node; 0 takes what the
+	// server allows (max_connections less superuser_reserved_connections and
+	// what howdah itself uses).
+	MaxPerNode int `yaml:"max_per_node" min:"0"`
+	// MaxWaiters is how many sessions may wait for a connection to one node.
+	MaxWaiters int `yaml:"max_waiters" min:"0"`
+	// WaitTimeout is how long each of them waits before error 53300.
+	WaitTimeout time.Duration `yaml:"wait_timeout" min:"1ms"`
+	// IdleTimeout closes a server connection that nobody used for so long; 0 never.
+	// Pgpool-II: connection_life_time.
+	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0"`
+	// MaxAge closes a server connection at its first return after so long; 0 never.
+	MaxAge time.Duration `yaml:"max_age" min:"0"`
+	// ResetQuery makes a server connection clean before another session gets it.
+	// Pgpool-II: reset_query_list.
+	ResetQuery string `yaml:"reset_query"`
+}
+
+// Routing says which statements may be read from standbys.
+type Routing struct {
+	// Balance is off (everything to the primary), session or statement.
+	// Pgpool-II: load_balance_mode, statement_level_load_balance.
+	Balance string `yaml:"balance" enum:"off,session,statement"`
+	// Transactions is until_write (reads before the first write may go to a
+	// standby) or primary.
+	Transactions string `yaml:"transactions" enum:"until_write,primary"`
+	// Consistency is session (a session never reads older than it wrote or saw) or none.
+	Consistency string `yaml:"consistency" enum:"session,none"`
+	// CacheSize bounds the memory of the verdict caches, in bytes. Needs a restart.
+	CacheSize ByteSize `yaml:"cache_size" min:"1MB" max:"64GB" reload:"no"`
+}
+
+// ReplicationCheck is how the nodes are watched: role, position, liveness.
+type ReplicationCheck struct {
+	// Interval is from the start of one probe of a node to the start of the
+	// next. Pgpool-II: sr_check_period.
+	Interval time.Duration `yaml:"interval" min:"10ms"`
+	// Timeout is for one probe, its login included; a node that takes longer
+	// does not answer. Pgpool-II: health_check_timeout.
+	Timeout time.Duration `yaml:"timeout" min:"10ms"`
+	// User needs LOGIN and the role pg_monitor. Pgpool-II: sr_check_user.
+	User     string `yaml:"user"`
+	Password string `yaml:"password" secret:"yes"`
+	// Database is where User logs in. Pgpool-II: sr_check_database.
+	Database string `yaml:"database"`
+}
+
+// Failover says what happens while there is no primary.
+type Failover struct {
+	// Hold is how long a statement that needs the primary waits for one; 0 not at all.
+	Hold time.Duration `yaml:"hold" min:"0"`
+	// MaxHeld is how many statements may wait so.
+	MaxHeld int `yaml:"max_held" min:"0"`
+}
+
+// Limits bound the clients.
+type Limits struct {
+	// MaxClients is the most client connections; one more gets 53300.
+	// Pgpool-II: num_init_children.
+	MaxClients int `yaml:"max_clients" min:"1"`
+	// MaxBuffered is the longest client message held in memory whole to decide
+	// its route; longer ones are streamed to the primary.
+	MaxBuffered ByteSize `yaml:"max_buffered" min:"8kB" max:"1GB"`
+	// MaxStatements is how many prepared statements, and how many portals, of one client
+	// are known to howdah; those over it still work, on the primary.
+	MaxStatements int `yaml:"max_statements" min:"1"`
+	// Threads is how many processors may run sessions at the same time; 0 is half of
+	// what the machine has, at least one. One busy thread spends less per query than
+	// several half-idle ones, and the servers often share the machine. The
+	// environment's GOMAXPROCS, if set, wins over 0.
+	Threads int `yaml:"threads" min:"0" max:"1024"`
+}
+
+// Timeouts bound the waits that have no other section.
+type Timeouts struct {
+	// Auth is from accept to the end of login. Pgpool-II: authentication_timeout.
+	Auth time.Duration `yaml:"auth" min:"10ms"`
+	// Connect is for one connection to a server, login included. Pgpool-II: connect_timeout.
+	Connect time.Duration `yaml:"connect" min:"10ms"`
+	// ClientIdle drops a client that sent nothing for so long; 0 never.
+	// Pgpool-II: client_idle_limit.
+	ClientIdle time.Duration `yaml:"client_idle" min:"0"`
+	// ClientCheck is how long a server may work for a client before it is looked
+	// whether the client is still there; if it has closed, or half-closed, its
+	// connection, the statement is canceled. 0 never looks.
+	// PostgreSQL: client_connection_check_interval.
+	ClientCheck time.Duration `yaml:"client_check" min:"0"`
+	// Drain is how long a stop waits for sessions in the middle of work; 0 not at all.
+	Drain time.Duration `yaml:"drain" min:"0"`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level string `yaml:"level" enum:"debug,info,warn,error"`
+	// Format needs a restart.
+	Format string `yaml:"format" enum:"text,json" reload:"no"`
+}
+
+// defaultAuthQuery gives no secret for a role that may not log in any more, as
+// the server itself would refuse it.
+const defaultAuthQuery = "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END " +
+	"FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin"
+
+// DefaultBackend returns what a backend has where its entry says nothing. Name
+// and host have no default.
+func DefaultBackend() Backend {
+	return Backend{Port: 5432, Weight: 1}
+}
+
+// Default returns every setting's default. There is none for the backends (but
+// see DefaultBackend) nor for who may connect: both must be given.
+func Default() Config {
+	return Config{
+		Listen: Listen{Addresses: []string{"127.0.0.1"}, Port: 9999, UnixMode: 0o777},
+		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute},
+		Pool: Pool{MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
+			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
+		Routing:          Routing{Balance: "session", Transactions: "until_write", Consistency: "session", CacheSize: 64 << 20},
+		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, Timeout: 3 * time.Second, User: "postgres", Database: "postgres"},
+		Failover:         Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
+		Limits:           Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
+		Timeouts:         Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
+		Log:              Log{Level: "info", Format: "text"},
+	}
+}

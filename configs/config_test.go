@@ -1,0 +1,217 @@
+package configs_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/howdah/howdah/configs"
+	"gopkg.in/yaml.v3"
+)
+
+// The defaults are a promise to users: this table is changed together with the
+// sample file and the release notes.
+func TestDefaults(t *testing.T) {
+	want := map[string]any{
+		"listen.addresses":           []string{"127.0.0.1"},
+		"listen.port":                9999,
+		"listen.unix_dirs":           []string(nil),
+		"listen.unix_mode":           configs.FileMode(0o777),
+		"backends":                   []configs.Backend(nil),
+		"auth.hba":                   []string(nil),
+		"auth.hba_file":              "",
+		"auth.passwd_file":           "",
+		"auth.key_file":              "",
+		"auth.query.sql":             "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin",
+		"auth.query.user":            "",
+		"auth.query.password":        "",
+		"auth.query.database":        "postgres",
+		"auth.verify_interval":       time.Minute,
+		"pool.max_per_node":          0,
+		"pool.max_waiters":           10_000,
+		"pool.wait_timeout":          30 * time.Second,
+		"pool.idle_timeout":          10 * time.Minute,
+		"pool.max_age":               time.Hour,
+		"pool.reset_query":           "DISCARD ALL",
+		"routing.balance":            "session",
+		"routing.transactions":       "until_write",
+		"routing.consistency":        "session",
+		"routing.cache_size":         configs.ByteSize(64 << 20),
+		"replication_check.interval": 100 * time.Millisecond,
+		"replication_check.timeout":  3 * time.Second,
+		"replication_check.user":     "postgres",
+		"replication_check.password": "",
+		"replication_check.database": "postgres",
+		"failover.hold":              30 * time.Second,
+		"failover.max_held":          10_000,
+		"limits.max_clients":         10_000,
+		"limits.max_statements":      10_000,
+		"limits.threads":             0,
+		"limits.max_buffered":        configs.ByteSize(1 << 20),
+		"timeouts.auth":              time.Minute,
+		"timeouts.connect":           10 * time.Second,
+		"timeouts.client_idle":       time.Duration(0),
+		"timeouts.client_check":      10 * time.Second,
+		"timeouts.drain":             30 * time.Second,
+		"log.level":                  "info",
+		"log.format":                 "text",
+	}
+	got := settings(reflect.ValueOf(configs.Default()), "")
+	for key, value := range got {
+		if _, ok := want[key]; !ok {
+			t.Errorf("key %s has no default in this table", key)
+		} else if !reflect.DeepEqual(value, want[key]) {
+			t.Errorf("%s: got %#v, want %#v", key, value, want[key])
+		}
+	}
+	if len(want) != len(got) {
+		t.Errorf("got %d keys, want %d", len(got), len(want))
+	}
+	if got, want := configs.DefaultBackend(), (configs.Backend{Port: 5432, Weight: 1}); got != want {
+		t.Errorf("backend: got %+v, want %+v", got, want)
+	}
+}
+
+// settings lists every key that is not a section, by its path.
+func settings(v reflect.Value, path string) map[string]any {
+	all := map[string]any{}
+	for i := range v.NumField() {
+		key := strings.TrimPrefix(path+"."+v.Type().Field(i).Tag.Get("yaml"), ".")
+		if v.Field(i).Kind() == reflect.Struct {
+			for k, value := range settings(v.Field(i), key) {
+				all[k] = value
+			}
+			continue
+		}
+		all[key] = v.Field(i).Interface()
+	}
+	return all
+}
+
+// The defaults must pass their own checks, but for what has none.
+func TestDefaultIsValid(t *testing.T) {
+	cfg := configs.Default()
+	cfg.Backends = []configs.Backend{configs.DefaultBackend()}
+	cfg.Backends[0].Name, cfg.Backends[0].Host = "pg0", "127.0.0.1"
+	cfg.Auth.HBA = []string{"local all all trust"}
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidateOwnConfig(t *testing.T) {
+	cfg := configs.Default()
+	cfg.Log.Level = "loud"
+	cfg.Backends = []configs.Backend{{Name: "pg0", Host: "a", Port: 1, Weight: -0.5}}
+	want := strings.Join([]string{
+		"backends[0].weight: -0.5 is too small; write at least 0",
+		`log.level: "loud" is not a known value; write one of debug, info, warn, error`,
+		`auth: has neither hba nor hba_file; say who may connect: hba: ["host all all 127.0.0.1/32 scram-sha-256"]`,
+	}, "\n")
+	if err := cfg.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	cfg.Backends[0].Weight = math.NaN()
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "weight: is not a finite number") {
+		t.Errorf("weight NaN: got %v", err)
+	}
+	cfg.Backends = make([]configs.Backend, 129)
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "at most 128") {
+		t.Errorf("129 backends: got %v", err)
+	}
+}
+
+// The sample names every key, with its default.
+func TestSample(t *testing.T) {
+	cfg, err := configs.Parse("howdah.sample.yml", []byte(configs.Sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := configs.Default()
+	want.Backends, want.Auth.HBA = cfg.Backends, cfg.Auth.HBA
+	if reloadable, needRestart := configs.Changes(&want, cfg); len(reloadable)+len(needRestart) > 0 {
+		t.Errorf("not the default: %v %v", reloadable, needRestart)
+	}
+	if len(cfg.Backends) != 1 {
+		t.Fatalf("got %d backends, want one as an example", len(cfg.Backends))
+	}
+	backend := configs.DefaultBackend()
+	backend.Name, backend.Host = cfg.Backends[0].Name, cfg.Backends[0].Host
+	if cfg.Backends[0] != backend {
+		t.Errorf("backend: got %+v, want %+v", cfg.Backends[0], backend)
+	}
+
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(configs.Sample), &root); err != nil {
+		t.Fatal(err)
+	}
+	named := keysIn(root.Content[0], "")
+	for _, key := range keysOf(reflect.TypeFor[configs.Config](), "") {
+		if !slices.Contains(named, key) {
+			t.Errorf("the sample does not name %s", key)
+		}
+	}
+}
+
+// keysOf lists the keys of a struct, lists' entries as their first.
+func keysOf(typ reflect.Type, path string) []string {
+	var keys []string
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		key := path + f.Tag.Get("yaml")
+		keys = append(keys, key)
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			keys = append(keys, keysOf(f.Type, key+".")...)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			keys = append(keys, keysOf(f.Type.Elem(), key+"[0].")...)
+		}
+	}
+	return keys
+}
+
+func keysIn(n *yaml.Node, path string) []string {
+	var keys []string
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			key := path + n.Content[i].Value
+			keys = append(append(keys, key), keysIn(n.Content[i+1], key+".")...)
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			keys = append(keys, keysIn(item, fmt.Sprintf("%s[%d].", strings.TrimSuffix(path, "."), i))...)
+		}
+	}
+	return keys
+}
+
+// The smallest file of the documentation works, and says what it seems to.
+func TestMinimal(t *testing.T) {
+	cfg, err := configs.Load("min.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := configs.Default()
+	want.Backends = []configs.Backend{
+		{Name: "pg0", Host: "127.0.0.1", Port: 5500, Weight: 1},
+		{Name: "pg1", Host: "127.0.0.1", Port: 5501, Weight: 1},
+		{Name: "pg2", Host: "127.0.0.1", Port: 5502, Weight: 1},
+	}
+	want.Auth.HBA = []string{"host all all 127.0.0.1/32 trust"}
+	if reloadable, needRestart := configs.Changes(&want, cfg); len(reloadable)+len(needRestart) > 0 {
+		t.Errorf("differs in %v %v", reloadable, needRestart)
+	}
+	text, err := os.ReadFile("min.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(text), "\n"); lines > 10 {
+		t.Errorf("min.yml has %d lines: it is to be the smallest file", lines)
+	}
+}

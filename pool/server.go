@@ -1,0 +1,254 @@
+package pool
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/wire"
+)
+
+// Key says which sessions may share a connection.
+type Key struct {
+	User, Database string
+	// Params are the other startup parameters, "name\0value\0" each, in the
+	// order of their names.
+	Params string
+	// Credentials is the identity of what the connection was opened with: a session
+	// that proved less must not get it.
+	Credentials string
+}
+
+// Server is one connection to a node, logged in. It belongs to whoever
+// acquired it until Release or Discard.
+type Server struct {
+	*wire.Conn
+	Node cluster.NodeID
+	Key  Key
+	// PID and Secret are the server's cancel key.
+	PID, Secret uint32
+	// Params are the settings as the server last reported them.
+	Params *Params
+
+	addr           string // network and address, for a cancel request
+	network        string
+	created, freed time.Time
+}
+
+// maxLoginMessage bounds every message of a login; ErrorResponses are the largest.
+const maxLoginMessage = 64 << 10
+
+// maxLoginMessages bounds their number.
+const maxLoginMessages = 200
+
+// Refused is a login that the server refused with an ErrorResponse.
+type Refused struct {
+	Node string
+	Code string // SQLSTATE
+	// Response is the whole ErrorResponse message, to be handed to the client as it is.
+	Response []byte
+	message  string
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("log in to %s: %s (%s)", e.Node, e.message, e.Code)
+}
+
+// Unreachable is a node to which no connection could be made.
+type Unreachable struct {
+	Node cluster.NodeID
+	Name string
+	Err  error
+}
+
+func (e *Unreachable) Error() string { return fmt.Sprintf("connect to %s: %v", e.Name, e.Err) }
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// Address returns the network and address of a node.
+func Address(n *cluster.Node) (network, addr string) {
+	if strings.HasPrefix(n.Host, "/") {
+		return "unix", fmt.Sprintf("%s/.s.PGSQL.%d", n.Host, n.Port)
+	}
+	return "tcp", net.JoinHostPort(n.Host, strconv.Itoa(n.Port))
+}
+
+// connect opens a connection and logs in; ctx bounds all of it.
+func connect(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
+	network, addr := Address(n)
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: err}
+	}
+	s := &Server{Conn: wire.NewConn(nc), Node: n.ID, Key: key, network: network, addr: addr, created: time.Now()}
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	err = s.login(n.Name, cred)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		s.Close()
+		var refused *Refused
+		var known *wire.Error
+		if errors.As(err, &refused) || errors.As(err, &known) {
+			return nil, err
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: fmt.Errorf("log in: %w", err)}
+	}
+	return s, nil
+}
+
+// startup returns the StartupMessage of key.
+func startup(key Key) []byte {
+	b := make([]byte, 8, 128)
+	binary.BigEndian.PutUint32(b[4:], pgproto3.ProtocolVersionNumber)
+	b = append(b, "user\x00"+key.User+"\x00database\x00"+key.Database+"\x00"+key.Params+"\x00"...)
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+func (s *Server) login(node string, cred auth.Credentials) error {
+	if err := s.Write(startup(s.Key)); err != nil {
+		return fmt.Errorf("send startup message: %w", err)
+	}
+	login := auth.NewLogin(s.Key.User, cred, rand.Reader)
+	for range maxLoginMessages {
+		typ, msg, err := s.Next(maxLoginMessage)
+		if err != nil {
+			return fmt.Errorf("read login answer: %w", err)
+		}
+		body := msg[wire.HeaderSize:]
+		switch typ {
+		case wire.Authentication:
+			reply, _, err := login.Step(body)
+			if err != nil {
+				return fmt.Errorf("log in to %s: %w", node, err)
+			}
+			if reply != nil {
+				b, err := reply.Encode(nil)
+				if err == nil {
+					err = s.Write(b)
+				}
+				if err != nil {
+					return fmt.Errorf("send login message: %w", err)
+				}
+			}
+		case wire.ParameterStatus:
+			s.NoteParameter(body)
+		case wire.BackendKeyData:
+			if len(body) != 8 {
+				return fmt.Errorf("cancel key of %d bytes", len(body)-4)
+			}
+			s.PID, s.Secret = binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])
+		case wire.ErrorResponse:
+			return refused(node, msg)
+		case wire.NoticeResponse, wire.NegotiateProtocol:
+		case wire.ReadyForQuery:
+			s.Discard(0)
+			return nil
+		default:
+			return fmt.Errorf("unexpected message %q during login", typ)
+		}
+	}
+	return errors.New("login does not end")
+}
+
+func refused(node string, msg []byte) *Refused {
+	body := msg[wire.HeaderSize:]
+	return &Refused{
+		Node:     node,
+		Code:     string(wire.ErrorField(body, 'C')),
+		message:  string(wire.ErrorField(body, 'M')),
+		Response: append([]byte(nil), msg...),
+	}
+}
+
+// NoteParameter takes in the body of a ParameterStatus message and returns
+// its setting.
+func (s *Server) NoteParameter(body []byte) (name, value string) {
+	n, rest, ok := wire.CString(body)
+	v, _, ok2 := wire.CString(rest)
+	if !ok || !ok2 {
+		return "", ""
+	}
+	if old, ok := s.Params.Get(string(n)); !ok || old != string(v) {
+		s.Params = s.Params.With(string(n), string(v))
+	}
+	return string(n), string(v)
+}
+
+// reset makes the connection clean by sql; ctx bounds it. The connection
+// must be idle.
+func (s *Server) reset(ctx context.Context, sql string) error {
+	stop := context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := s.Write(wire.AppendQuery(nil, sql)); err != nil {
+		return fmt.Errorf("send reset query: %w", err)
+	}
+	for {
+		typ, msg, err := s.Next(maxLoginMessage)
+		if err != nil {
+			return fmt.Errorf("read answer to reset query: %w", err)
+		}
+		switch typ {
+		case wire.ErrorResponse:
+			return fmt.Errorf("reset query: %s", wire.ErrorField(msg[wire.HeaderSize:], 'M'))
+		case wire.ParameterStatus:
+			s.NoteParameter(msg[wire.HeaderSize:])
+		case wire.ReadyForQuery:
+			if len(msg) != wire.HeaderSize+1 || msg[wire.HeaderSize] != wire.TxIdle {
+				return errors.New("reset query left a transaction open")
+			}
+			if !stop() {
+				return context.Cause(ctx)
+			}
+			s.Discard(0)
+			return nil
+		}
+	}
+}
+
+// Cancel asks the server to cancel what this connection runs, by a connection of
+// its own. When it returns nil the server has sent the signal. It may be
+// called while another goroutine uses the connection.
+func (s *Server) Cancel(ctx context.Context) error {
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, s.network, s.addr)
+	if err != nil {
+		return fmt.Errorf("connect to cancel: %w", err)
+	}
+	defer nc.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		nc.SetDeadline(deadline)
+	}
+	msg, err := (&pgproto3.CancelRequest{ProcessID: s.PID, SecretKey: s.Secret}).Encode(nil)
+	if err != nil {
+		return fmt.Errorf("encode cancel request: %w", err)
+	}
+	if _, err := nc.Write(msg); err != nil {
+		return fmt.Errorf("send cancel request: %w", err)
+	}
+	// The server answers nothing; it closes the connection after the signal.
+	nc.Read(make([]byte, 1))
+	return nil
+}
+
+// ClientError is the refusal as the client is told of it, in the server's own words.
+func (e *Refused) ClientError() *wire.Error {
+	body := e.Response[wire.HeaderSize:]
+	return &wire.Error{Code: e.Code, Message: e.message,
+		Detail: string(wire.ErrorField(body, 'D')), Hint: string(wire.ErrorField(body, 'H')), Err: fmt.Errorf("backend %s refused the login", e.Node)}
+}
