@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/configs"
+)
+
+// checkAuth reads the rules and the secrets that the configuration in path
+// points to. The error is a configs.Faults with everything that is wrong;
+// warnings are about what works but should not stay so.
+func checkAuth(path string, cfg *configs.Auth) (warnings []string, err error) {
+	var faults configs.Faults
+	if cfg.HBAFile != "" {
+		_, err := auth.LoadHBAFile(cfg.HBAFile)
+		faults = append(faults, fileFaults(path, "auth.hba_file", err)...)
+	} else {
+		_, err := auth.ParseHBALines(cfg.HBA)
+		faults = append(faults, entryFaults(path, "auth.hba", err)...)
+	}
+	if cfg.PasswdFile != "" {
+		passwd, err := auth.LoadPasswdFile(cfg.PasswdFile, cfg.KeyFile)
+		if err == nil {
+			warnings = passwd.Warnings()
+		}
+		faults = append(faults, fileFaults(path, "auth.passwd_file", err)...)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return warnings, nil
+}
+
+// fileFaults are the mistakes in a file that key points to: in that file's
+// lines if they are known, or else at the key.
+func fileFaults(path, key string, err error) configs.Faults {
+	var found auth.Faults
+	var cause *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &found):
+		faults := make(configs.Faults, len(found))
+		for i, f := range found {
+			faults[i] = configs.Fault{File: f.File, Line: f.Line, What: f.What, Advice: f.Hint}
+		}
+		return faults
+	case errors.As(err, &cause):
+		return configs.Faults{{File: path, Key: key, What: fmt.Sprintf("%s cannot be read: %v", cause.Path, cause.Err),
+			Advice: "check the path and its permissions"}}
+	}
+	return configs.Faults{{File: path, Key: key, What: err.Error()}}
+}
+
+// entryFaults are the mistakes in the texts of the list key, which package auth
+// counts like the lines of a file.
+func entryFaults(path, key string, err error) configs.Faults {
+	var found auth.Faults
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &found):
+		return configs.Faults{{File: path, Key: key, What: err.Error()}}
+	}
+	faults := make(configs.Faults, len(found))
+	for i, f := range found {
+		faults[i] = configs.Fault{File: path, Key: fmt.Sprintf("%s[%d]", key, f.Line-1), What: f.What, Advice: f.Hint}
+	}
+	return faults
+}

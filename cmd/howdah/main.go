@@ -1,0 +1,157 @@
+// Command howdah is one endpoint in front of a PostgreSQL primary and its
+// standbys. It only reads its arguments here and calls the packages that do the
+// work: see docs/ARCHITECTURE.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/howdah/howdah/configs"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitOK    = 0
+	exitError = 1 // it was understood, and failed
+	exitUsage = 2 // it was not understood
+)
+
+func main() {
+	os.Exit(exitCode(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
+}
+
+// command is one word after howdah.
+type command struct {
+	name    string
+	usage   string // its arguments
+	summary string // one line
+	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+// commands are in the order that help shows them.
+func commands() []command {
+	return []command{
+		{"serve", "-c FILE", "run in the foreground; SIGTERM stops it, SIGHUP reloads FILE", runServe},
+		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
+		{"version", "", "print the version", runVersion},
+	}
+}
+
+// usageError is a command line that was not understood; command may be empty.
+type usageError struct {
+	command string
+	what    string
+}
+
+func (e *usageError) Error() string { return e.what }
+
+// run runs the command that args name.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		return &usageError{what: "no command given"}
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		return runHelp(args[1:], stdout)
+	case "-v", "-version", "--version":
+		args = append([]string{"version"}, args[1:]...)
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		err := c.run(ctx, args[1:], stdout, stderr)
+		if errors.Is(err, flag.ErrHelp) {
+			return runHelp([]string{c.name}, stdout)
+		}
+		return err
+	}
+	return &usageError{what: fmt.Sprintf("unknown command %q", args[0])}
+}
+
+// exitCode reports err, if there is one, and says how to exit.
+func exitCode(err error, stderr io.Writer) int {
+	var usage *usageError
+	var faults configs.Faults
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "howdah: %v\ntry: %s\n", err, strings.TrimSpace("howdah help "+usage.command))
+		return exitUsage
+	case errors.As(err, &faults): // each has its file and line, as editors and compilers have them
+		fmt.Fprintln(stderr, faults)
+		err = errors.New("the configuration is not valid")
+	}
+	fmt.Fprintf(stderr, "howdah: %v\n", err)
+	return exitError
+}
+
+// runHelp prints what there is, or how one command is used.
+func runHelp(args []string, stdout io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(stdout, "howdah is one endpoint in front of a PostgreSQL primary and its standbys.\n\nusage: howdah COMMAND\n\n")
+		for _, c := range commands() {
+			fmt.Fprintf(stdout, "  %-24s  %s\n", strings.TrimSpace(c.name+" "+c.usage), c.summary)
+		}
+		fmt.Fprintf(stdout, "  %-24s  %s\n", "help [COMMAND]", "print this, or how a command is used")
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == args[0] && len(args) == 1 {
+			fmt.Fprintf(stdout, "usage: %s\n\n%s\n", strings.TrimSpace("howdah "+c.name+" "+c.usage), c.summary)
+			return nil
+		}
+	}
+	return &usageError{what: fmt.Sprintf("no help for %q", strings.Join(args, " "))}
+}
+
+// newFlags is a flag set that reports nothing itself.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	return flags
+}
+
+// parseFlags parses args, which must hold flags only. The error is a
+// *usageError or flag.ErrHelp.
+func parseFlags(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return &usageError{flags.Name(), err.Error()}
+	}
+	if flags.NArg() > 0 {
+		return &usageError{flags.Name(), fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+	}
+	return nil
+}
+
+// configFlag adds -c FILE, and requireConfig refuses its absence.
+func configFlag(flags *flag.FlagSet) *string { return flags.String("c", "", "") }
+
+func requireConfig(name, path string) error {
+	if path == "" {
+		return &usageError{name, "-c FILE is missing"}
+	}
+	return nil
+}
+
+func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := newFlags("serve")
+	path := configFlag(flags)
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	if err := requireConfig("serve", *path); err != nil {
+		return err
+	}
+	return serve(ctx, *path, stdout, stderr)
+}

@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// What a cancel request may do to a session.
+const (
+	cancelNothing  uint32 = iota // the session is idle
+	cancelServer                 // a server works for it: that one is asked
+	cancelWait                   // it waits for a node or a connection: the wait is broken off
+	cancelUnderWay               // a cancel is under way
+)
+
+// cancelling is the part of a session that cancel requests use, from their
+// own goroutines.
+type cancelling struct {
+	cancelState atomic.Uint32
+	running     atomic.Pointer[pool.Server]
+	breakOff    atomic.Pointer[context.CancelCauseFunc]
+	// cancelled gets a value when a cancel that was under way is over.
+	cancelled chan struct{}
+}
+
+// cancelTimeout bounds the sending of a cancel request: the session cannot go
+// on before it is over.
+const cancelTimeout = 5 * time.Second
+
+// errCanceled is what a wait that was broken off ends with, as a query would.
+var errCanceled = &wire.Error{Code: "57014", Message: "canceling statement due to user request"}
+
+// busy opens the session to cancel requests, which go to srv.
+func (c *cancelling) busy(srv *pool.Server) {
+	c.running.Store(srv)
+	c.cancelState.Store(cancelServer)
+}
+
+// idle closes the session to cancel requests. It waits for one that is under
+// way: when it returns, the server has been signalled or will not be, so that
+// the next statement is safe. (A server that is idle ignores the signal.)
+func (c *cancelling) idle() {
+	if !c.cancelState.CompareAndSwap(cancelServer, cancelNothing) {
+		<-c.cancelled
+		c.cancelState.Store(cancelNothing)
+	}
+}
+
+// waiting opens the session to cancel requests while it waits under ctx.
+func (s *session) waiting(ctx context.Context) (context.Context, func()) {
+	c := &s.cancelling
+	ctx, breakOff := context.WithCancelCause(ctx)
+	c.breakOff.Store(&breakOff)
+	c.cancelState.Store(cancelWait)
+	return ctx, func() {
+		if !c.cancelState.CompareAndSwap(cancelWait, cancelNothing) {
+			<-c.cancelled
+			c.cancelState.Store(cancelNothing)
+		}
+		breakOff(nil)
+	}
+}
+
+// cancel carries out a cancel request. It may be called from any goroutine.
+func (c *cancelling) cancel(ctx context.Context) error {
+	switch {
+	case c.cancelState.CompareAndSwap(cancelServer, cancelUnderWay):
+		defer func() { c.cancelled <- struct{}{} }()
+		ctx, done := context.WithTimeout(ctx, cancelTimeout)
+		defer done()
+		return c.running.Load().Cancel(ctx)
+	case c.cancelState.CompareAndSwap(cancelWait, cancelUnderWay):
+		(*c.breakOff.Load())(errCanceled)
+		c.cancelled <- struct{}{}
+	}
+	return nil
+}
+
+// cutOff makes the session's wait for a server fail. It may be called from any
+// goroutine; the session must end afterwards.
+func (c *cancelling) cutOff() {
+	if srv := c.running.Load(); srv != nil {
+		srv.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// registry finds sessions by their cancel keys.
+type registry struct {
+	mu       sync.Mutex
+	sessions map[uint32]*session
+	last     uint32
+}
+
+// errTooManySessions cannot happen below two billion sessions.
+var errTooManySessions = errors.New("no free session number")
+
+// add gives s a number that no living session has. Numbers are positive as
+// process ids are: drivers keep them in signed integers.
+func (r *registry) add(s *session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range 1 << 20 {
+		r.last = r.last%(1<<31-1) + 1
+		if _, taken := r.sessions[r.last]; !taken {
+			s.pid = r.last
+			r.sessions[s.pid] = s
+			return nil
+		}
+	}
+	return errTooManySessions
+}
+
+func (r *registry) remove(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, s.pid)
+}
+
+// find returns the session with the key, nil if there is none.
+func (r *registry) find(pid, secret uint32) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.sessions[pid]; s != nil && s.secret == secret {
+		return s
+	}
+	return nil
+}
+
+// each calls f for every session, outside the lock.
+func (r *registry) each(f func(*session)) {
+	r.mu.Lock()
+	all := make([]*session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		all = append(all, s)
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		f(s)
+	}
+}

@@ -1,0 +1,498 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// dispatch runs the unit: it decides where, borrows a connection there, sends
+// the unit, relays the answer and keeps the books. The unit's bytes leave the
+// client's buffer when nobody can need them again.
+func (s *session) dispatch(ctx context.Context) error {
+	if done, err := s.answerHere(); done || err != nil {
+		return err
+	}
+	l, err := s.place(ctx)
+	if err != nil {
+		return s.report(err)
+	}
+	s.cycle = l
+	s.busy(l.srv)
+	err = s.exchange(l)
+	s.idle()
+	if err != nil {
+		return s.serverFailed(l, err)
+	}
+	if l.healing {
+		return s.heal(ctx, l)
+	}
+	return s.finish(l)
+}
+
+// place decides where the unit runs and returns a lease there.
+func (s *session) place(ctx context.Context) (*lease, error) {
+	u := &s.unit
+	if !u.names && s.cycle != nil {
+		return s.cycle, nil
+	}
+	if !u.names {
+		if l := s.placeByObjects(); l != nil {
+			return l, nil
+		}
+	}
+	if l := s.openBlock(); l != nil && s.cycle == nil && s.fetchesPortal() {
+		return l, nil
+	}
+	d := s.decide()
+	if s.cycle == nil && s.catchUp.await(ctx, s, &d) {
+		d = s.decide()
+	}
+	if s.cycle != nil && s.cycle.srv.Node == d.Node && d.Node != cluster.NoNode {
+		return s.cycle, nil
+	}
+	if s.cycle != nil && d.Target == balancer.ToRead {
+		return s.cycle, nil // a cycle that is on the primary stays there
+	}
+	if l := s.openBlock(); l != nil && s.cycle == nil &&
+		(d.Node == l.srv.Node || d.Node == cluster.NoNode && d.Reason == balancer.ReasonNoPrimary && l.slot == d.Target) {
+		// The block's own connection is what counts, whatever the view says of its node meanwhile.
+		ok, err := s.stillThere(l)
+		if ok {
+			if d.Standing {
+				s.in.Session.TxPrimary = true
+			}
+			return l, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	old := s.cycle
+	l, err := s.acquire(ctx, &d)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil && old != l {
+		// The cycle only read so far, and goes on on the primary.
+		if err := s.endCycle(old); err != nil {
+			return nil, err
+		}
+	}
+	if d.Standing && !s.in.Session.TxPrimary {
+		s.in.Session.TxPrimary = true
+		s.endOthers(l) // what a standby read in the block it need not hold on to
+	}
+	return l, nil
+}
+
+// fetchesPortal reports whether the unit is SQL that uses a portal made by Bind.
+func (s *session) fetchesPortal() bool {
+	v := s.unit.verdict
+	if v == nil || v.Single != parser.KindFetch && v.Single != parser.KindCloseCursor {
+		return false
+	}
+	_, ok := s.stmts.portals[v.Statements[0].Object]
+	return ok
+}
+
+// openBlock returns the lease on which the transaction block is open, nil if there is none.
+func (s *session) openBlock() *lease {
+	bs := &s.in.Session
+	if bs.Tx != balancer.TxOpen && bs.Tx != balancer.TxFailed {
+		return nil
+	}
+	for _, l := range s.leases {
+		if l != nil && l.srv.Node == bs.TxNode && l.inTransaction() {
+			return l
+		}
+	}
+	return nil
+}
+
+// decide asks the balancer about the unit.
+func (s *session) decide() balancer.Decision {
+	u := &s.unit
+	in := &s.in
+	in.Session.Settings = s.set.balancer
+	in.Session.Pinned = s.state.pin
+	in.Verdict = u.verdict
+	if u.opaque {
+		in.Verdict = nil
+	}
+	in.View = s.srv.cluster.View()
+	in.Random = s.rand.Uint64()
+	d := balancer.Decide(in)
+	if d.Target != balancer.ToRead || d.Reason == balancer.ReasonFailedTransaction || d.Reason == balancer.ReasonTransactionEnd {
+		return s.traced(d)
+	}
+	if u.bindsAhead() {
+		// The cycle may move to the primary before the portal is used.
+		d = balancer.Decision{Node: in.View.Primary, Target: balancer.ToPrimary, Reason: balancer.ReasonStanding,
+			Detail: "portal", ReadNode: d.ReadNode, Standing: in.Session.Tx != balancer.TxNone}
+	}
+	if u.keepsPortal && in.Session.Tx != balancer.TxNone && !in.Session.TxReadOnly {
+		// What the transaction does later may need both the portal and the primary.
+		d = balancer.Decision{Node: in.View.Primary, Target: balancer.ToPrimary, Reason: balancer.ReasonStanding,
+			Detail: "portal", ReadNode: d.ReadNode, Standing: true}
+	}
+	return s.traced(d)
+}
+
+// traced logs a decision if that is asked for.
+func (s *session) traced(d balancer.Decision) balancer.Decision {
+	if s.set.debug {
+		s.logDecision(&d)
+	}
+	return d
+}
+
+func (s *session) logDecision(d *balancer.Decision) {
+	name := ""
+	if n := s.in.View.Node(d.Node); n != nil {
+		name = n.Name
+	}
+	s.log.Debug("routed", "node", name, "reason", d.Reason.String(), "detail", d.Detail)
+}
+
+// placeByObjects finds the lease for a unit that names no statement to make or run:
+// Close of a statement or portal, Describe of a portal, or nothing but Sync.
+func (s *session) placeByObjects() *lease {
+	if l := s.openBlock(); l != nil {
+		return l // nothing else must come to take part in the block
+	}
+	for i := range s.unit.msgs {
+		if p := s.unit.msgs[i].stmt; p != nil {
+			for _, l := range s.leases {
+				if l != nil && l.has(p) {
+					return l
+				}
+			}
+		}
+	}
+	for _, l := range s.leases { // where a portal can be
+		if l != nil && l.inTransaction() {
+			return l
+		}
+	}
+	return s.leases[balancer.ToPrimary]
+}
+
+// acquire returns a lease on the decided node, waiting for a primary if there
+// is none. A read node that cannot be reached is replaced by the primary.
+func (s *session) acquire(ctx context.Context, d *balancer.Decision) (*lease, error) {
+	hold := holdTimer{session: s}
+	defer hold.end()
+	for {
+		if d.Reason == balancer.ReasonTransactionLost {
+			return nil, &wire.Error{Code: "40001", Message: "the transaction was lost with its primary",
+				Hint: "Roll back and run the transaction again."}
+		}
+		if d.Node == cluster.NoNode {
+			if err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return v.Primary != cluster.NoNode }); err != nil {
+				return nil, err
+			}
+			*d = s.decide()
+			continue
+		}
+		l, err := s.leaseOn(ctx, d)
+		if err == nil {
+			s.in.Session.ReadNode = d.ReadNode
+			return l, nil
+		}
+		if !s.tryElsewhere(d.Node, err) {
+			return nil, err
+		}
+		if d.Target == balancer.ToRead {
+			s.in.Session.ReadNode = cluster.NoNode
+			view := s.srv.cluster.View()
+			*d = balancer.Decision{Node: view.Primary, Target: balancer.ToPrimary, Reason: balancer.ReasonNoReadNode,
+				ReadNode: cluster.NoNode, Standing: s.in.Session.Tx != balancer.TxNone}
+			continue
+		}
+		node, epoch := d.Node, s.srv.cluster.View().Epoch
+		if err := hold.wait(ctx, retryEvery, func(v *cluster.View) bool { return v.Epoch != epoch || v.Primary != node }); err != nil {
+			return nil, err
+		}
+		*d = s.decide()
+	}
+}
+
+// tryElsewhere reports whether a failed acquisition says something of the
+// node (so that another node, or the same later, may do) rather than of the session.
+func (s *session) tryElsewhere(node cluster.NodeID, err error) bool {
+	var unreachable *pool.Unreachable
+	var refused *pool.Refused
+	switch {
+	case errors.As(err, &unreachable):
+	case errors.As(err, &refused) && (refused.Code == "57P03" || refused.Code == "57P01" || refused.Code == "57P02"):
+	default:
+		return false
+	}
+	s.srv.cluster.Report(node, err)
+	return true
+}
+
+// leaseOn returns the session's lease on the node, borrowing a connection if
+// it has none there.
+func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, error) {
+	l := s.leases[d.Target]
+	if l != nil && l.srv.Node == d.Node {
+		if l.owes() && l != s.cycle && !s.settle(l) {
+			holds := s.holds(l)
+			s.dropLease(l)
+			if holds {
+				return nil, s.endWith(l, nil)
+			}
+			return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("the connection was lost")}
+		}
+		if ok, err := s.stillThere(l); ok || err != nil {
+			return l, err
+		}
+		l = nil
+	}
+	if l != nil {
+		if d.Target == balancer.ToPrimary && s.state.bound() {
+			return nil, errPrimaryMoved
+		}
+		s.leases[d.Target] = nil
+		s.giveBack(l)
+	}
+	n := s.srv.cluster.View().Node(d.Node)
+	if n == nil {
+		return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("no such node any more")}
+	}
+	ctx, done := s.waiting(ctx)
+	defer done()
+	srv, err := s.srv.pool.Acquire(ctx, n, s.key, s.cred)
+	if err != nil {
+		return nil, err
+	}
+	s.lastID++
+	l = &lease{srv: srv, id: s.lastID, slot: d.Target, status: wire.TxIdle, used: cluster.Now()}
+	s.leases[d.Target] = l
+	if d.Target == balancer.ToPrimary {
+		return l, s.tellDifferences(srv)
+	}
+	return l, nil
+}
+
+// errPrimaryMoved: another server is the primary now, and the session has
+// something on the old one that cannot be had elsewhere.
+var errPrimaryMoved = &wire.Error{Code: "57P01", Message: "the primary has changed and the session's state is lost with the old one",
+	Hint: "Connect again."}
+
+// tellDifferences tells the client of settings that differ from what it knows.
+func (s *session) tellDifferences(srv *pool.Server) error {
+	if srv.Params == s.told {
+		return nil
+	}
+	b := s.out[:0]
+	srv.Params.All(func(name, value string) {
+		if old, ok := s.told.Get(name); (!ok || old != value) && !s.state.has(name) {
+			b = pool.AppendParameterStatus(b, name, value)
+			s.told = s.told.With(name, value)
+		}
+	})
+	if len(b) == 0 {
+		return nil
+	}
+	return s.tell(b)
+}
+
+// exchange sends the unit on the lease and relays until the server has answered it.
+func (s *session) exchange(l *lease) error {
+	u := &s.unit
+	u.sent, u.continues = true, l.cycling
+	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && s.mayHold(l)
+	l.healing = false
+	s.closeElsewhere(l)
+	if err := s.send(l); err != nil {
+		return err
+	}
+	if u.rest > 0 {
+		if err := s.sendRest(l); err != nil {
+			return err
+		}
+	}
+	if !u.ready && !u.flush {
+		return nil // cut short: the server answers when the cycle goes on
+	}
+	return s.relay(l)
+}
+
+// relay hands on what the server sends until it owes nothing.
+func (s *session) relay(l *lease) error {
+	for {
+		if err := s.process(l); err != nil {
+			return err
+		}
+		if l.copyIn && !l.healing {
+			if err := s.copyIn(l); err != nil {
+				return err
+			}
+			if e := l.next(); e != nil && e.reply == replyExecute {
+				return nil // the server answers when the client sends its Sync
+			}
+			continue
+		}
+		if !l.owes() {
+			return s.release(l)
+		}
+		if err := l.srv.Fill(); err != nil {
+			return serverError{err}
+		}
+	}
+}
+
+// release gives the client what was kept back of an answer that is complete:
+// one that ended neither in a result nor in ReadyForQuery (before a Flush).
+func (s *session) release(l *lease) error {
+	if !l.holding {
+		return nil
+	}
+	l.holding = false
+	return s.flush(l, l.srv.Buffered(), 0, l.held)
+}
+
+// finish keeps the books of an answered unit.
+func (s *session) finish(l *lease) error {
+	u := &s.unit
+	s.client.Discard(u.size)
+	u.size = 0
+	s.noteUse(l)
+	if !u.ready {
+		return nil
+	}
+	s.cycle = nil
+	if s.in.Session.Tx == balancer.TxNone && l.status == wire.TxIdle && u.verdict != nil && !u.verdict.Stateful {
+		s.stmts.closePortals()
+		l.failed = false
+		return nil
+	}
+	return s.finishTransaction(l)
+}
+
+// report tells the client of an error that no server made, and goes on as
+// PostgreSQL does after an error: the transaction is aborted, the rest of an
+// extended cycle is skipped.
+func (s *session) report(err error) error {
+	var refused *pool.Refused
+	var unreachable *pool.Unreachable
+	var own *wire.Error
+	if err == errPrimaryMoved || errors.Is(err, errServerLost) || !errors.As(err, &refused) && !errors.As(err, &unreachable) && !errors.As(err, &own) {
+		return err
+	}
+	known := clientErrorOf(err)
+	s.log.Warn("statement refused", "sqlstate", known.Code, "error", err)
+	u := &s.unit
+	s.unplan()
+	s.abortTransaction()
+	b := wire.AppendError(s.out[:0], "ERROR", known)
+	if u.ready {
+		b = wire.AppendReady(b, s.clientStatus())
+	} else {
+		s.skipping = true
+	}
+	if s.cycle != nil {
+		if err := s.endCycle(s.cycle); err != nil {
+			return err
+		}
+		s.cycle = nil
+	}
+	s.client.Discard(u.size)
+	if err := s.dropRest(); err != nil {
+		return err
+	}
+	return s.tell(b)
+}
+
+// unplan undoes, for a unit that no server got, what its Parse and Close messages
+// would have done.
+func (s *session) unplan() {
+	if s.unit.sent {
+		return
+	}
+	for i := len(s.unit.msgs) - 1; i >= 0; i-- {
+		switch m := &s.unit.msgs[i]; {
+		case m.stmt == nil:
+		case m.makes():
+			s.stmts.forget(m.stmt)
+		case m.typ == wire.Close:
+			s.stmts.restore(m.stmt)
+		}
+	}
+}
+
+// dropRest reads and drops the end of a message that was too long to hold.
+func (s *session) dropRest() error {
+	for s.unit.rest > 0 {
+		if err := s.need(1); err != nil {
+			return err
+		}
+		n := min(s.unit.rest, len(s.client.Buffered()))
+		s.client.Discard(n)
+		s.unit.rest -= n
+	}
+	return nil
+}
+
+// holdTimer bounds, over all its waits, how long a statement waits for a primary.
+type holdTimer struct {
+	session *session
+	start   time.Time
+	counted bool
+}
+
+func (h *holdTimer) end() {
+	if h.counted {
+		h.session.srv.held.Add(-1)
+	}
+}
+
+// retryEvery is how often a primary that could not be reached, though the
+// probes reach it, is tried again.
+const retryEvery = 250 * time.Millisecond
+
+// wait waits for a view that satisfies ok, for a round at most; it fails when
+// nothing is left of failover.hold.
+func (h *holdTimer) wait(ctx context.Context, round time.Duration, ok func(*cluster.View) bool) error {
+	s := h.session
+	f := &s.set.failover
+	if !h.counted {
+		h.counted, h.start = true, time.Now()
+		if int(s.srv.held.Add(1)) > f.MaxHeld {
+			return noPrimary("too many statements wait for a primary (failover.max_held)")
+		}
+	}
+	left := f.Hold - time.Since(h.start)
+	ctx, done := s.waiting(ctx)
+	defer done()
+	ctx, cancel := context.WithTimeoutCause(ctx, left, noPrimary(fmt.Sprintf("none appeared within %s (failover.hold)", f.Hold)))
+	defer cancel()
+	if round < left {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeoutCause(ctx, round, errRound)
+		defer end()
+	}
+	_, err := s.srv.cluster.WaitFor(ctx, ok)
+	if err == errRound {
+		return nil
+	}
+	return err
+}
+
+// errRound ends one round of waiting.
+var errRound = errors.New("try again")
+
+func noPrimary(detail string) *wire.Error {
+	return &wire.Error{Code: "57P03", Message: "no primary is available", Detail: detail + ".",
+		Hint: "Reads go on. The operator sees the state of the backends in howdah's log."}
+}

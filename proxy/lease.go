@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// reply is what a server owes for one message sent to it.
+type reply uint8
+
+const (
+	replyQuery    reply = iota // anything up to ReadyForQuery
+	replySync                  // ReadyForQuery
+	replyParse                 // ParseComplete
+	replyBind                  // BindComplete
+	replyDescribe              // RowDescription or NoData, ParameterDescription before it for a statement
+	replyExecute               // rows, then CommandComplete, EmptyQueryResponse or PortalSuspended
+	replyClose                 // CloseComplete
+)
+
+// expected is one owed reply and what to do with it.
+type expected struct {
+	reply   reply
+	swallow bool // howdah's own message: the client does not hear of it
+	quiet   bool // nor of an error of it
+	// version is what the connection's settings are once this, their replay, has succeeded; 0: it is none.
+	version uint64
+	// stmt is the statement made or closed (replyParse, replyClose).
+	stmt *prepared
+	// verdict is what runs (replyExecute, replyQuery); nil if not known.
+	verdict *parser.Verdict
+}
+
+// lease is a server connection that the session borrowed, with the replies it owes in order.
+type lease struct {
+	srv  *pool.Server
+	id   uint32          // never used for another lease of this session
+	slot balancer.Target // its place in session.leases
+
+	owed []expected
+	head int // owed[head] is the next
+
+	// status is the transaction state in its last ReadyForQuery.
+	status byte
+	// ignoring is true between an error in extended messages and the next
+	// Sync: the server discards what it is sent.
+	ignoring bool
+	// cycling: messages were sent since the last Sync, without a Sync.
+	cycling bool
+	// failed: an error was seen since the last ReadyForQuery.
+	failed bool
+	// ended: a statement that may end a block completed since the last ReadyForQuery.
+	ended bool
+	// completions counts the statements of the current simple Query that completed.
+	completions int
+
+	// broken: the connection is unfit and is closed when the unit is over.
+	broken bool
+
+	// passing is how many bytes of a long message are still to be passed on;
+	// passSwallow says that they are dropped instead.
+	passing     int
+	passSwallow bool
+
+	// holding: nothing of the answer has been given to the client, so that the
+	// unit can still run elsewhere; held is how much of the read buffer is already understood.
+	holding bool
+	held    int
+	// healing: the unit runs again elsewhere, the rest of this answer is dropped.
+	healing bool
+
+	// lastWords is the FATAL error with which the server ended the connection.
+	lastWords []byte
+
+	// copyIn: the server waits for CopyData.
+	copyIn bool
+
+	// version is the state of the session's settings that this connection has.
+	version uint64
+	// used is when (cluster.Now) the last answer was complete.
+	used int64
+}
+
+// owes reports whether replies are outstanding.
+func (l *lease) owes() bool { return l.head < len(l.owed) }
+
+func (l *lease) expect(e expected) {
+	if l.head == len(l.owed) {
+		l.owed, l.head = l.owed[:0], 0
+	}
+	l.owed = append(l.owed, e)
+}
+
+// next returns the reply that is owed next, nil if none is.
+func (l *lease) next() *expected {
+	if l.head == len(l.owed) {
+		return nil
+	}
+	return &l.owed[l.head]
+}
+
+func (l *lease) pop() { l.head++ }
+
+// dropToSync removes what the server will not answer after an error: all up
+// to the next Sync or Query. What was to be made or closed is undone in the
+// session's books; st is nil if the unit will run again elsewhere.
+func (l *lease) dropToSync(st *statements) {
+	end := l.head
+	for end < len(l.owed) && l.owed[end].reply != replySync && l.owed[end].reply != replyQuery {
+		end++
+	}
+	// Backwards, as undoing must go: a statement may have been made and closed.
+	for i := end - 1; i >= l.head; i-- {
+		switch e := &l.owed[i]; {
+		case e.stmt == nil:
+		case e.reply == replyParse:
+			e.stmt.on[l.slot] = 0
+			if st != nil && !e.swallow {
+				st.forget(e.stmt)
+			}
+		case e.reply == replyClose && st != nil && !e.swallow:
+			st.restore(e.stmt)
+		}
+	}
+	l.ignoring = l.ignoring || end == len(l.owed)
+	l.head = end
+}
+
+// has reports whether the statement exists on this connection.
+func (l *lease) has(p *prepared) bool { return p.on[l.slot] == l.id }
+
+// inTransaction reports whether a block is open here.
+func (l *lease) inTransaction() bool { return l.status != wire.TxIdle }

@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// Server accepts clients and runs their sessions. Its exported methods are
+// safe for concurrent use.
+type Server struct {
+	log      *slog.Logger
+	cluster  *cluster.Cluster
+	pool     *pool.Pool
+	parser   *parser.Parser
+	auth     *auth.Authenticator
+	settings atomic.Pointer[settings]
+	logins   logins
+
+	registry registry
+	clients  atomic.Int64 // connections, logged in or not
+	held     atomic.Int64 // statements that wait for a primary
+	stopping atomic.Bool
+	sessions sync.WaitGroup
+	// abort ends sessions that do not end by themselves; its context is theirs.
+	abort   context.CancelFunc
+	context context.Context
+}
+
+// New makes a server from a valid configuration. It reads the files that the
+// configuration names; it opens nothing.
+func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser, a *auth.Authenticator, log *slog.Logger) (*Server, error) {
+	set, err := newSettings(c)
+	if err != nil {
+		return nil, err
+	}
+	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a}
+	srv.registry.sessions = map[uint32]*session{}
+	srv.settings.Store(set)
+	srv.context, srv.abort = context.WithCancel(context.Background())
+	return srv, nil
+}
+
+// Reconfigure takes a new configuration: all of it, or none and an error.
+// Sessions obey it from their next statement on.
+func (srv *Server) Reconfigure(c *configs.Config) error {
+	set, err := newSettings(c)
+	if err != nil {
+		return err
+	}
+	srv.settings.Store(set)
+	// Sessions that wait for their clients wait by the old settings.
+	srv.registry.each(func(s *session) { s.interrupt(wakeSettings) })
+	return nil
+}
+
+// Listen opens the sockets that the configuration names. The caller closes them.
+func Listen(c *configs.Listen) ([]net.Listener, error) {
+	var all []net.Listener
+	fail := func(err error) ([]net.Listener, error) {
+		for _, l := range all {
+			l.Close()
+		}
+		return nil, err
+	}
+	for _, host := range c.Addresses {
+		if host == "*" {
+			host = ""
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(c.Port)))
+		if err != nil {
+			return fail(fmt.Errorf("listen: %w", err))
+		}
+		all = append(all, l)
+	}
+	for _, dir := range c.UnixDirs {
+		l, err := listenUnix(filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", c.Port)), os.FileMode(c.UnixMode))
+		if err != nil {
+			return fail(err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// listenUnix opens a socket, in place of one that a dead process left behind.
+func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("listen: %s is in use by another process", path)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+			os.Remove(path)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("set permissions of socket: %w", err)
+	}
+	return l, nil
+}
+
+// Pause after a failed accept (no file descriptors left, for instance): it
+// doubles up to the second.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// Serve accepts clients until the listener is closed.
+func (srv *Server) Serve(l net.Listener) error {
+	pause := firstPause
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			srv.log.Warn("accept a client", "error", err)
+			time.Sleep(pause)
+			pause = min(2*pause, lastPause)
+			continue
+		}
+		pause = firstPause
+		srv.sessions.Add(1)
+		go srv.handle(nc)
+	}
+}
+
+// Shutdown ends sessions as they become idle and, when ctx ends, all others.
+// The listeners must be closed before. It returns when no session is left; the error is
+// ctx's cause if sessions had to be cut off.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.stopping.Store(true)
+	srv.registry.each(func(s *session) { s.interrupt(wakeStop) })
+	done := make(chan struct{})
+	go func() { // ends with the last session
+		srv.sessions.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		srv.abort()
+		return nil
+	case <-ctx.Done():
+	}
+	srv.abort()
+	for {
+		// A session may have begun to wait for a server since it was last looked at.
+		srv.registry.each(func(s *session) { s.cutOff() })
+		select {
+		case <-done:
+			return context.Cause(ctx)
+		case <-time.After(cutOffEvery):
+		}
+	}
+}
+
+// cutOffEvery is how often sessions that must end are cut off from their servers.
+const cutOffEvery = 100 * time.Millisecond
+
+// handle owns one client connection from accept to end.
+func (srv *Server) handle(nc net.Conn) {
+	defer srv.sessions.Done()
+	defer nc.Close()
+	count := srv.clients.Add(1)
+	defer srv.clients.Add(-1)
+	// A session that does not end by itself is ended by its socket.
+	stop := context.AfterFunc(srv.context, func() { nc.SetDeadline(time.Unix(1, 0)); nc.Close() })
+	defer stop()
+	log := srv.log.With("client", nc.RemoteAddr().String())
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("session ended by a defect of howdah", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	s, err := srv.admit(nc, count, log)
+	if err == nil && s != nil {
+		defer srv.registry.remove(s)
+		err = s.run(srv.context)
+	}
+	srv.farewell(s, nc, log, err)
+}
+
+// farewell tells the client why its session ends, if it does not know, and
+// logs the end.
+func (srv *Server) farewell(s *session, nc net.Conn, log *slog.Logger, err error) {
+	if s != nil {
+		log = s.log
+	}
+	var gone clientError
+	var lost protocolLost
+	switch {
+	case err == nil || errors.Is(err, errTerminated):
+		log.Debug("client left")
+		return
+	case errors.As(err, &gone):
+		log.Debug("client went away", "error", err)
+		return
+	case errors.As(err, &lost):
+		log.Info("session ended", "error", err)
+		return
+	case errors.Is(err, errServerLost):
+		log.Info("session ended with its server connection")
+		return
+	}
+	e := clientErrorOf(err)
+	if e.Code == "XX000" {
+		log.Error("session ended by an error", "error", err)
+	} else {
+		log.Info("session ended", "sqlstate", e.Code, "error", err)
+	}
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	nc.Write(wire.AppendError(nil, "FATAL", e))
+}

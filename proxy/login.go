@@ -1,0 +1,379 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// login authenticates a client and gives it its first answers.
+func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest, set *settings, log *slog.Logger) (*session, error) {
+	log = log.With("user", req.key.User, "database", req.key.Database)
+	if req.negotiate != nil {
+		if err := c.Write(req.negotiate); err != nil {
+			return nil, clientError{err}
+		}
+	}
+	if req.replication {
+		return nil, &wire.Error{Code: "0A000", Message: "howdah does not forward replication connections",
+			Hint: "Connect to the server itself."}
+	}
+	rule, err := set.hba.Check(connInfo(c.NetConn(), req))
+	if err != nil {
+		return nil, err
+	}
+	cred, err := srv.authenticate(ctx, c, req, rule.Method, set)
+	if err != nil {
+		return nil, err
+	}
+	req.key.Credentials = cred.Identity()
+	p, err := srv.logins.verify(ctx, srv, req.key, cred, set)
+	var refused *pool.Refused
+	if errors.As(err, &refused) {
+		// The client has passed here; the refusal is the server's, in its own words.
+		log.Info("login refused by a backend", "error", err)
+		c.Write(append(authenticationOk(), refused.Response...))
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params}
+	s.cancelled = make(chan struct{}, 1)
+	s.in.Session = balancer.NewSession(set.balancer)
+	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
+	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
+	s.noteEncoding()
+	s.rand.Seed(mathrand.Uint64(), mathrand.Uint64())
+	var secret [4]byte
+	rand.Read(secret[:])
+	s.secret = binary.BigEndian.Uint32(secret[:])
+	if err := srv.registry.add(s); err != nil {
+		return nil, err
+	}
+	s.log = log.With("session", s.pid)
+	if err := s.welcome(); err != nil {
+		srv.registry.remove(s)
+		return nil, err
+	}
+	s.log.Debug("client logged in", "method", rule.Method.String(), "application_name", req.application)
+	return s, nil
+}
+
+func authenticationOk() []byte {
+	return wire.AppendMessage(nil, wire.Authentication, "\x00\x00\x00\x00")
+}
+
+// welcome sends what ends a login.
+func (s *session) welcome() error {
+	b := appendParams(authenticationOk(), s.told)
+	b = wire.AppendHeader(b, wire.BackendKeyData, 8)
+	b = binary.BigEndian.AppendUint32(b, s.pid)
+	b = binary.BigEndian.AppendUint32(b, s.secret)
+	b = wire.AppendReady(b, wire.TxIdle)
+	if err := s.client.Write(b); err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+func connInfo(nc net.Conn, req *startupRequest) auth.ConnInfo {
+	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User}
+	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ip, _ := netip.AddrFromSlice(addr.IP)
+		info.Addr = ip.Unmap()
+	} else {
+		info.Local = true
+	}
+	return info
+}
+
+// maxAuthRounds bounds the messages of one authentication; SCRAM needs two.
+const maxAuthRounds = 5
+
+// authenticate makes the client prove who it is, and returns what howdah can
+// prove to servers in its name.
+func (srv *Server) authenticate(ctx context.Context, c *wire.Conn, req *startupRequest, method auth.Method, set *settings) (auth.Credentials, error) {
+	secret, known, err := srv.secretOf(ctx, req.key.User, method, set)
+	if err != nil {
+		return auth.Credentials{}, err
+	}
+	x := srv.auth.NewExchange(method, req.key.User, secret, known)
+	msg, done, err := x.Start()
+	for range maxAuthRounds {
+		if err != nil {
+			return auth.Credentials{}, err
+		}
+		if err := sendAuth(c, msg); err != nil {
+			return auth.Credentials{}, err
+		}
+		if done {
+			return x.Credentials(), nil
+		}
+		typ, in, err2 := c.Next(auth.MaxMessageSize + wire.HeaderSize)
+		if err2 != nil {
+			return auth.Credentials{}, clientError{err2}
+		}
+		if typ != wire.Password {
+			return auth.Credentials{}, &wire.Error{Code: "08P01", Message: fmt.Sprintf("expected password response, got message type %d", typ)}
+		}
+		msg, done, err = x.Step(in[wire.HeaderSize:])
+	}
+	return auth.Credentials{}, &wire.Error{Code: "08P01", Message: "authentication does not end"}
+}
+
+// sendAuth sends a message of the authentication but for AuthenticationOk, which
+// comes with the rest of the welcome.
+func sendAuth(c *wire.Conn, msg pgproto3.BackendMessage) error {
+	if _, ok := msg.(*pgproto3.AuthenticationOk); ok || msg == nil {
+		return nil
+	}
+	b, err := msg.Encode(nil)
+	if err != nil {
+		return fmt.Errorf("encode authentication message: %w", err)
+	}
+	if err := c.Write(b); err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+// secretOf finds the secret of a user: in the password file, or by the
+// authentication query.
+func (srv *Server) secretOf(ctx context.Context, user string, method auth.Method, set *settings) (auth.Secret, bool, error) {
+	if set.passwd != nil {
+		if secret, ok := set.passwd.Lookup(user); ok {
+			return secret, true, nil
+		}
+	}
+	if set.auth.Query.User == "" || method == auth.MethodReject || user == set.auth.Query.User {
+		return auth.Secret{}, false, nil
+	}
+	secret, known, err := srv.queryAuth(ctx, user, set)
+	if err != nil && method == auth.MethodTrust {
+		return auth.Secret{}, false, nil // it would only have been of use for the servers
+	}
+	if err != nil {
+		err = &wire.Error{Code: "28000", Message: fmt.Sprintf("user %q cannot be authenticated now", user),
+			Hint: "The operator finds the reason in howdah's log.", Err: err}
+	}
+	return secret, known, err
+}
+
+// queryAuth asks a backend for a user's secret. The connection has a fixed
+// search_path: nothing of the client's startup packet reaches it.
+func (srv *Server) queryAuth(ctx context.Context, user string, set *settings) (auth.Secret, bool, error) {
+	q := &set.auth.Query
+	n, err := srv.anyNode(ctx, set)
+	if err != nil {
+		return auth.Secret{}, false, err
+	}
+	key := pool.Key{User: q.User, Database: q.Database, Params: "application_name\x00howdah\x00search_path\x00pg_catalog\x00"}
+	cred := auth.PasswordCredentials(q.User, q.Password)
+	key.Credentials = cred.Identity()
+	conn, err := srv.pool.Acquire(ctx, n, key, cred)
+	if err != nil {
+		return auth.Secret{}, false, fmt.Errorf("connect for auth.query: %w", err)
+	}
+	row, err := conn.QueryRow(ctx, q.SQL, user)
+	if err != nil {
+		srv.pool.Discard(conn)
+		return auth.Secret{}, false, fmt.Errorf("auth.query: %w", err)
+	}
+	srv.pool.ReleaseUnused(conn)
+	if len(row) < 2 || row[1] == nil {
+		return auth.Secret{}, false, nil
+	}
+	secret, err := auth.ParseSecret(user, string(row[1]))
+	if err != nil {
+		return auth.Secret{}, false, fmt.Errorf("auth.query: %w", err)
+	}
+	return secret, true, nil
+}
+
+// anyNode returns a node for howdah's own questions: the primary, or any that
+// is up. It waits for one as a statement waits for a primary.
+func (srv *Server) anyNode(ctx context.Context, set *settings) (*cluster.Node, error) {
+	pick := func(v *cluster.View) *cluster.Node {
+		if n := v.Node(v.Primary); n != nil {
+			return n
+		}
+		for i := range v.Nodes {
+			if n := &v.Nodes[i]; n.State == cluster.StateUp {
+				return n
+			}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, set.failover.Hold, &wire.Error{Code: "57P03",
+		Message: "no backend is available", Hint: "The operator sees the state of the backends in howdah's log."})
+	defer cancel()
+	view, err := srv.cluster.WaitFor(ctx, func(v *cluster.View) bool { return pick(v) != nil })
+	if err != nil {
+		return nil, err
+	}
+	return pick(view), nil
+}
+
+// profile is what a server said at the login of a user to a database.
+type profile struct {
+	params    *pool.Params
+	isolation parser.Isolation
+	readOnly  bool
+	at        time.Time
+}
+
+// logins remembers, for a while, which users and databases the servers
+// accepted, so that not every client costs a login there.
+type logins struct {
+	mu    sync.Mutex
+	known map[pool.Key]*verification
+	swept time.Time // when expired ones were last removed
+}
+
+// verification is one profile, or the wait for it.
+type verification struct {
+	done    chan struct{}
+	profile *profile
+	err     error
+}
+
+// maxLogins bounds what is remembered.
+const maxLogins = 10_000
+
+// verify returns what a server says to the login; of many clients that ask for the
+// same at once, one asks the server.
+func (lg *logins) verify(ctx context.Context, srv *Server, key pool.Key, cred auth.Credentials, set *settings) (*profile, error) {
+	for {
+		lg.mu.Lock()
+		v := lg.known[key]
+		if v == nil || v.expired(set.auth.VerifyInterval) {
+			v = &verification{done: make(chan struct{})}
+			lg.keep(key, v, set.auth.VerifyInterval)
+			lg.mu.Unlock()
+			lg.ask(ctx, srv, key, v, cred, set)
+			return v.profile, v.err
+		}
+		lg.mu.Unlock()
+		select {
+		case <-v.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if v.err == nil {
+			return v.profile, nil
+		}
+		// Another client's attempt failed; its reason may be its own (its deadline, its secret).
+	}
+}
+
+// ask asks a server and tells all who wait for v, whatever happens.
+func (lg *logins) ask(ctx context.Context, srv *Server, key pool.Key, v *verification, cred auth.Credentials, set *settings) {
+	v.err = errors.New("login check broke off")
+	defer func() {
+		if v.err != nil {
+			lg.forget(key, v)
+		}
+		close(v.done)
+	}()
+	v.profile, v.err = srv.askLogin(ctx, key, cred, set)
+}
+
+func (v *verification) expired(interval time.Duration) bool {
+	select {
+	case <-v.done:
+		return v.err != nil || time.Since(v.profile.at) > interval
+	default:
+		return false
+	}
+}
+
+// keep remembers v; the caller holds mu.
+func (lg *logins) keep(key pool.Key, v *verification, interval time.Duration) {
+	if lg.known == nil {
+		lg.known = map[pool.Key]*verification{}
+	}
+	if len(lg.known) >= maxLogins {
+		// Not each time: a scan for every new key would be slow.
+		if time.Since(lg.swept) > time.Second {
+			lg.swept = time.Now()
+			for k, old := range lg.known {
+				if old.expired(interval) {
+					delete(lg.known, k)
+				}
+			}
+		}
+		for k := range lg.known { // still full: any
+			if len(lg.known) < maxLogins {
+				break
+			}
+			delete(lg.known, k)
+		}
+	}
+	lg.known[key] = v
+}
+
+func (lg *logins) forget(key pool.Key, v *verification) {
+	lg.mu.Lock()
+	defer lg.mu.Unlock()
+	if lg.known[key] == v {
+		delete(lg.known, key)
+	}
+}
+
+// askLogin logs in to a server and asks it for the defaults that routing depends on.
+// The connection goes to the pool, where the client's first query finds it.
+func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credentials, set *settings) (*profile, error) {
+	for {
+		n, err := srv.anyNode(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := srv.pool.Open(ctx, n, key, cred)
+		if err != nil {
+			var unreachable *pool.Unreachable
+			if errors.As(err, &unreachable) && ctx.Err() == nil {
+				// The view will learn of it; try what it says then.
+				epoch := srv.cluster.View().Epoch
+				srv.cluster.Report(n.ID, err)
+				wait, cancel := context.WithTimeout(ctx, time.Second)
+				srv.cluster.WaitFor(wait, func(v *cluster.View) bool { return v.Epoch != epoch })
+				cancel()
+				continue
+			}
+			return nil, err
+		}
+		row, err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only')")
+		if err != nil {
+			srv.pool.Discard(conn)
+			return nil, fmt.Errorf("ask for transaction defaults: %w", err)
+		}
+		if len(row) < 2 {
+			srv.pool.Discard(conn)
+			return nil, fmt.Errorf("ask for transaction defaults: backend %s gave no answer", n.Name)
+		}
+		p := &profile{params: conn.Params, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), at: time.Now()}
+		srv.pool.ReleaseUnused(conn)
+		if _, reported := p.params.Get("in_hot_standby"); reported && srv.cluster.View().Primary != cluster.NoNode {
+			p.params = p.params.With("in_hot_standby", "off")
+		}
+		return p, nil
+	}
+}

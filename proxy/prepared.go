@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"github.com/howdah/howdah/parser"
+)
+
+// prepared is one prepared statement of the session, as the client made it by
+// a Parse message. It is made on a server connection when it is first needed
+// there, by that same message.
+type prepared struct {
+	name    string
+	parse   []byte // the whole Parse message
+	verdict *parser.Verdict
+	// on holds, per lease slot, the id of the lease that has the statement (or
+	// was sent its Parse); an id is never used again, so an old one means absent.
+	on [2]uint32
+	// used is the number of the last unit that referred to the statement.
+	used uint64
+}
+
+// known reports whether the statement can be made on another connection; one
+// that was too long to hold, or malformed, cannot.
+func (p *prepared) known() bool { return len(p.parse) > 0 }
+
+// statements are the session's prepared statements and portals.
+type statements struct {
+	named   map[string]*prepared // nil until the first
+	unnamed *prepared            // nil if there is none
+	spare   *prepared            // a retired unnamed statement, to be used again
+	// portals hold the verdict of the statement each open portal runs.
+	portals map[string]*parser.Verdict
+	portal  *parser.Verdict // the unnamed portal's
+}
+
+// find returns the statement, nil if the client never prepared it by Parse.
+// The conversion of name allocates nothing.
+func (st *statements) find(name []byte) *prepared {
+	if len(name) == 0 {
+		return st.unnamed
+	}
+	return st.named[string(name)]
+}
+
+// parsed takes in a Parse message of unit number unit.
+func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *prepared {
+	if len(name) > 0 {
+		p := &prepared{name: string(name), parse: append([]byte(nil), msg...), verdict: v, used: unit}
+		if st.named == nil {
+			st.named = map[string]*prepared{}
+		}
+		st.named[p.name] = p
+		return p
+	}
+	// An unnamed statement that an earlier message of this unit uses must stay
+	// what it was until that message is sent.
+	p := st.unnamed
+	if p == nil || p.used == unit {
+		p, st.spare = st.spare, nil
+	}
+	if p == nil || p.used == unit {
+		p = &prepared{}
+	}
+	p.parse = append(p.parse[:0], msg...)
+	p.verdict, p.used, p.on = v, unit, [2]uint32{}
+	st.unnamed = p
+	return p
+}
+
+// dropUnnamed forgets the unnamed statement: a simple Query ends it.
+func (st *statements) dropUnnamed() {
+	if st.unnamed != nil {
+		st.spare, st.unnamed = st.unnamed, nil
+	}
+}
+
+// forget removes p if it still is the statement of its name.
+func (st *statements) forget(p *prepared) {
+	if p.name == "" {
+		if st.unnamed == p {
+			st.dropUnnamed()
+		}
+	} else if st.named[p.name] == p {
+		delete(st.named, p.name)
+	}
+}
+
+// restore puts back a statement whose Close was not carried out.
+func (st *statements) restore(p *prepared) {
+	if p.name == "" {
+		if st.unnamed == nil {
+			st.unnamed = p
+			if st.spare == p {
+				st.spare = nil
+			}
+		}
+	} else if st.named[p.name] == nil {
+		if st.named == nil {
+			st.named = map[string]*prepared{}
+		}
+		st.named[p.name] = p
+	}
+}
+
+// bound notes which statement a portal runs. Of more than limit named portals the
+// rest stay unknown, which makes them the primary's.
+func (st *statements) bound(portal []byte, v *parser.Verdict, limit int) {
+	if len(portal) == 0 {
+		st.portal = v
+		return
+	}
+	if len(st.portals) >= limit {
+		delete(st.portals, string(portal))
+		return
+	}
+	if st.portals == nil {
+		st.portals = map[string]*parser.Verdict{}
+	}
+	st.portals[string(portal)] = v
+}
+
+func (st *statements) portalVerdict(name []byte) *parser.Verdict {
+	if len(name) == 0 {
+		return st.portal
+	}
+	return st.portals[string(name)]
+}
+
+// closePortals forgets all portals: they end with their transaction.
+func (st *statements) closePortals() {
+	st.portal = nil
+	clear(st.portals)
+}

@@ -1,0 +1,586 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+func TestParseStartup(t *testing.T) {
+	const v3 = 3 << 16
+	for _, tc := range []struct {
+		name   string
+		code   uint32
+		packet string
+		want   string // user/database/params, or the error's SQLSTATE
+	}{
+		{"usual", v3, "user\x00u\x00database\x00d\x00\x00", "u/d/"},
+		{"database is the user's", v3, "user\x00u\x00\x00", "u/u/"},
+		{"empty database", v3, "user\x00u\x00database\x00\x00\x00", "u/u/"},
+		{"parameters are sorted", v3, "b\x002\x00user\x00u\x00a\x001\x00\x00", "u/u/a=1=b=2="},
+		{"application name", v3, "user\x00u\x00application_name\x00psql\x00\x00", "u/u/application_name=psql= (psql)"},
+		{"last user counts", v3, "user\x00a\x00user\x00b\x00\x00", "b/b/"},
+		{"replication", v3, "user\x00u\x00replication\x00database\x00\x00", "u/u/ replication"},
+		{"no replication", v3, "user\x00u\x00replication\x00FALSE\x00\x00", "u/u/"},
+		{"protocol extension", v3, "user\x00u\x00_pq_.x\x001\x00_pq_.y\x00\x00\x00", "u/u/ negotiate 2"},
+		{"newer minor version", v3 + 2, "user\x00u\x00\x00", "u/u/ negotiate 0"},
+		{"no user", v3, "database\x00d\x00\x00", "28000"},
+		{"empty user", v3, "user\x00\x00\x00", "28000"},
+		{"nothing", v3, "", "08P01"},
+		{"no parameters", v3, "\x00", "28000"},
+		{"no terminator", v3, "user\x00u\x00", "08P01"},
+		{"name without value", v3, "user\x00", "08P01"},
+		{"unfinished name", v3, "user", "08P01"},
+		{"unfinished value", v3, "user\x00u", "08P01"},
+		{"bytes after the terminator", v3, "user\x00u\x00\x00x", "08P01"},
+		{"protocol 2", 2 << 16, "", "old"},
+		{"protocol 1", 1 << 16, "", "old"},
+		{"protocol 0", 0, "", "old"},
+		{"protocol 4", 4 << 16, "", "0A000"},
+		{"protocol 65535.65535", 0xffffffff, "", "0A000"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			req, err := parseStartup(tc.code, []byte(tc.packet))
+			got := ""
+			var old errOldProtocol
+			switch {
+			case errors.As(err, &old):
+				got = "old"
+			case err != nil:
+				got = wire.AsError(err).Code
+			default:
+				got = req.key.User + "/" + req.key.Database + "/" + strings.ReplaceAll(req.key.Params, "\x00", "=")
+				if req.application != "" {
+					got += " (" + req.application + ")"
+				}
+				if req.replication {
+					got += " replication"
+				}
+				if req.negotiate != nil {
+					typ, size, err := wire.Header(req.negotiate)
+					if typ != wire.NegotiateProtocol || err != nil || size != len(req.negotiate) {
+						t.Errorf("malformed negotiation %x", req.negotiate)
+					}
+					got += fmt.Sprint(" negotiate ", binary.BigEndian.Uint32(req.negotiate[9:]))
+				}
+			}
+			if got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func FuzzStartup(f *testing.F) {
+	f.Add(uint32(3<<16), []byte("user\x00u\x00database\x00d\x00\x00"))
+	f.Add(uint32(3<<16+1), []byte("user\x00u\x00_pq_.a\x00\x00\x00"))
+	f.Add(uint32(2<<16), []byte{})
+	f.Add(uint32(3<<16), []byte("user\x00u\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, code uint32, packet []byte) {
+		req, err := parseStartup(code, packet)
+		if (req == nil) == (err == nil) {
+			t.Fatal("neither a request nor an error, or both")
+		}
+		if err != nil {
+			return
+		}
+		if req.key.User == "" || req.key.Database == "" {
+			t.Fatal("no user or database")
+		}
+		if n := strings.Count(req.key.Params, "\x00"); n%2 != 0 {
+			t.Fatalf("%d zeros in the parameters", n)
+		}
+		if strings.Contains(req.key.User+req.key.Database, "\x00") {
+			t.Fatal("zero in a name")
+		}
+	})
+}
+
+func TestUnitAdd(t *testing.T) {
+	read := &parser.Verdict{Access: parser.AccessRead, Reason: "r", Single: parser.KindSelect, Statements: make([]parser.Statement, 1)}
+	read2 := &parser.Verdict{Access: parser.AccessRead, Reason: "r2", Single: parser.KindSelect, TransactionScoped: true}
+	write := &parser.Verdict{Access: parser.AccessWrite, Reason: "w", Single: parser.KindWrite, CreatesTemp: true}
+	begin := &parser.Verdict{Access: parser.AccessTransaction, Reason: "b", Single: parser.KindBegin, Stateful: true}
+	for _, tc := range []struct {
+		name string
+		add  []*parser.Verdict
+		want string
+	}{
+		{"none", nil, "nil"},
+		{"one", []*parser.Verdict{read}, "read r single"},
+		{"the same twice", []*parser.Verdict{read, read}, "read r single"},
+		{"two reads", []*parser.Verdict{read, read2}, "read r scoped"},
+		{"read and write", []*parser.Verdict{read, write}, "write w temp"},
+		{"write and read", []*parser.Verdict{write, read}, "write w temp"},
+		{"three", []*parser.Verdict{read2, begin, write}, "write w scoped temp stateful"},
+		{"unknown", []*parser.Verdict{nil}, "opaque nil"},
+		{"unknown first", []*parser.Verdict{nil, read}, "opaque nil"},
+		{"unknown last", []*parser.Verdict{read, write, nil}, "opaque nil"},
+		{"unknown between", []*parser.Verdict{read, nil, write}, "opaque nil"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var u unit
+			for _, v := range tc.add {
+				u.add(v)
+			}
+			if u.names != (len(tc.add) > 0) {
+				t.Errorf("names is %v", u.names)
+			}
+			var got []string
+			if u.opaque {
+				got = append(got, "opaque")
+			}
+			if v := u.verdict; v == nil {
+				got = append(got, "nil")
+			} else {
+				got = append(got, fmt.Sprint(v.Access), v.Reason)
+				if v.Single != parser.KindUnknown {
+					got = append(got, "single")
+				}
+				if v.TransactionScoped {
+					got = append(got, "scoped")
+				}
+				if v.CreatesTemp {
+					got = append(got, "temp")
+				}
+				if v.Stateful {
+					got = append(got, "stateful")
+				}
+			}
+			if g := strings.Join(got, " "); g != tc.want {
+				t.Errorf("got %q, want %q", g, tc.want)
+			}
+		})
+	}
+	if read.Single != parser.KindSelect || len(read.Statements) != 1 || read.TransactionScoped {
+		t.Error("a shared verdict was changed")
+	}
+}
+
+// planner is a session that can plan, and nothing else.
+func planner() *session {
+	s := &session{srv: &Server{parser: parser.New(parser.Options{})}, set: &settings{maxBuffered: 1 << 20, maxStatements: 100}}
+	s.unit.reset()
+	return s
+}
+
+func TestPlanMessage(t *testing.T) {
+	type in struct {
+		typ  byte
+		body string
+	}
+	parse := func(name, sql string) in { return in{wire.Parse, name + "\x00" + sql + "\x00\x00\x00"} }
+	bind := func(portal, name string) in {
+		return in{wire.Bind, portal + "\x00" + name + "\x00\x00\x00\x00\x00\x00\x00"}
+	}
+	execute := func(portal string, rows byte) in { return in{wire.Execute, portal + "\x00\x00\x00\x00" + string(rows)} }
+	sync := in{wire.Sync, ""}
+	for _, tc := range []struct {
+		name string
+		in   []in
+		want string
+	}{
+		{"unnamed", []in{parse("", "SELECT 1"), bind("", ""), {wire.Describe, "P\x00"}, execute("", 0), sync}, "access read, 1 executed"},
+		{"named", []in{parse("p", "DELETE FROM t"), bind("", "p"), execute("", 0), sync}, "access write, 1 executed"},
+		{"two", []in{parse("", "SELECT 1"), bind("", ""), execute("", 0), parse("", "DELETE FROM t"), bind("", ""), execute("", 0), sync}, "access write, 2 executed"},
+		{"name taken", []in{parse("p", "SELECT 1"), parse("p", "SELECT 2"), sync}, "access read, taken"},
+		{"named portal", []in{parse("", "SELECT 1"), bind("c", ""), execute("c", 0), sync}, "access read, 1 executed, keeps"},
+		{"row limit", []in{parse("", "SELECT 1"), bind("", ""), execute("", 9), sync}, "access read, 1 executed, keeps"},
+		{"statement that is not known", []in{bind("", "nope"), execute("", 0), sync}, "opaque, 1 executed"},
+		{"portal that is not known", []in{execute("nope", 0), sync}, "opaque, 1 executed"},
+		{"unnamed statement that is not there", []in{bind("", ""), sync}, "opaque, gone"},
+		{"describe only", []in{parse("", "SELECT 1"), {wire.Describe, "S\x00"}, sync}, "access read"},
+		{"close only", []in{{wire.Close, "Sp\x00"}, sync}, "names nothing"},
+		{"sync only", []in{sync}, "names nothing"},
+		{"flush", []in{{wire.Flush, ""}}, "names nothing"},
+
+		{"parse: empty", []in{{wire.Parse, ""}}, "opaque"},
+		{"parse: name only", []in{{wire.Parse, "p\x00"}}, "opaque"},
+		{"parse: unfinished text", []in{{wire.Parse, "p\x00SELECT 1"}}, "opaque"},
+		{"parse: no parameter count", []in{{wire.Parse, "\x00SELECT 1\x00"}}, "access read"},
+		{"parse: empty text", []in{parse("", "")}, "access none"},
+		{"parse: not SQL", []in{parse("", "FROBNICATE")}, "access unknown"},
+		{"bind: empty", []in{{wire.Bind, ""}}, "opaque"},
+		{"bind: portal only", []in{{wire.Bind, "c\x00"}}, "opaque"},
+		{"bind: unfinished", []in{{wire.Bind, "c\x00p"}}, "opaque"},
+		{"describe: empty", []in{{wire.Describe, ""}}, "opaque"},
+		{"describe: kind only", []in{{wire.Describe, "S"}}, "opaque"},
+		{"describe: unfinished", []in{{wire.Describe, "Sp"}}, "opaque, gone"},
+		{"describe: other kind", []in{{wire.Describe, "Xp\x00"}}, "opaque"},
+		{"execute: empty", []in{{wire.Execute, ""}}, "opaque"},
+		{"execute: no row limit", []in{{wire.Execute, "\x00"}}, "opaque"},
+		{"execute: half a row limit", []in{{wire.Execute, "\x00\x00\x00"}}, "opaque"},
+		{"close: empty", []in{{wire.Close, ""}}, "opaque"},
+		{"close: unfinished", []in{{wire.Close, "Sp"}}, "names nothing"},
+		{"sync with a body", []in{{wire.Sync, "x"}}, "opaque"},
+		{"unknown type", []in{{'?', ""}}, "error 08P01"},
+		{"startup in the middle", []in{{0, ""}}, "error 08P01"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := planner()
+			off := 0
+			var got []string
+			for _, m := range tc.in {
+				msg := wire.AppendMessage(nil, m.typ, m.body)
+				if err := s.planMessage(m.typ, msg, off); err != nil {
+					got = append(got, "error "+wire.AsError(err).Code)
+				}
+				off += len(msg)
+			}
+			u := &s.unit
+			switch {
+			case len(got) > 0:
+			case u.opaque:
+				got = append(got, "opaque")
+			case !u.names:
+				got = append(got, "names nothing")
+			default:
+				got = append(got, fmt.Sprint("access ", u.verdict.Access))
+			}
+			if u.executes > 0 {
+				got = append(got, fmt.Sprint(u.executes, " executed"))
+			}
+			if u.keepsPortal {
+				got = append(got, "keeps")
+			}
+			for i := range u.msgs {
+				if u.msgs[i].taken {
+					got = append(got, "taken")
+				}
+				if u.msgs[i].gone {
+					got = append(got, "gone")
+				}
+			}
+			if g := strings.Join(got, ", "); g != tc.want {
+				t.Errorf("got %q, want %q", g, tc.want)
+			}
+		})
+	}
+}
+
+func TestStatementsLifetime(t *testing.T) {
+	v1, v2 := &parser.Verdict{}, &parser.Verdict{}
+	var st statements
+	if st.find(nil) != nil || st.find([]byte("a")) != nil {
+		t.Error("found in nothing")
+	}
+	a := st.parsed([]byte("a"), []byte("Pa"), v1, 1)
+	if st.find([]byte("a")) != a || string(a.parse) != "Pa" || a.verdict != v1 {
+		t.Error("a is not found")
+	}
+	// The unnamed one is reused from unit to unit, and never within one.
+	u1 := st.parsed(nil, []byte("P1"), v1, 1)
+	u1.on = [2]uint32{7, 8}
+	u2 := st.parsed(nil, []byte("P2"), v2, 2)
+	if u2 != u1 || string(u2.parse) != "P2" || u2.verdict != v2 || u2.on != [2]uint32{} {
+		t.Errorf("the unnamed statement is not as new: %+v", u2)
+	}
+	u3 := st.parsed(nil, []byte("P3"), v1, 2)
+	if u3 == u2 || string(u2.parse) != "P2" {
+		t.Error("an unnamed statement in use was overwritten")
+	}
+	st.dropUnnamed()
+	if st.find(nil) != nil {
+		t.Error("the dropped unnamed statement is found")
+	}
+	if u4 := st.parsed(nil, []byte("P4"), v1, 3); u4 != u3 {
+		t.Error("the dropped one was not used again")
+	}
+	// A failed Close puts back, a failed Parse takes away; an older statement of the name never wins.
+	st.forget(a)
+	if st.find([]byte("a")) != nil {
+		t.Error("a is found after Close")
+	}
+	st.restore(a)
+	if st.find([]byte("a")) != a {
+		t.Error("a is not found after its Close failed")
+	}
+	st.forget(a)
+	b := st.parsed([]byte("a"), []byte("Pb"), v2, 4)
+	st.restore(a)
+	st.forget(a)
+	if st.find([]byte("a")) != b {
+		t.Error("a newer statement of the name was replaced or forgotten")
+	}
+	st.bound(nil, v1, 10)
+	st.bound([]byte("c"), v2, 10)
+	if st.portalVerdict(nil) != v1 || st.portalVerdict([]byte("c")) != v2 || st.portalVerdict([]byte("d")) != nil {
+		t.Error("portals are confused")
+	}
+	st.closePortals()
+	if st.portalVerdict(nil) != nil || st.portalVerdict([]byte("c")) != nil {
+		t.Error("portals are open after their end")
+	}
+}
+
+func TestUnnamedStatementAllocatesNothing(t *testing.T) {
+	var st statements
+	msg, v := []byte("Pmessage"), &parser.Verdict{}
+	st.parsed(nil, msg, v, 0)
+	unit := uint64(0)
+	if n := testing.AllocsPerRun(100, func() {
+		unit++
+		st.parsed(nil, msg, v, unit)
+		st.find(nil)
+		st.dropUnnamed()
+	}); n != 0 {
+		t.Errorf("%v allocations per unnamed statement", n)
+	}
+}
+
+func TestLeaseDropToSync(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		owed     []reply
+		own      int // that many at the start are howdah's
+		left     int
+		ignoring bool
+	}{
+		{"nothing", nil, 0, 0, true},
+		{"query", []reply{replyQuery}, 0, 1, false},
+		{"cycle", []reply{replyParse, replyBind, replyExecute, replySync}, 0, 1, false},
+		{"cycle, then another", []reply{replyBind, replySync, replyParse, replySync}, 0, 3, false},
+		{"before a flush", []reply{replyParse, replyBind, replyExecute}, 0, 0, true},
+		{"extended before a query", []reply{replyParse, replyBind, replyExecute, replyQuery}, 3, 1, false},
+		{"close", []reply{replyClose, replySync}, 0, 1, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var st statements
+			l := &lease{id: 5, slot: balancer.ToRead}
+			var made, closed []*prepared
+			for i, r := range tc.owed {
+				e := expected{reply: r, swallow: i < tc.own}
+				switch r {
+				case replyParse:
+					e.stmt = st.parsed([]byte(fmt.Sprint("s", i)), nil, nil, 1)
+					e.stmt.on[l.slot] = l.id
+					if !e.swallow {
+						made = append(made, e.stmt)
+					}
+				case replyClose:
+					e.stmt = st.parsed([]byte(fmt.Sprint("s", i)), nil, nil, 1)
+					st.forget(e.stmt)
+					closed = append(closed, e.stmt)
+				}
+				l.expect(e)
+			}
+			l.dropToSync(&st)
+			if left := len(l.owed) - l.head; left != tc.left || l.ignoring != tc.ignoring {
+				t.Errorf("%d replies left, ignoring %v; want %d, %v", left, l.ignoring, tc.left, tc.ignoring)
+			}
+			dropped := l.owed[:l.head]
+			for _, e := range dropped {
+				if e.reply == replyParse && l.has(e.stmt) {
+					t.Error("a statement that was not made counts as made")
+				}
+			}
+			for _, p := range made {
+				if was := l.has(p); (st.find([]byte(p.name)) == p) != was {
+					t.Errorf("statement %s: known %v, on the server %v", p.name, !was, was)
+				}
+			}
+			for _, p := range closed {
+				if st.find([]byte(p.name)) != p {
+					t.Error("a statement whose Close was not carried out is forgotten")
+				}
+			}
+		})
+	}
+}
+
+// ledger is a session whose statements all succeed on the primary.
+type ledger struct {
+	*session
+	l *lease
+}
+
+func newLedger() *ledger {
+	s := planner()
+	s.stmts = statements{}
+	s.in.Session = balancer.NewSession(balancer.Settings{})
+	s.state.isolation, s.state.firstIsolation = parser.IsolationReadCommitted, parser.IsolationReadCommitted
+	l := &lease{srv: &pool.Server{}, id: 1, slot: balancer.ToPrimary, status: wire.TxIdle}
+	s.leases[balancer.ToPrimary] = l
+	return &ledger{s, l}
+}
+
+// run keeps the books of a text as after its ReadyForQuery. A leading '!' says that it failed.
+func (g *ledger) run(t *testing.T, sql string) {
+	t.Helper()
+	sql, failed := strings.CutPrefix(sql, "!")
+	v := g.srv.parser.Verdict([]byte(sql))
+	g.unit.reset()
+	g.unit.add(v)
+	g.unit.ready = true
+	g.unit.msgs = append(g.unit.msgs, message{typ: wire.Query, verdict: v})
+	if g.l.failed = failed; !failed {
+		for i := range v.Statements {
+			rolledBack := false
+			switch st := &v.Statements[i]; st.Kind {
+			case parser.KindBegin:
+				g.l.status = wire.TxOpen
+			case parser.KindCommit, parser.KindRollback:
+				rolledBack = st.Kind == parser.KindRollback || g.l.status == wire.TxFailed
+				if !st.Chain {
+					g.l.status = wire.TxIdle
+				}
+			case parser.KindRollbackTo:
+				g.l.status = wire.TxOpen
+				rolledBack = true // its tag
+			}
+			g.noteCompleted(g.l, &v.Statements[i], rolledBack)
+		}
+	} else if g.l.status == wire.TxOpen {
+		g.l.status = wire.TxFailed
+	}
+	if err := g.finishTransaction(g.l); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStateFollowsStatements(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		sql  []string
+		want string // the replay, then the pin if there is one
+	}{
+		{"nothing", []string{"SELECT 1"}, ""},
+		{"set", []string{"SET a.b = 1"}, "SET a.b = 1;"},
+		{"set twice", []string{"SET a.b = 1", "SET a.b = 2"}, "SET a.b = 2;"},
+		{"order is kept", []string{"SET a.b = 1", "SET a.c = 1", "SET a.b = 2"}, "SET a.c = 1;SET a.b = 2;"},
+		{"failed set", []string{"!SET a.b = 1"}, ""},
+		{"reset", []string{"SET a.b = 1", "SET a.c = 2", "RESET a.b"}, "SET a.c = 2;"},
+		{"default", []string{"SET a.b = 1", "SET a.b TO DEFAULT"}, ""},
+		{"reset all", []string{"SET a.b = 1", "SET ROLE r", "RESET ALL"}, "SET ROLE r;"},
+		{"reset role", []string{"SET ROLE r", "RESET ROLE"}, ""},
+		{"authorization ends the role", []string{"SET ROLE r", "SET SESSION AUTHORIZATION u"}, "SET SESSION AUTHORIZATION u;"},
+		{"local", []string{"BEGIN", "SET LOCAL a.b = 1", "COMMIT"}, ""},
+		{"committed", []string{"BEGIN", "SET a.b = 1", "COMMIT"}, "SET a.b = 1;"},
+		{"rolled back", []string{"BEGIN", "SET a.b = 1", "ROLLBACK"}, ""},
+		{"failed block", []string{"BEGIN", "SET a.b = 1", "!SELECT 1/0", "COMMIT"}, ""},
+		{"still open", []string{"BEGIN", "SET a.b = 1"}, ""},
+		{"before and in a rolled back block", []string{"SET a.b = 1", "BEGIN", "SET a.b = 2", "ROLLBACK"}, "SET a.b = 1;"},
+		{"savepoint kept", []string{"BEGIN", "SET a.b = 1", "SAVEPOINT s", "SET a.b = 2", "RELEASE s", "COMMIT"}, "SET a.b = 2;"},
+		{"savepoint rolled back", []string{"BEGIN", "SET a.b = 1", "SAVEPOINT s", "SET a.b = 2", "ROLLBACK TO s", "COMMIT"}, "SET a.b = 1;"},
+		{"savepoint rolled back twice", []string{"BEGIN", "SAVEPOINT s", "SET a.b = 2", "ROLLBACK TO s", "SET a.c = 3", "ROLLBACK TO s", "SET a.d = 4", "COMMIT"}, "SET a.d = 4;"},
+		{"savepoint after an error", []string{"BEGIN", "SET a.b = 1", "SAVEPOINT s", "SET a.c = 2", "!SELECT 1/0", "ROLLBACK TO s", "COMMIT"}, "SET a.b = 1;"},
+		{"savepoints of one name", []string{"BEGIN", "SAVEPOINT s", "SET a.b = 1", "SAVEPOINT s", "SET a.c = 2", "ROLLBACK TO s", "COMMIT"}, "SET a.b = 1;"},
+		{"inner savepoint released", []string{"BEGIN", "SAVEPOINT s", "SET a.b = 1", "SAVEPOINT t", "SET a.c = 2", "RELEASE t", "ROLLBACK TO s", "COMMIT"}, ""},
+		{"outer savepoint released", []string{"BEGIN", "SAVEPOINT s", "SET a.b = 1", "SAVEPOINT t", "SET a.c = 2", "RELEASE s", "COMMIT"}, "SET a.b = 1;SET a.c = 2;"},
+		{"chain", []string{"BEGIN", "SET a.b = 1", "COMMIT AND CHAIN", "SET a.c = 2", "ROLLBACK"}, "SET a.b = 1;"},
+		{"chained rollback", []string{"BEGIN", "SET a.b = 1", "ROLLBACK AND CHAIN", "SET a.c = 2", "COMMIT"}, "SET a.c = 2;"},
+		{"discard all", []string{"SET a.b = 1", "CREATE TEMP TABLE t ()", "LISTEN x", "DISCARD ALL"}, ""},
+		{"temp", []string{"CREATE TEMP TABLE t ()"}, "temporary objects"},
+		{"temp, then discarded", []string{"CREATE TEMP TABLE t ()", "DISCARD TEMP"}, ""},
+		{"temp, rolled back", []string{"BEGIN", "CREATE TEMP TABLE t ()", "ROLLBACK"}, "temporary objects"},
+		{"opaque", []string{"SELECT set_config('a.b', $1, false)"}, "opaque setting"},
+		{"opaque, then discard all", []string{"SELECT set_config('a.b', $1, false)", "DISCARD ALL"}, ""},
+		{"several in one text", []string{"SET a.b = 1; SET a.c = 2"}, "SET a.b = 1;SET a.c = 2;"},
+		{"block in one text", []string{"BEGIN; SET a.b = 1; COMMIT"}, "SET a.b = 1;"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newLedger()
+			for _, sql := range tc.sql {
+				g.run(t, sql)
+			}
+			got := g.state.replay(false)
+			if g.state.pin != balancer.PinNone {
+				got += g.state.pin.String()
+			}
+			if got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
+			}
+			if g.l.status == wire.TxIdle && len(g.state.pending) > 0 {
+				t.Error("changes are pending outside of a block")
+			}
+			if g.l.version != g.state.version {
+				t.Errorf("the connection on which it all ran is at version %d of %d", g.l.version, g.state.version)
+			}
+			if changed := g.state.replay(true); !strings.HasSuffix(changed, g.state.replay(false)) || !strings.Contains(changed, "RESET ALL;") {
+				t.Errorf("replay on a changed connection: %s", changed)
+			}
+		})
+	}
+}
+
+// Too many settings are not kept without end: they pin the session.
+func TestStateIsBounded(t *testing.T) {
+	g := newLedger()
+	for i := range 5000 {
+		g.run(t, fmt.Sprintf("SET a.b%d = 1", i))
+	}
+	if g.state.pin == balancer.PinNone {
+		t.Error("5000 settings did not pin the session")
+	}
+	if n := len(g.state.settings); n > 2*maxSettings {
+		t.Errorf("%d settings are kept", n)
+	}
+}
+
+func TestTransactionDefaults(t *testing.T) {
+	for _, tc := range []struct {
+		sql       []string
+		isolation parser.Isolation
+		readOnly  bool
+	}{
+		{nil, parser.IsolationReadCommitted, false},
+		{[]string{"SET default_transaction_isolation = 'repeatable read'"}, parser.IsolationRepeatableRead, false},
+		{[]string{"SET default_transaction_isolation = 'nonsense'"}, parser.IsolationSerializable, false},
+		{[]string{"SET default_transaction_isolation = serializable", "RESET default_transaction_isolation"}, parser.IsolationReadCommitted, false},
+		{[]string{"SET default_transaction_read_only = on"}, parser.IsolationReadCommitted, true},
+		{[]string{"SET default_transaction_read_only = 1", "RESET ALL"}, parser.IsolationReadCommitted, false},
+		{[]string{"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY"}, parser.IsolationSerializable, true},
+		{[]string{"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"}, parser.IsolationReadCommitted, false},
+		{[]string{"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "DISCARD ALL"}, parser.IsolationReadCommitted, false},
+		{[]string{"BEGIN", "SET default_transaction_read_only = on", "ROLLBACK"}, parser.IsolationReadCommitted, false},
+	} {
+		g := newLedger()
+		for _, sql := range tc.sql {
+			g.run(t, sql)
+		}
+		begin := g.srv.parser.Verdict([]byte("BEGIN"))
+		g.beginBlock(&begin.Statements[0])
+		if bs := &g.in.Session; bs.TxIsolation != tc.isolation || bs.TxReadOnly != tc.readOnly {
+			t.Errorf("%q: isolation %d, read only %v; want %d, %v", tc.sql, bs.TxIsolation, bs.TxReadOnly, tc.isolation, tc.readOnly)
+		}
+	}
+}
+
+// The transaction block as the balancer sees it.
+func TestTransactionBooks(t *testing.T) {
+	for _, tc := range []struct {
+		sql  []string
+		want balancer.TxState
+	}{
+		{[]string{"SELECT 1"}, balancer.TxNone},
+		{[]string{"BEGIN; SELECT 1"}, balancer.TxOpen},
+		{[]string{"BEGIN", "SELECT 1"}, balancer.TxOpen},
+		{[]string{"BEGIN", "!SELECT 1/0"}, balancer.TxFailed},
+		{[]string{"BEGIN", "!SELECT 1/0", "ROLLBACK"}, balancer.TxNone},
+		{[]string{"BEGIN", "SAVEPOINT a", "!SELECT 1/0", "ROLLBACK TO a"}, balancer.TxOpen},
+		{[]string{"BEGIN", "COMMIT AND CHAIN"}, balancer.TxOpen},
+		{[]string{"BEGIN", "COMMIT"}, balancer.TxNone},
+	} {
+		g := newLedger()
+		for _, sql := range tc.sql {
+			g.run(t, sql)
+		}
+		bs := &g.in.Session
+		if bs.Tx != tc.want {
+			t.Errorf("%q: state %d, want %d", tc.sql, bs.Tx, tc.want)
+		}
+		if (bs.Tx == balancer.TxNone) != (g.begin == "") {
+			t.Errorf("%q: begin is %q", tc.sql, g.begin)
+		}
+		if bs.Tx == balancer.TxNone && (bs.TxPrimary || bs.TxReadOnly || bs.TxNode >= 0) {
+			t.Errorf("%q: something is left of the block: %+v", tc.sql, bs)
+		}
+	}
+}

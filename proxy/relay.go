@@ -1,0 +1,357 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// maxControl is the longest message that is gathered to be understood; only
+// rows and copy data, which are not, are usually longer. What is longer still
+// is passed on unread.
+const maxControl = 1 << 20
+
+// maxError is the longest error message that is gathered; all must be, or the
+// books would be wrong.
+const maxError = 64 << 20
+
+// action is what to do with a server's message.
+type action uint8
+
+const (
+	forward action = iota
+	swallow
+)
+
+// process deals with what lies in the lease's read buffer: runs of messages
+// for the client are written as they lie there.
+func (s *session) process(l *lease) error {
+	in := l.srv.Buffered()
+	start, pos := 0, l.held
+	if l.passing > 0 {
+		pos = min(l.passing, len(in))
+		l.passing -= pos
+		if l.passSwallow {
+			start = pos
+		}
+	}
+	for len(in)-pos >= wire.HeaderSize {
+		typ, size, err := wire.Header(in[pos:])
+		if err != nil {
+			return serverError{err}
+		}
+		act := forward
+		if typ == wire.ErrorResponse && size > maxError {
+			return serverError{fmt.Errorf("error message of %d bytes", size)}
+		}
+		bulk := typ == wire.DataRow || typ == wire.CopyData
+		whole := len(in)-pos >= size
+		switch {
+		case bulk || (!whole && size > maxControl && typ != wire.ErrorResponse):
+			if act = l.bulk(); !whole {
+				l.passing, l.passSwallow = size-(len(in)-pos), act == swallow
+				size = len(in) - pos
+			}
+		case !whole:
+			return s.flush(l, in, start, pos)
+		default:
+			if act, err = s.message(l, typ, in[pos:pos+size]); err != nil {
+				if typ == wire.ErrorResponse {
+					pos += size // the client is told the server's last words
+				}
+				s.flush(l, in, start, pos)
+				return err
+			}
+		}
+		if act == forward {
+			pos += size
+			continue
+		}
+		if pos > start && !l.healing {
+			l.holding = false
+			if err := s.client.Write(in[start:pos]); err != nil {
+				return clientError{err}
+			}
+		}
+		pos += size
+		start = pos
+	}
+	return s.flush(l, in, start, pos)
+}
+
+// flush gives the client in[start:pos] and marks all before pos as used. While the
+// lease is holding, it only remembers what was understood.
+func (s *session) flush(l *lease, in []byte, start, pos int) error {
+	if l.holding {
+		l.srv.Discard(start)
+		l.held = pos - start
+		return nil
+	}
+	l.held = 0
+	if pos > start && !l.healing {
+		if err := s.client.Write(in[start:pos]); err != nil {
+			return clientError{err}
+		}
+	}
+	l.srv.Discard(pos)
+	return nil
+}
+
+// bulk decides on a row or copy data.
+func (l *lease) bulk() action {
+	if e := l.next(); l.healing || (e != nil && e.swallow) {
+		return swallow
+	}
+	l.holding = false
+	return forward
+}
+
+// message keeps the books of one whole message of a server and decides what
+// to do with it.
+func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
+	e := l.next()
+	act := forward
+	if l.healing || (e != nil && e.swallow) {
+		act = swallow
+	}
+	switch typ {
+	case wire.NoticeResponse:
+		return act, nil
+	case wire.NotificationResponse:
+		return s.notification(l), nil
+	case wire.ParameterStatus:
+		return s.parameter(l, msg, act), nil
+	case wire.ErrorResponse:
+		return s.serverSaysError(l, e, msg, act)
+	}
+	if e == nil {
+		return act, serverError{fmt.Errorf("message %q that nothing asked for", typ)}
+	}
+	switch typ {
+	case wire.ReadyForQuery:
+		return s.ready(l, e, msg, act)
+	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
+		s.completed(l, e, typ, msg, act)
+	case wire.ParseComplete:
+		return act, l.answered(e, replyParse, typ)
+	case wire.BindComplete:
+		return act, l.answered(e, replyBind, typ)
+	case wire.CloseComplete:
+		return act, l.answered(e, replyClose, typ)
+	case wire.NoData:
+		return act, l.answered(e, replyDescribe, typ)
+	case wire.RowDescription:
+		if e.reply == replyDescribe {
+			l.pop()
+		}
+	case wire.CopyInResponse:
+		l.holding = false
+		s.copyInBegins(l, e)
+	case wire.CopyOutResponse, wire.CopyDone, wire.FunctionCallResponse:
+		l.holding = false
+	case wire.ParameterDescription:
+	default:
+		return act, serverError{fmt.Errorf("unexpected message %q", typ)}
+	}
+	return act, nil
+}
+
+// answered takes note of a reply of one message.
+func (l *lease) answered(e *expected, want reply, typ byte) error {
+	if e.reply != want {
+		return serverError{fmt.Errorf("message %q out of order", typ)}
+	}
+	l.pop()
+	return nil
+}
+
+// completed takes note of the end of a statement.
+func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act action) {
+	if act == forward {
+		l.holding = false
+	}
+	v, index := e.verdict, 0
+	if e.reply == replyExecute {
+		l.pop()
+	} else {
+		// Every statement of a simple Query has one CommandComplete.
+		index = l.completions
+		l.completions++
+	}
+	if act == swallow || typ == wire.EmptyQueryResponse || v != nil && !v.Stateful {
+		return
+	}
+	if v == nil || index >= len(v.Statements) {
+		l.ended = true
+		s.noteUnknown()
+		return
+	}
+	s.noteCompleted(l, &v.Statements[index], string(msg[wire.HeaderSize:]) == "ROLLBACK\x00")
+}
+
+// noteCompleted keeps the session's books of a statement that completed;
+// rolledBack says that its tag was ROLLBACK.
+func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack bool) {
+	l.ended = l.ended || stmt.Access == parser.AccessTransaction || stmt.Kind == parser.KindCall || stmt.Kind == parser.KindExecute
+	switch stmt.Kind {
+	case parser.KindCommit:
+		if rolledBack {
+			s.state.rollback()
+		} else {
+			s.commit(l)
+		}
+	case parser.KindTwoPhase:
+		s.commit(l) // PREPARE TRANSACTION keeps the settings; the others change none
+	case parser.KindRollback:
+		s.state.rollback()
+	case parser.KindUnknown:
+		l.ended = true
+		s.noteUnknown()
+	default:
+		s.note(stmt)
+	}
+}
+
+// noteUnknown takes note of a statement that was not understood: it may have
+// changed the session in ways that cannot be repeated elsewhere.
+func (s *session) noteUnknown() {
+	s.state.opaque = true
+	s.state.repin()
+}
+
+// ready takes note of a ReadyForQuery.
+func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, error) {
+	if e.reply != replyQuery && e.reply != replySync {
+		return act, serverError{errors.New("ReadyForQuery out of order")}
+	}
+	if len(msg) != wire.HeaderSize+1 || !isTxStatus(msg[wire.HeaderSize]) {
+		return act, serverError{errors.New("malformed ReadyForQuery")}
+	}
+	if e.version != 0 && !l.failed {
+		l.version = e.version
+	}
+	l.pop()
+	l.status, l.ignoring, l.copyIn, l.completions = msg[wire.HeaderSize], false, false, 0
+	if act == forward {
+		l.holding = false
+	} else if !l.healing {
+		l.failed = false
+	}
+	return act, nil
+}
+
+func isTxStatus(b byte) bool { return b == wire.TxIdle || b == wire.TxOpen || b == wire.TxFailed }
+
+// serverSaysError takes note of an ErrorResponse.
+func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action) (action, error) {
+	body := msg[wire.HeaderSize:]
+	severity := wire.ErrorField(body, 'V')
+	fatal := string(severity) == "FATAL" || string(severity) == "PANIC"
+	if l.healing {
+		if e != nil && !fatal {
+			l.dropToSync(nil)
+		}
+		return swallow, nil
+	}
+	if l.holding && s.curable(body, l.srv.Node) {
+		s.log.Debug("a standby refused a statement; it runs again on the primary", "node", l.srv.Node,
+			"sqlstate", string(wire.ErrorField(body, 'C')), "message", string(wire.ErrorField(body, 'M')))
+		l.healing, l.holding, l.held = true, false, 0
+		if !fatal {
+			l.dropToSync(nil)
+		}
+		if l.ignoring && !l.owes() {
+			return swallow, s.endCycle(l)
+		}
+		return swallow, nil
+	}
+	if e != nil && e.quiet && !fatal {
+		l.dropToSync(nil)
+		return swallow, nil
+	}
+	l.failed = true
+	if fatal && l.holding {
+		// The end of the connection follows: then the unit runs again elsewhere.
+		l.lastWords = append([]byte(nil), msg...)
+		return swallow, nil
+	}
+	l.holding = false
+	switch {
+	case fatal:
+		// The connection ends; what the client is told is decided then.
+		l.lastWords = append([]byte(nil), msg...)
+		return swallow, nil
+	case e == nil:
+		l.ignoring = true
+		return forward, nil
+	case e != nil && e.version != 0 && l.slot == balancer.ToRead:
+		// The standby may not have the role, say, yet.
+		l.healing, l.held, l.broken = true, 0, true
+		return swallow, nil
+	case act == swallow && e.reply == replyQuery:
+		// A setting that could be made once could not be made again.
+		return swallow, &wire.Error{Code: "XX000", Message: "the session's settings could not be restored on another server connection",
+			Detail: string(wire.ErrorField(body, 'M')), Hint: "Connect again."}
+	default:
+		begin := act == swallow && e.stmt == nil
+		l.dropToSync(&s.stmts)
+		if next := l.next(); begin && (next == nil || next.reply == replyQuery) {
+			return forward, serverError{fmt.Errorf("BEGIN failed: %s", wire.ErrorField(body, 'M'))}
+		}
+	}
+	return forward, nil
+}
+
+// parameter takes note of a ParameterStatus. The client hears of those of the
+// primary connection only: what a read node reports, the primary has reported.
+func (s *session) parameter(l *lease, msg []byte, act action) action {
+	name, value := l.srv.NoteParameter(msg[wire.HeaderSize:])
+	if l.slot != balancer.ToPrimary {
+		return swallow
+	}
+	old, ok := s.told.Get(name)
+	if ok && old == value && act == swallow {
+		return swallow
+	}
+	if !ok || old != value {
+		s.told = s.told.With(name, value)
+		s.noteEncoding()
+	}
+	return forward
+}
+
+// noteEncoding pins the session to the primary while its texts cannot be
+// understood safely: in some client encodings the second byte of a character
+// can look like a quote, and without standard_conforming_strings a backslash is one.
+func (s *session) noteEncoding() {
+	encoding, _ := s.told.Get("client_encoding")
+	conforming, ok := s.told.Get("standard_conforming_strings")
+	unsafe := ok && conforming != "on"
+	switch encoding {
+	case "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004":
+		unsafe = true
+	}
+	s.state.unsafe = unsafe
+	s.state.repin()
+}
+
+// notification decides on a NotificationResponse: LISTEN is on the primary only.
+func (s *session) notification(l *lease) action {
+	if l.slot != balancer.ToPrimary {
+		return swallow
+	}
+	// What it tells of must be visible to the session's next read.
+	s.in.Session.FloorPrimary = cluster.Now()
+	return forward
+}
+
+// params returns what a client is told of a server's settings at login.
+func appendParams(dst []byte, p *pool.Params) []byte {
+	p.All(func(name, value string) { dst = pool.AppendParameterStatus(dst, name, value) })
+	return dst
+}

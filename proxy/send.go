@@ -1,0 +1,278 @@
+package proxy
+
+import (
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/wire"
+)
+
+// send sends the unit on the lease, with what must go before it, in one
+// write, and waits for the first of the answer. If nothing must, the client's bytes are sent as they lie in its buffer.
+func (s *session) send(l *lease) error {
+	u := &s.unit
+	prefix := s.prefix(l)
+	b := s.client.Buffered()[:u.size]
+	if len(prefix) > 0 || s.needsParse(l) {
+		b = s.assemble(l, prefix)
+	}
+	for i := range u.msgs {
+		l.expectFor(&u.msgs[i])
+	}
+	l.cycling = !u.ready
+	s.draining = l
+	var err error
+	if u.rest == 0 && (u.ready || u.flush) && l.owes() {
+		err = l.srv.Exchange(b, s.drainFn)
+	} else {
+		err = l.srv.WriteDuplex(b, s.drainFn)
+	}
+	if err != nil {
+		return asServerError(err)
+	}
+	return nil
+}
+
+// asServerError marks an error of a write to a server; errors met while
+// draining are marked already.
+func asServerError(err error) error {
+	switch err.(type) {
+	case serverError, clientError, protocolLost, *wire.Error:
+		return err
+	}
+	return serverError{err}
+}
+
+// drainLease relays what has arrived, without waiting: it is called while the
+// server takes no more of what it is sent.
+func (s *session) drainLease(l *lease) error {
+	ok, err := l.srv.TryFill()
+	if err != nil {
+		return serverError{err}
+	}
+	if !ok {
+		return nil
+	}
+	return s.process(l)
+}
+
+// sendRest passes on the end of a message that is too long to hold.
+func (s *session) sendRest(l *lease) error {
+	u := &s.unit
+	s.client.Discard(u.size)
+	u.size = 0
+	for u.rest > 0 {
+		if err := s.need(1); err != nil {
+			return err
+		}
+		n := min(u.rest, len(s.client.Buffered()))
+		if err := l.srv.WriteDuplex(s.client.Buffered()[:n], s.drainFn); err != nil {
+			return asServerError(err)
+		}
+		s.client.Discard(n)
+		u.rest -= n
+	}
+	return nil
+}
+
+// prefix returns howdah's own messages that must go before the unit: settings
+// that the connection lacks, and the BEGIN of a transaction that is not open on it yet.
+func (s *session) prefix(l *lease) []byte {
+	tx := s.in.Session.Tx
+	block := (tx == balancer.TxDeferred || tx == balancer.TxOpen) && !l.inTransaction()
+	stale := l.version != s.state.version && !l.inTransaction()
+	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
+	if !stale && !block && !executes || s.cycle == l && l.cycling {
+		return nil
+	}
+	b := s.out[:0]
+	if stale {
+		b = wire.AppendQuery(b, s.state.replay(l.version > 0))
+		l.expect(expected{reply: replyQuery, swallow: true, version: s.state.version})
+	}
+	if executes {
+		b = s.appendExecuted(b, l)
+	}
+	if block {
+		// In extended messages a BEGIN that fails makes the server ignore the unit;
+		// as a Query of its own it would let the unit run outside of any block.
+		b = appendRun(b, l, s.begin)
+		l.status = wire.TxOpen // before a Sync or Query no server says so
+		if v := s.unit.verdict; tx == balancer.TxOpen && v != nil && (v.Single == parser.KindSetTransaction || v.Single == parser.KindBegin) {
+			// The block has read already, elsewhere: the server must refuse
+			// another isolation level as it does after a query.
+			b = appendRun(b, l, "SELECT")
+		}
+	}
+	// The messages above ended the connection's unnamed statement.
+	if p := s.stmts.unnamed; p != nil {
+		p.on[l.slot] = 0
+	}
+	for i := range s.unit.msgs {
+		if p := s.unit.msgs[i].stmt; p != nil && p.name == "" {
+			p.on[l.slot] = 0
+		}
+	}
+	s.out = b[:0]
+	return b
+}
+
+// appendRun appends the extended messages that run sql, unseen by the client.
+func appendRun(b []byte, l *lease, sql string) []byte {
+	b = wire.AppendMessage(b, wire.Parse, "\x00", sql, "\x00\x00\x00")
+	b = wire.AppendMessage(b, wire.Bind, "\x00\x00\x00\x00\x00\x00\x00\x00")
+	b = wire.AppendMessage(b, wire.Execute, "\x00\x00\x00\x00\x00")
+	l.expect(expected{reply: replyParse, swallow: true})
+	l.expect(expected{reply: replyBind, swallow: true})
+	l.expect(expected{reply: replyExecute, swallow: true})
+	return b
+}
+
+// byName calls f for the statements that SQL of the unit names (EXECUTE,
+// DEALLOCATE) and that the client prepared by Parse, if the connection lacks them.
+func (s *session) byName(l *lease, f func(*prepared)) {
+	for i := range s.unit.msgs {
+		v := s.unit.msgs[i].verdict
+		if v == nil {
+			continue
+		}
+		for j := range v.Statements {
+			st := &v.Statements[j]
+			if st.Kind != parser.KindExecute && st.Kind != parser.KindDeallocate {
+				continue
+			}
+			if p := s.stmts.named[st.Object]; p != nil && p.known() && !l.has(p) && !s.unit.creates(p) {
+				f(p)
+			}
+		}
+	}
+}
+
+// executesMissing reports whether byName finds any.
+func (s *session) executesMissing(l *lease) bool {
+	found := false
+	s.byName(l, func(*prepared) { found = true })
+	return found
+}
+
+// appendExecuted makes the statements that SQL names. That one cannot be made
+// is of no interest: the client gets the error of its own message.
+func (s *session) appendExecuted(b []byte, l *lease) []byte {
+	s.byName(l, func(p *prepared) {
+		b = wire.AppendMessage(append(b, p.parse...), wire.Sync)
+		l.expect(expected{reply: replyParse, swallow: true, quiet: true, stmt: p})
+		l.expect(expected{reply: replySync, swallow: true})
+		p.on[l.slot] = l.id
+	})
+	return b
+}
+
+// needsParse reports whether the unit uses a statement that the connection lacks.
+func (s *session) needsParse(l *lease) bool {
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		m.inject = false
+		if m.gone {
+			return true
+		}
+		if m.stmt == nil || m.typ == wire.Close {
+			continue
+		}
+		if m.makes() {
+			m.stmt.on[l.slot] = l.id
+		} else if !l.has(m.stmt) && m.stmt.known() {
+			return true
+		}
+	}
+	return false
+}
+
+// assemble copies prefix and unit, with the Parse messages that the connection lacks.
+func (s *session) assemble(l *lease, prefix []byte) []byte {
+	in := s.client.Buffered()
+	b := prefix
+	if len(b) == 0 {
+		b = s.out[:0]
+	}
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if m.gone {
+			// The connection may have one of howdah's own.
+			b = wire.AppendMessage(b, wire.Close, "S\x00")
+		}
+		if m.stmt != nil && m.typ != wire.Close {
+			if m.inject = !m.makes() && !l.has(m.stmt) && m.stmt.known(); m.inject {
+				b = append(b, m.stmt.parse...)
+			}
+			m.stmt.on[l.slot] = l.id
+		}
+		b = append(b, in[m.off:m.off+m.size]...)
+	}
+	s.out = b[:0]
+	return b
+}
+
+// expectFor notes what the server owes for a message of the unit.
+func (l *lease) expectFor(m *message) {
+	if m.gone {
+		l.expect(expected{reply: replyClose, swallow: true})
+	}
+	if m.inject {
+		l.expect(expected{reply: replyParse, swallow: true, stmt: m.stmt})
+	}
+	switch m.typ {
+	case wire.Parse:
+		e := expected{reply: replyParse}
+		if m.makes() {
+			e.stmt = m.stmt
+		}
+		l.expect(e)
+	case wire.Bind:
+		l.expect(expected{reply: replyBind})
+	case wire.Describe:
+		l.expect(expected{reply: replyDescribe})
+	case wire.Execute:
+		l.expect(expected{reply: replyExecute, verdict: m.verdict})
+	case wire.Close:
+		l.expect(expected{reply: replyClose, stmt: m.stmt})
+	case wire.Sync:
+		l.expect(expected{reply: replySync})
+	case wire.Query, wire.FunctionCall:
+		l.expect(expected{reply: replyQuery, verdict: m.verdict})
+	}
+}
+
+// closeElsewhere closes the statements that the unit closes on the session's other lease too.
+func (s *session) closeElsewhere(l *lease) {
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if m.typ == wire.Close && m.stmt != nil {
+			s.closeOn(s.leases[1-l.slot], m.stmt, &s.side)
+		}
+	}
+}
+
+// closeOn closes a statement on a lease, unseen by the client.
+func (s *session) closeOn(l *lease, p *prepared, scratch *[]byte) {
+	if l == nil || !l.has(p) {
+		return
+	}
+	p.on[l.slot] = 0
+	b := wire.AppendMessage((*scratch)[:0], wire.Close, "S", p.name, "\x00")
+	b = wire.AppendMessage(b, wire.Sync)
+	*scratch = b[:0]
+	l.expect(expected{reply: replyClose, swallow: true})
+	l.expect(expected{reply: replySync, swallow: true})
+	if err := l.srv.Write(b); err != nil && !s.holds(l) {
+		s.dropLease(l) // with holds its next use finds out
+	}
+}
+
+// endCycle ends an extended cycle on a lease by a Sync that the client did not send.
+func (s *session) endCycle(l *lease) error {
+	l.cycling = false
+	l.expect(expected{reply: replySync, swallow: true})
+	if err := l.srv.Write(wire.AppendMessage(s.out[:0], wire.Sync)); err != nil {
+		return serverError{err}
+	}
+	return nil
+}

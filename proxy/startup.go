@@ -1,0 +1,234 @@
+package proxy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// maxStartup is the longest startup packet, as PostgreSQL's MAX_STARTUP_PACKET_LENGTH.
+const maxStartup = 10000
+
+// maxRequests bounds the SSL and GSSAPI encryption requests of one connection: one of each makes sense.
+const maxRequests = 2
+
+// Codes in the place of a startup packet's protocol version.
+const (
+	codeCancel = 80877102
+	codeSSL    = 80877103
+	codeGSSENC = 80877104
+)
+
+// protocol is the newest protocol version spoken here.
+const protocol = pgproto3.ProtocolVersionNumber
+
+// errNotAClient is a connection that sends no startup packet; it gets no
+// answer, as from PostgreSQL.
+var errNotAClient = errors.New("no startup packet")
+
+// startup is a client's wish.
+type startupRequest struct {
+	key         pool.Key
+	application string
+	replication bool
+	negotiate   []byte // a NegotiateProtocolVersion message that must be sent first
+}
+
+// readStartup reads a connection's first packets: it answers encryption
+// requests, carries out a cancel request (then the result is nil), and returns
+// what a client wants.
+func (srv *Server) readStartup(c *wire.Conn) (*startupRequest, error) {
+	for range maxRequests + 1 {
+		if err := c.Need(8); err != nil {
+			return nil, startupReadError(err)
+		}
+		head := c.Buffered()
+		size, code := binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:])
+		if size < 8 || size > maxStartup {
+			return nil, fmt.Errorf("%w: length %d", errNotAClient, size)
+		}
+		if err := c.Need(int(size)); err != nil {
+			return nil, startupReadError(err)
+		}
+		packet := c.Buffered()[8:size]
+		switch code {
+		case codeSSL, codeGSSENC:
+			c.Discard(int(size))
+			if err := c.Write([]byte{'N'}); err != nil {
+				return nil, clientError{err}
+			}
+			continue
+		case codeCancel:
+			if size == 16 {
+				srv.cancel(binary.BigEndian.Uint32(packet), binary.BigEndian.Uint32(packet[4:]))
+			}
+			return nil, nil
+		}
+		req, err := parseStartup(code, packet)
+		c.Discard(int(size))
+		return req, err
+	}
+	return nil, fmt.Errorf("%w: encryption asked for again and again", errNotAClient)
+}
+
+func startupReadError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w within timeouts.auth", errNotAClient)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return clientError{io.EOF}
+	}
+	return clientError{err}
+}
+
+// errOldProtocol is a client of a protocol before 3; it needs an answer of its own form.
+type errOldProtocol struct{ major, minor uint32 }
+
+func (e errOldProtocol) Error() string {
+	return fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", e.major, e.minor)
+}
+
+// parseStartup reads the parameters of a startup packet.
+func parseStartup(code uint32, packet []byte) (*startupRequest, error) {
+	major, minor := code>>16, code&0xffff
+	if major != 3 {
+		if major < 3 {
+			return nil, errOldProtocol{major, minor}
+		}
+		return nil, &wire.Error{Code: "0A000", Message: errOldProtocol{major, minor}.Error()}
+	}
+	layout := &wire.Error{Code: "08P01", Message: "invalid startup packet layout: expected terminator as last byte"}
+	req := &startupRequest{}
+	var params, unknown []string
+	for {
+		if len(packet) == 0 {
+			return nil, layout
+		}
+		if packet[0] == 0 {
+			if len(packet) != 1 {
+				return nil, layout
+			}
+			break
+		}
+		name, rest, ok := wire.CString(packet)
+		value, rest, ok2 := wire.CString(rest)
+		if !ok || !ok2 {
+			return nil, layout
+		}
+		packet = rest
+		switch n, v := string(name), string(value); {
+		case n == "user":
+			req.key.User = v
+		case n == "database":
+			req.key.Database = v
+		case n == "replication":
+			req.replication = !isFalse(v)
+		case strings.HasPrefix(n, "_pq_."):
+			unknown = append(unknown, n)
+		default:
+			if n == "application_name" {
+				req.application = v
+			}
+			params = append(params, n+"\x00"+v+"\x00")
+		}
+	}
+	if req.key.User == "" {
+		return nil, &wire.Error{Code: "28000", Message: "no PostgreSQL user name specified in startup packet"}
+	}
+	if req.key.Database == "" {
+		req.key.Database = req.key.User
+	}
+	slices.Sort(params)
+	req.key.Params = strings.Join(params, "")
+	if minor > 0 || len(unknown) > 0 {
+		req.negotiate = negotiate(unknown)
+	}
+	return req, nil
+}
+
+func isFalse(v string) bool {
+	switch strings.ToLower(v) {
+	case "false", "off", "no", "0", "f", "n":
+		return true
+	}
+	return false
+}
+
+// negotiate is a NegotiateProtocolVersion message.
+func negotiate(unknown []string) []byte {
+	body := binary.BigEndian.AppendUint32(nil, protocol)
+	body = binary.BigEndian.AppendUint32(body, uint32(len(unknown)))
+	for _, name := range unknown {
+		body = append(append(body, name...), 0)
+	}
+	return wire.AppendMessage(nil, wire.NegotiateProtocol, string(body))
+}
+
+// cancel carries out a cancel request, without a word to who sent it.
+func (srv *Server) cancel(pid, secret uint32) {
+	s := srv.registry.find(pid, secret)
+	if s == nil {
+		srv.log.Info("cancel request with a key that no session has", "pid", pid)
+		return
+	}
+	if err := s.cancelling.cancel(srv.context); err != nil {
+		s.log.Warn("cancel request failed", "error", err)
+	}
+}
+
+// admit logs a client in and returns its session; nil without an error if the
+// connection was not for a session.
+func (srv *Server) admit(nc net.Conn, count int64, log *slog.Logger) (*session, error) {
+	set := srv.settings.Load()
+	deadline := time.Now().Add(set.timeouts.Auth)
+	nc.SetDeadline(deadline)
+	c := wire.NewConn(nc)
+	req, err := srv.readStartup(c)
+	if err != nil || req == nil {
+		return nil, srv.refuseStartup(nc, log, err)
+	}
+	if count > int64(set.maxClients) {
+		return nil, &wire.Error{Code: "53300", Message: "sorry, too many clients already",
+			Detail: fmt.Sprintf("howdah serves at most %d clients (limits.max_clients).", set.maxClients)}
+	}
+	if srv.stopping.Load() {
+		return nil, &wire.Error{Code: "57P03", Message: "howdah is shutting down"}
+	}
+	ctx, cancel := context.WithDeadlineCause(srv.context, deadline,
+		&wire.Error{Code: "57014", Message: "login took too long", Hint: "The limit is timeouts.auth."})
+	defer cancel()
+	s, err := srv.login(ctx, c, req, set, log)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	return s, nc.SetDeadline(time.Time{})
+}
+
+// refuseStartup answers what is no proper startup packet.
+func (srv *Server) refuseStartup(nc net.Conn, log *slog.Logger, err error) error {
+	var old errOldProtocol
+	switch {
+	case errors.As(err, &old):
+		log.Info("refused a client", "error", err)
+		// Protocol 2 had no lengths: a type, a text, a zero.
+		nc.Write([]byte("EFATAL:  " + old.Error() + "\n\x00"))
+		return nil
+	case errors.Is(err, errNotAClient):
+		log.Info("refused a connection", "error", err)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/parser"
+)
+
+// state is what a session has changed of itself and what can be repeated on
+// another server connection: its settings, in the order they were made.
+type state struct {
+	// version grows with every change; 0 is a fresh session. A lease that has
+	// another version must be brought up to date before it is used.
+	version  uint64
+	settings []setting
+	// pending are the changes of the open transaction.
+	pending []*parser.Statement
+	// pin is why everything must go to the primary, if it must.
+	pin balancer.Pin
+	// temp, opaque and unsafe are the causes of pin.
+	temp, opaque, unsafe bool
+	// listening: LISTEN is active on the primary connection.
+	listening bool
+	// held: the primary connection has an advisory lock, a cursor WITH HOLD or an SQL-level prepared statement.
+	held bool
+
+	// isolation and readOnly are what a BEGIN that names none gets; first* as at login.
+	isolation, firstIsolation parser.Isolation
+	readOnly, firstReadOnly   bool
+}
+
+// setting is one changed setting and the SQL that makes it.
+type setting struct{ name, sql string }
+
+// has reports whether the session has changed the setting.
+func (st *state) has(name string) bool {
+	for i := range st.settings {
+		if strings.EqualFold(st.settings[i].name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// bound reports whether the session has something on its primary connection
+// that cannot be repeated on another one.
+func (st *state) bound() bool { return st.temp || st.opaque || st.listening || st.held }
+
+// replay returns SQL that brings a connection to the session's settings.
+// changed says that it has others than those it was opened with.
+func (st *state) replay(changed bool) string {
+	var b strings.Builder
+	if changed {
+		b.WriteString("SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;")
+	}
+	for i := range st.settings {
+		b.WriteString(st.settings[i].sql)
+		b.WriteByte(';')
+	}
+	return b.String()
+}
+
+// note takes in a statement that completed; it takes effect with its
+// transaction (commit or rollback), but for what is not transactional.
+func (s *session) note(stmt *parser.Statement) {
+	st := &s.state
+	if stmt.CreatesTemp {
+		st.temp = true
+		st.repin()
+	}
+	st.held = st.held || stmt.Hold || stmt.LocksSession || stmt.Kind == parser.KindPrepare
+	switch {
+	case stmt.Kind == parser.KindDeallocate:
+		s.deallocated(stmt.Object)
+	case stmt.Kind == parser.KindRelease:
+		st.release(stmt.Object)
+	case stmt.Kind == parser.KindRollbackTo:
+		st.rollbackTo(stmt.Object)
+	case stmt.CreatesTemp, stmt.Set != parser.SetNone && stmt.Set != parser.SetLocal,
+		stmt.Kind == parser.KindSavepoint, stmt.Kind == parser.KindDiscard,
+		stmt.Kind == parser.KindListen, stmt.Kind == parser.KindUnlisten:
+		if len(st.pending) >= maxPending {
+			st.opaque, st.pending = true, nil
+			st.repin()
+			return
+		}
+		st.pending = append(st.pending, stmt)
+	}
+}
+
+// release merges a savepoint's changes into the ones around it.
+func (st *state) release(name string) {
+	if i := st.savepoint(name); i >= 0 {
+		st.pending = append(st.pending[:i], st.pending[i+1:]...)
+	}
+}
+
+// rollbackTo drops the changes since a savepoint, which stays.
+func (st *state) rollbackTo(name string) {
+	if i := st.savepoint(name); i >= 0 {
+		st.pending = st.pending[:i+1]
+	}
+}
+
+func (st *state) savepoint(name string) int {
+	for i := len(st.pending) - 1; i >= 0; i-- {
+		if p := st.pending[i]; p.Kind == parser.KindSavepoint && p.Object == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// rollback drops the pending changes.
+func (st *state) rollback() {
+	clear(st.pending)
+	st.pending = st.pending[:0]
+}
+
+// commit applies the pending changes; l is the lease on which they were made.
+func (s *session) commit(l *lease) {
+	st := &s.state
+	if len(st.pending) == 0 {
+		return
+	}
+	before := st.version
+	for _, stmt := range st.pending {
+		s.apply(stmt)
+	}
+	st.rollback()
+	st.repin()
+	if st.version != before && l.version == before {
+		l.version = st.version
+	}
+}
+
+func (s *session) apply(stmt *parser.Statement) {
+	st := &s.state
+	if stmt.CreatesTemp {
+		st.temp = true // also after a DISCARD TEMP earlier in the transaction
+	}
+	switch {
+	case stmt.Kind == parser.KindListen:
+		st.listening = true
+	case stmt.Kind == parser.KindUnlisten:
+		if stmt.Object == "" || stmt.Object == "*" {
+			st.listening = false
+		}
+	case stmt.Kind == parser.KindDiscard:
+		s.discarded(stmt.Object)
+	case stmt.Set != parser.SetNone:
+		st.set(stmt)
+	}
+}
+
+// set applies a change of a setting.
+func (st *state) set(stmt *parser.Statement) {
+	st.version++
+	switch stmt.Set {
+	case parser.SetOpaque:
+		st.opaque = true
+	case parser.SetResetAll:
+		// RESET ALL leaves role and session_authorization as they are.
+		kept := st.settings[:0]
+		for _, old := range st.settings {
+			if old.name == "role" || old.name == "session_authorization" {
+				kept = append(kept, old)
+			}
+		}
+		st.settings = kept
+		st.isolation, st.readOnly = st.firstIsolation, st.firstReadOnly
+	case parser.SetReset:
+		st.forget(stmt.Setting)
+		st.setDefault(stmt)
+	case parser.SetValue:
+		st.forget(stmt.Setting)
+		if stmt.Setting == "search_path" && strings.Contains(strings.ToLower(stmt.SQL), "pg_temp") {
+			st.opaque = true // tables made without a word of TEMP may be temporary
+		}
+		st.settings = append(st.settings, setting{stmt.Setting, stmt.SQL})
+		st.setDefault(stmt)
+	}
+}
+
+// forget removes a setting and what ends with it.
+func (st *state) forget(name string) {
+	st.remove(name)
+	if name == "session_authorization" {
+		st.remove("role")
+	}
+}
+
+// setDefault follows what later BEGINs depend on.
+func (st *state) setDefault(stmt *parser.Statement) {
+	reset := stmt.Set == parser.SetReset
+	switch stmt.Setting {
+	case "default_transaction_isolation":
+		if st.isolation = isolationOf(stmt.Value); reset {
+			st.isolation = st.firstIsolation
+		}
+	case "default_transaction_read_only":
+		if st.readOnly = isTrue(stmt.Value); reset {
+			st.readOnly = st.firstReadOnly
+		}
+	case "session characteristics":
+		if stmt.Isolation != parser.IsolationDefault {
+			st.isolation = stmt.Isolation
+		}
+		if stmt.ReadOnly != parser.ReadOnlyDefault {
+			st.readOnly = stmt.ReadOnly == parser.ReadOnlyYes
+		}
+	}
+}
+
+func (st *state) remove(name string) {
+	for i := range st.settings {
+		if st.settings[i].name == name {
+			st.settings = append(st.settings[:i], st.settings[i+1:]...)
+			return
+		}
+	}
+}
+
+// What is kept of a session is bounded; one that changes more different
+// settings, or more in one transaction, stays on the primary.
+const (
+	maxSettings = 200
+	maxPending  = 2000
+)
+
+func (st *state) repin() {
+	if len(st.settings) > maxSettings {
+		st.opaque, st.settings = true, nil
+	}
+	switch {
+	case st.unsafe:
+		st.pin = balancer.PinUnsafeEncoding
+	case st.temp:
+		st.pin = balancer.PinTempObjects
+	case st.opaque:
+		st.pin = balancer.PinOpaqueSetting
+	default:
+		st.pin = balancer.PinNone
+	}
+}
+
+// discarded follows DISCARD, which ran on the primary.
+func (s *session) discarded(what string) {
+	st := &s.state
+	switch what {
+	case "temp":
+		st.temp = false
+	case "all":
+		first := state{version: st.version + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
+			isolation: st.firstIsolation, readOnly: st.firstReadOnly, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending}
+		*st = first
+		s.deallocated("")
+	}
+}
+
+// deallocated follows DEALLOCATE, which ran on the primary; an empty name is ALL.
+func (s *session) deallocated(name string) {
+	if name != "" {
+		if p := s.stmts.named[name]; p != nil {
+			s.stmts.forget(p)
+			p.on[balancer.ToPrimary] = 0
+			s.stale = append(s.stale, p)
+		}
+		return
+	}
+	for _, p := range s.stmts.named {
+		p.on[balancer.ToPrimary] = 0
+		s.stale = append(s.stale, p)
+	}
+	clear(s.stmts.named)
+}
+
+// isolationOf understands a value of default_transaction_isolation. What it
+// does not know is taken as the strictest, which routes most carefully.
+func isolationOf(v string) parser.Isolation {
+	switch strings.ToLower(v) {
+	case "read committed":
+		return parser.IsolationReadCommitted
+	case "read uncommitted":
+		return parser.IsolationReadUncommitted
+	case "repeatable read":
+		return parser.IsolationRepeatableRead
+	}
+	return parser.IsolationSerializable
+}
+
+func isTrue(v string) bool {
+	switch strings.ToLower(v) {
+	case "on", "true", "t", "yes", "y", "1", "tru", "tr", "ye":
+		return true
+	}
+	return false
+}

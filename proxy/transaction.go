@@ -1,0 +1,275 @@
+package proxy
+
+import (
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/wire"
+)
+
+// answerHere answers what needs no server: BEGIN, which is sent with the
+// first statement of its block; the end of a block that never reached a
+// server; and a Sync when nothing was sent before it.
+func (s *session) answerHere() (done bool, err error) {
+	u := &s.unit
+	bs := &s.in.Session
+	if u.rest > 0 || s.cycle != nil {
+		return false, nil
+	}
+	if !u.names {
+		return s.answerNothing()
+	}
+	if bs.Tx == balancer.TxFailed && bs.TxNode != cluster.NoNode && s.openBlock() == nil {
+		bs.TxNode = cluster.NoNode // its connection is gone, and the block with it
+	}
+	if bs.Tx == balancer.TxFailed && bs.TxNode == cluster.NoNode {
+		return true, s.answerAborted()
+	}
+	if u.opaque || u.verdict == nil || !u.ready || u.executes != 1 || u.parses() > 1 {
+		return false, nil
+	}
+	v := u.verdict
+	switch {
+	case v.Single == parser.KindBegin && bs.Tx == balancer.TxNone:
+		st := &v.Statements[0]
+		return true, s.answerSelf(v, beginTag(st.SQL), func() { s.beginBlock(st) })
+	case v.Single == parser.KindCommit && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
+		return true, s.answerSelf(v, "COMMIT", s.endBlock)
+	case v.Single == parser.KindRollback && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
+		return true, s.answerSelf(v, "ROLLBACK", s.endBlock)
+	}
+	return false, nil
+}
+
+// beginTag is the command tag of BEGIN or START TRANSACTION.
+func beginTag(sql string) string {
+	if len(sql) > 0 && (sql[0] == 's' || sql[0] == 'S') {
+		return "START TRANSACTION"
+	}
+	return "BEGIN"
+}
+
+// beginBlock opens a block that no server knows of yet.
+func (s *session) beginBlock(st *parser.Statement) {
+	bs := &s.in.Session
+	bs.Tx, bs.TxNode, bs.TxPrimary = balancer.TxDeferred, cluster.NoNode, false
+	bs.TxIsolation, bs.TxReadOnly = s.state.isolation, s.state.readOnly
+	if st.Isolation != parser.IsolationDefault {
+		bs.TxIsolation = st.Isolation
+	}
+	if st.ReadOnly != parser.ReadOnlyDefault {
+		bs.TxReadOnly = st.ReadOnly == parser.ReadOnlyYes
+	}
+	s.begin = st.SQL
+}
+
+// endBlock forgets the block.
+func (s *session) endBlock() {
+	bs := &s.in.Session
+	bs.Tx, bs.TxNode, bs.TxPrimary, bs.TxReadOnly = balancer.TxNone, cluster.NoNode, false, false
+	bs.TxIsolation = parser.IsolationDefault
+	s.begin = ""
+	s.stmts.closePortals()
+}
+
+// answerSelf answers the unit, which runs one statement without rows, as a server would.
+func (s *session) answerSelf(v *parser.Verdict, tag string, effect func()) error {
+	u := &s.unit
+	b := s.out[:0]
+	for i := range u.msgs {
+		m := &u.msgs[i]
+		switch m.typ {
+		case wire.Parse:
+			b = wire.AppendMessage(b, wire.ParseComplete)
+		case wire.Bind:
+			b = wire.AppendMessage(b, wire.BindComplete)
+		case wire.Describe:
+			if s.client.Buffered()[m.off+wire.HeaderSize] == 'S' {
+				b = wire.AppendMessage(b, wire.ParameterDescription, "\x00\x00")
+			}
+			b = wire.AppendMessage(b, wire.NoData)
+		case wire.Close:
+			s.closeHere(m)
+			b = wire.AppendMessage(b, wire.CloseComplete)
+		case wire.Execute, wire.Query:
+			effect()
+			b = wire.AppendMessage(b, wire.CommandComplete, tag, "\x00")
+		case wire.Sync:
+			b = wire.AppendReady(b, s.clientStatus())
+		}
+	}
+	if u.simple {
+		b = wire.AppendReady(b, s.clientStatus())
+	}
+	return s.answered(b)
+}
+
+// closeHere closes a statement wherever it was made.
+func (s *session) closeHere(m *message) {
+	if m.stmt == nil {
+		return
+	}
+	for _, l := range s.leases {
+		s.closeOn(l, m.stmt, &s.side)
+	}
+}
+
+// answered gives the client an answer made here and drops the unit.
+func (s *session) answered(b []byte) error {
+	s.client.Discard(s.unit.size)
+	s.unit.size = 0
+	return s.tell(b)
+}
+
+// answerNothing answers a unit that names no statement, if no server has
+// anything to do with it.
+func (s *session) answerNothing() (bool, error) {
+	u := &s.unit
+	if s.openBlock() != nil {
+		return false, nil // a portal may be meant
+	}
+	b := s.out[:0]
+	for i := range u.msgs {
+		m := &u.msgs[i]
+		switch m.typ {
+		case wire.Sync:
+			b = wire.AppendReady(b, s.clientStatus())
+		case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+		case wire.Close:
+			if m.unknown && s.leases[balancer.ToPrimary] != nil {
+				return false, nil // PREPARE may have made it
+			}
+			s.closeHere(m)
+			b = wire.AppendMessage(b, wire.CloseComplete)
+		default:
+			return false, nil
+		}
+	}
+	if s.in.Session.Tx == balancer.TxNone {
+		s.stmts.closePortals()
+	}
+	return true, s.answered(b)
+}
+
+// refuse reports an error of a server's kind for the unit.
+func (s *session) refuse(code, message string) error {
+	return s.report(&wire.Error{Code: code, Message: message})
+}
+
+// answerAborted answers in a block that failed without a server: only its end is obeyed.
+func (s *session) answerAborted() error {
+	u := &s.unit
+	if v := u.verdict; v != nil && !u.opaque && u.ready && u.executes == 1 && (v.Single == parser.KindCommit || v.Single == parser.KindRollback) {
+		return s.answerSelf(v, "ROLLBACK", func() { s.endAborted(v.Statements[0].Chain) })
+	}
+	return s.refuse("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+}
+
+// endAborted ends a block that no server knows of; AND CHAIN begins another like it.
+func (s *session) endAborted(chain bool) {
+	s.state.rollback()
+	if !chain {
+		s.endBlock()
+		return
+	}
+	bs := &s.in.Session
+	bs.Tx, bs.TxNode, bs.TxPrimary = balancer.TxDeferred, cluster.NoNode, false
+}
+
+// abortTransaction makes the block, if there is one, a failed one that no
+// server knows of: blocks open on servers are rolled back.
+func (s *session) abortTransaction() {
+	bs := &s.in.Session
+	if bs.Tx == balancer.TxNone {
+		return
+	}
+	bs.Tx, bs.TxNode = balancer.TxFailed, cluster.NoNode
+	s.endOthers(nil)
+}
+
+// endOthers rolls back the block on all leases but l. They only read in it.
+// The answers are read when the lease is used next.
+func (s *session) endOthers(l *lease) {
+	for _, o := range s.leases {
+		if o == nil || o == l || !o.inTransaction() {
+			continue
+		}
+		o.status = wire.TxIdle
+		if p := s.stmts.unnamed; p != nil {
+			p.on[o.slot] = 0 // a simple Query ends it
+		}
+		o.expect(expected{reply: replyQuery, swallow: true})
+		if err := o.srv.Write(wire.AppendQuery(s.out[:0], "ROLLBACK")); err != nil {
+			s.leases[o.slot] = nil
+			s.srv.pool.Discard(o.srv)
+		}
+	}
+}
+
+// finishTransaction keeps the books of the transaction after a ReadyForQuery.
+func (s *session) finishTransaction(l *lease) error {
+	bs := &s.in.Session
+	failed, ended := l.failed, l.ended || s.unit.mayEndBlock()
+	l.failed, l.ended = false, false
+	switch l.status {
+	case wire.TxIdle:
+		if bs.Tx != balancer.TxNone {
+			if !failed && bs.Tx != balancer.TxFailed && !ended {
+				return &wire.Error{Code: "XX000", Message: "the transaction block was lost", Hint: "Connect again, and report this: it is a defect of howdah."}
+			}
+			s.endOthers(l)
+		}
+		if failed {
+			s.state.rollback()
+		} else {
+			s.commit(l)
+		}
+		s.endBlock()
+	case wire.TxOpen:
+		if bs.Tx == balancer.TxNone {
+			// Opened by a unit that did more than BEGIN.
+			s.beginBlock(s.beginOf())
+			bs.TxPrimary = l.slot == balancer.ToPrimary
+		}
+		bs.Tx, bs.TxNode = balancer.TxOpen, l.srv.Node
+	case wire.TxFailed:
+		if bs.Tx == balancer.TxNone {
+			s.beginBlock(s.beginOf())
+			bs.TxPrimary = l.slot == balancer.ToPrimary
+		}
+		bs.Tx, bs.TxNode = balancer.TxFailed, l.srv.Node
+	}
+	s.closeStale()
+	return nil
+}
+
+// unknownBegin stands for a BEGIN that was not seen (in a procedure, behind
+// COMMIT AND CHAIN): nothing but the primary is safe in its block.
+var unknownBegin = parser.Statement{Kind: parser.KindBegin, SQL: "BEGIN", Isolation: parser.IsolationSerializable, ReadOnly: parser.ReadOnlyNo}
+
+// beginOf returns the last BEGIN among the unit's statements.
+func (s *session) beginOf() *parser.Statement {
+	found := &unknownBegin
+	for i := range s.unit.msgs {
+		if v := s.unit.msgs[i].verdict; v != nil {
+			for j := range v.Statements {
+				if v.Statements[j].Kind == parser.KindBegin {
+					found = &v.Statements[j]
+				}
+			}
+		}
+	}
+	return found
+}
+
+// closeStale closes, on the read node, the statements that were deallocated on the primary.
+func (s *session) closeStale() {
+	if len(s.stale) == 0 {
+		return
+	}
+	for _, p := range s.stale {
+		s.closeOn(s.leases[balancer.ToRead], p, &s.side)
+	}
+	clear(s.stale)
+	s.stale = s.stale[:0]
+}

@@ -1,0 +1,403 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/wire"
+)
+
+// message is one message of a unit.
+type message struct {
+	typ       byte
+	off, size int
+	stmt      *prepared       // the statement it makes or uses, nil if not known
+	verdict   *parser.Verdict // Execute, Query: what runs
+	taken     bool            // a Parse whose name is taken: the server refuses it
+	inject    bool            // stmt's Parse must be sent before it
+	unknown   bool            // it closes a statement that was not made by Parse
+	gone      bool            // it uses the unnamed statement, which the session does not have
+}
+
+// makes reports whether the message makes its statement.
+func (m *message) makes() bool { return m.typ == wire.Parse && !m.taken }
+
+// unit is what the session handles at once: a simple Query or FunctionCall,
+// or extended messages up to a Sync or Flush. Its bytes are the first ones of the
+// client's buffer. It is reused for every unit.
+type unit struct {
+	number  uint64
+	size    int
+	rest    int // bytes of the last message that are not in the buffer: too long to hold
+	msgs    []message
+	verdict *parser.Verdict // of all statements it makes or runs; nil if there is none or one is not known
+	merged  parser.Verdict  // what verdict points to if there are several
+
+	simple bool // a single Query
+	ready  bool // it ends with ReadyForQuery: a Query, FunctionCall or Sync is its last message
+	flush  bool // its last message is a Flush; neither: the unit was cut because of its length
+	names  bool // it makes, describes or runs a statement
+	opaque bool // part of it is not understood
+	// keepsPortal: a portal of it may be used by a later unit of the transaction.
+	keepsPortal bool
+	sent        bool // a server has got it
+	continues   bool // the cycle had earlier units there
+	executes    int
+	binds       bool // it makes a portal
+	foreign     bool // it runs a portal of an earlier unit
+}
+
+// wholeUnit reports whether in, which is not empty, holds a whole unit that ends with a Query or Sync.
+func wholeUnit(in []byte) bool {
+	for len(in) >= wire.HeaderSize {
+		typ, size, err := wire.Header(in)
+		if err != nil || size > len(in) {
+			return false
+		}
+		switch typ {
+		case wire.Query, wire.Sync:
+			return true
+		case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
+		default:
+			return false
+		}
+		in = in[size:]
+	}
+	return false
+}
+
+// common reports whether the unit is understood and cannot read from the client while it runs.
+func (u *unit) common() bool {
+	if u.opaque || u.verdict == nil || u.rest > 0 {
+		return false
+	}
+	switch u.verdict.Single {
+	case parser.KindSelect, parser.KindWrite, parser.KindBegin, parser.KindCommit, parser.KindRollback, parser.KindSet, parser.KindShow:
+		return true
+	}
+	return false
+}
+
+// parses counts the unit's Parse messages; one whose name is taken counts for two.
+func (u *unit) parses() int {
+	n := 0
+	for i := range u.msgs {
+		if m := &u.msgs[i]; m.typ == wire.Parse {
+			n++
+			if m.taken {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// bindsAhead reports whether the unit makes a portal that a later unit of the
+// same cycle may use.
+func (u *unit) bindsAhead() bool {
+	return u.binds && !u.ready
+}
+
+// mayEndBlock reports whether the unit can have ended a transaction block.
+func (u *unit) mayEndBlock() bool {
+	if u.opaque {
+		return true
+	}
+	for i := range u.msgs {
+		v := u.msgs[i].verdict
+		if v == nil {
+			continue
+		}
+		for j := range v.Statements {
+			switch v.Statements[j].Kind {
+			case parser.KindCommit, parser.KindRollback, parser.KindTwoPhase, parser.KindCall, parser.KindUnknown, parser.KindExecute:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// creates reports whether a message of the unit makes p.
+func (u *unit) creates(p *prepared) bool {
+	for i := range u.msgs {
+		if m := &u.msgs[i]; m.stmt == p && m.makes() {
+			return true
+		}
+	}
+	return false
+}
+
+func (u *unit) reset() {
+	*u = unit{number: u.number + 1, msgs: u.msgs[:0]}
+}
+
+// add takes in the verdict of a statement; nil is one that is not known.
+func (u *unit) add(v *parser.Verdict) {
+	u.names = true
+	switch {
+	case v == nil:
+		u.opaque = true
+		u.verdict = nil
+	case u.opaque || u.verdict == v:
+	case u.verdict == nil:
+		u.verdict = v
+	default:
+		if u.verdict != &u.merged {
+			u.merged = *u.verdict
+			u.merged.Statements, u.merged.Single = nil, parser.KindUnknown
+			u.verdict = &u.merged
+		}
+		if v.Access > u.merged.Access {
+			u.merged.Access, u.merged.Reason = v.Access, v.Reason
+		}
+		u.merged.TransactionScoped = u.merged.TransactionScoped || v.TransactionScoped
+		u.merged.CreatesTemp = u.merged.CreatesTemp || v.CreatesTemp
+		u.merged.Stateful = u.merged.Stateful || v.Stateful
+	}
+}
+
+// readQuery reads the simple Query at the start of the client's buffer.
+func (s *session) readQuery() error {
+	u := &s.unit
+	u.reset()
+	u.simple, u.ready = true, true
+	msg, err := s.readMessage(0)
+	if err != nil {
+		return err
+	}
+	s.planQuery(msg, 0)
+	return nil
+}
+
+// readCall reads the FunctionCall at the start of the client's buffer.
+func (s *session) readCall() error {
+	u := &s.unit
+	u.reset()
+	u.ready = true
+	msg, err := s.readMessage(0)
+	if err != nil {
+		return err
+	}
+	u.add(nil)
+	u.executes++
+	u.msgs = append(u.msgs, message{typ: wire.FunctionCall, size: len(msg)})
+	u.size = len(msg)
+	return nil
+}
+
+// planQuery understands a simple Query, alone or at the end of extended messages.
+func (s *session) planQuery(msg []byte, off int) {
+	u := &s.unit
+	m := message{typ: wire.Query, off: off, size: len(msg)}
+	if text, _, ok := wire.CString(msg[wire.HeaderSize:]); ok && u.rest == 0 {
+		m.verdict = s.srv.parser.Verdict(text)
+	} else if u.rest > 0 && isBulk(msg[wire.HeaderSize:]) {
+		m.verdict = &bulk
+	}
+	u.add(m.verdict)
+	u.msgs = append(u.msgs, m)
+	u.executes++
+	u.size = off + len(msg)
+	s.stmts.dropUnnamed()
+}
+
+// bulk is the verdict on a text that is too long to be held and begins as
+// texts of such length do. It is the primary's, and changes nothing of the session.
+var bulk = parser.Verdict{Access: parser.AccessUnknown, Reason: "too long", Single: parser.KindWrite}
+
+// isBulk reports whether a text begins with a statement that only moves data.
+func isBulk(text []byte) bool {
+	text = bytes.TrimLeft(text, " \t\r\n")
+	for _, word := range []string{"insert", "update", "delete", "merge", "select", "with"} {
+		if len(text) > len(word) && strings.EqualFold(string(text[:len(word)]), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// readMessage waits until the message at offset off of the unit is in the
+// client's buffer. Of a message that is too long to hold it returns what is
+// there and sets unit.rest.
+func (s *session) readMessage(off int) ([]byte, error) {
+	if err := s.need(off + wire.HeaderSize); err != nil {
+		return nil, err
+	}
+	_, size, err := wire.Header(s.client.Buffered()[off:])
+	if err != nil {
+		return nil, protocolLost{err}
+	}
+	if limit := s.set.maxBuffered; off+size > limit {
+		have := min(off+size, max(limit, off+wire.HeaderSize))
+		if err := s.need(have); err != nil {
+			return nil, err
+		}
+		// Of its length's last part more may have arrived already.
+		have = min(off+size, len(s.client.Buffered()))
+		s.unit.rest = off + size - have
+		return s.client.Buffered()[off:have], nil
+	}
+	if err := s.need(off + size); err != nil {
+		return nil, err
+	}
+	return s.client.Buffered()[off : off+size], nil
+}
+
+// readExtended reads extended messages up to a Sync or Flush. A unit that
+// grows over what may be held ends early; the rest follows as further units
+// of the same cycle.
+func (s *session) readExtended() error {
+	u := &s.unit
+	u.reset()
+	off := 0
+	for {
+		msg, err := s.readMessage(off)
+		if err != nil {
+			return err
+		}
+		typ := msg[0]
+		if typ == wire.Query {
+			// It continues the implicit transaction and ends with its own ReadyForQuery.
+			s.planQuery(msg, off)
+			u.ready = true
+			return nil
+		}
+		if typ == wire.FunctionCall {
+			return nil // a unit of its own, in the same cycle
+		}
+		if typ == wire.Terminate {
+			// Without a Sync nothing before it would have been committed.
+			return errTerminated
+		}
+		if err := s.planMessage(typ, msg, off); err != nil {
+			return err
+		}
+		off += len(msg)
+		u.size = off
+		if typ == wire.Sync {
+			u.ready = true
+			return nil
+		}
+		if typ == wire.Flush || u.rest > 0 || off >= s.set.maxBuffered {
+			if u.flush = typ == wire.Flush; !u.flush {
+				u.add(nil)
+			}
+			return nil
+		}
+	}
+}
+
+// planMessage understands one extended message.
+func (s *session) planMessage(typ byte, msg []byte, off int) error {
+	u := &s.unit
+	m := message{typ: typ, off: off, size: len(msg)}
+	body := msg[wire.HeaderSize:]
+	ok := true
+	switch typ {
+	case wire.Parse:
+		ok = s.planParse(&m, msg, body)
+	case wire.Bind:
+		portal, rest, ok1 := wire.CString(body)
+		name, _, ok2 := wire.CString(rest)
+		if ok = ok1 && ok2; ok {
+			s.planUse(&m, name)
+			s.stmts.bound(portal, verdictOf(m.stmt), s.set.maxStatements)
+			u.binds = true
+			if len(portal) > 0 {
+				u.keepsPortal = true
+			}
+		}
+	case wire.Describe:
+		if ok = len(body) > 1; ok {
+			name, _, _ := wire.CString(body[1:])
+			if body[0] == 'S' {
+				s.planUse(&m, name)
+			} else {
+				u.add(s.stmts.portalVerdict(name))
+			}
+		}
+	case wire.Execute:
+		portal, rest, ok1 := wire.CString(body)
+		if ok = ok1 && len(rest) >= 4; ok {
+			m.verdict = s.stmts.portalVerdict(portal)
+			u.add(m.verdict)
+			u.executes++
+			u.foreign = u.foreign || !u.binds
+			if binary.BigEndian.Uint32(rest) != 0 {
+				u.keepsPortal = true
+			}
+		}
+	case wire.Close:
+		if ok = len(body) > 1; ok && body[0] == 'S' {
+			name, _, _ := wire.CString(body[1:])
+			if m.stmt = s.stmts.find(name); m.stmt == nil && len(name) > 0 {
+				m.unknown = true
+			} else if m.stmt != nil {
+				m.stmt.used = u.number
+				s.stmts.forget(m.stmt)
+			}
+		}
+	case wire.Sync:
+		ok = len(body) == 0
+	case wire.Flush, wire.CopyData, wire.CopyDone, wire.CopyFail:
+	default:
+		return &wire.Error{Code: "08P01", Message: fmt.Sprintf("invalid frontend message type %d", typ)}
+	}
+	if !ok {
+		// Malformed, or one statement too many: for the primary.
+		u.add(nil)
+	}
+	u.msgs = append(u.msgs, m)
+	return nil
+}
+
+// planParse takes in a new statement. A name that is taken already stays what
+// it is: the server refuses the message.
+func (s *session) planParse(m *message, msg, body []byte) bool {
+	name, rest, ok := wire.CString(body)
+	text, _, ok2 := wire.CString(rest)
+	if !ok {
+		return false
+	}
+	if len(name) > 0 {
+		if old := s.stmts.find(name); old != nil {
+			m.stmt, m.taken = old, true
+			old.used = s.unit.number
+			s.unit.add(old.verdict)
+			return true
+		}
+	}
+	if len(name) > 0 && len(s.stmts.named) >= s.set.maxStatements {
+		return false // it lives on the primary, unknown here
+	}
+	if !ok2 || s.unit.rest > 0 {
+		// Its text cannot be understood: it is the primary's, and so is what uses it.
+		m.stmt = s.stmts.parsed(name, nil, nil, s.unit.number)
+		return false
+	}
+	v := s.srv.parser.Verdict(text)
+	m.stmt = s.stmts.parsed(name, msg, v, s.unit.number)
+	s.unit.add(v)
+	return true
+}
+
+// planUse notes that a message uses the statement.
+func (s *session) planUse(m *message, name []byte) {
+	m.stmt = s.stmts.find(name)
+	if m.stmt != nil {
+		m.stmt.used = s.unit.number
+	}
+	m.gone = m.stmt == nil && len(name) == 0
+	s.unit.add(verdictOf(m.stmt))
+}
+
+func verdictOf(p *prepared) *parser.Verdict {
+	if p == nil {
+		return nil
+	}
+	return p.verdict
+}
