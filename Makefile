@@ -1,0 +1,58 @@
+# What a developer and CI run, by one name each. `make` alone builds.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Unit tests are of every package but these, which need servers.
+INTEGRATION := ./integration/...
+UNIT = $(shell go list ./... | grep -v /integration)
+
+FUZZ_TIME ?= 20s
+
+.PHONY: build check test unit integration parity demo bench fuzz deps clean
+
+build: ## bin/howdah
+	go build -o bin/howdah ./cmd/howdah
+
+check: ## format, vet, staticcheck, and unit tests with the race detector
+	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	$(MAKE) unit
+
+unit: ## unit tests
+	go test -race -timeout 5m $(UNIT)
+
+test: ## install what is needed, then every test
+	scripts/deps.sh test
+	$(MAKE) unit integration
+
+integration: ## the built binary against real servers and drivers
+	go test -timeout 25m $(INTEGRATION)
+
+parity: ## the same scripts direct and through howdah
+	go test -timeout 10m -count=1 ./integration/parity
+
+demo: ## a primary, two standbys and howdah on port 9999
+	scripts/deps.sh
+	$(MAKE) build
+	go run ./integration/demo
+
+bench: ## compare with the other proxies; see docs for the last table
+	scripts/deps.sh bench
+	$(MAKE) build
+	go run ./integration/bench
+
+fuzz: ## every fuzz target for FUZZ_TIME
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) $$package; \
+		done; \
+	done
+
+deps: ## what the tests need
+	scripts/deps.sh test
+
+clean:
+	rm -rf bin

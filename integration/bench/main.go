@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+// The database is not "postgres", which Pgpool-II never pools.
+const (
+	benchUser     = "postgres"
+	benchDatabase = "bench"
+	serverNodes   = 3
+)
+
+func main() {
+	// All children are started by this goroutine; see diesWithUs.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole benchmark; when it returns nothing it started is left.
+func run(ctx context.Context, args []string, out, progress io.Writer) error {
+	o, err := parseOptions(args, progress)
+	if err != nil {
+		return err
+	}
+	chosen, err := selectContenders(contenders(), o.contenders)
+	if err != nil {
+		return err
+	}
+	programs, err := findPrograms(chosen, o.howdah)
+	if err != nil {
+		return err
+	}
+	if err := raiseFileLimit(o.idle + maxConnections(o) + 512); err != nil {
+		return err
+	}
+	ctx, cancel := withParent(ctx)
+	defer cancel()
+	dir, acc, err := workDir()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	rep, err := benchmark(ctx, o, chosen, programs, dir, acc, progress)
+	if ctx.Err() != nil {
+		return fmt.Errorf("ended early: %w", context.Cause(ctx)) // err only tells what that interrupted
+	}
+	if err != nil {
+		return err
+	}
+	rep.command = strings.TrimSpace("go run ./integration/bench " + strings.Join(args, " "))
+	fmt.Fprint(out, "\n"+rep.text())
+	if o.markdown == "" {
+		return nil
+	}
+	if err := os.WriteFile(o.markdown, []byte(rep.markdown()), 0o644); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// benchmark makes the servers, then measures the load, then the idle clients.
+func benchmark(ctx context.Context, o options, chosen []contender, programs map[string]string,
+	dir string, acc account, progress io.Writer) (report, error) {
+	rep := report{rounds: o.rounds, seconds: o.seconds, loads: o.loads(), field: chosen}
+	fmt.Fprintf(progress, "starting PostgreSQL, filling %s at scale %d\n", benchDatabase, o.scale)
+	cluster, err := startCluster(ctx, filepath.Join(dir, "pg"), maxConnections(o))
+	if cluster != nil {
+		defer cluster.Close() //nolint:errcheck // the measurement does not depend on it
+	}
+	if err != nil {
+		return rep, err
+	}
+	bench := pgbench{path: filepath.Join(cluster.Bin(), "pgbench"), user: benchUser, database: benchDatabase,
+		seconds: o.seconds, jobs: o.jobs, sampling: o.sampling, dir: filepath.Join(dir, "log")}
+	if err := fillDatabase(ctx, cluster, bench, o.scale); err != nil {
+		return rep, err
+	}
+	rep.facts, err = allFacts(ctx, cluster, programs, bench, o)
+	if err != nil {
+		return rep, err
+	}
+	l := launcher{dir: dir, account: acc, programs: programs, connections: maxConnections(o) - 50,
+		user: benchUser, database: benchDatabase}
+	for i := range cluster.Nodes() {
+		l.nodes = append(l.nodes, cluster.Port(i))
+	}
+	m := measurer{bench: bench, proc: procfs{root: "/proc"}, rounds: o.rounds, progress: progress}
+	if len(rep.loads) > 0 {
+		readers := func(ctx context.Context) ([]int, error) { return countReaders(ctx, cluster) }
+		if rep.results, rep.routing, err = measureLoads(ctx, l, m, chosen, rep.loads, readers); err != nil {
+			return rep, err
+		}
+	}
+	rep.idle, err = measureIdle(ctx, l, m, chosen, o, cluster)
+	return rep, err
+}
+
+// measureLoads starts the whole field, looks where its reads go, measures, and
+// stops it.
+func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contender, loads []load,
+	readers func(context.Context) ([]int, error)) (results, []routed, error) {
+	busiest := loads[0]
+	for _, ld := range loads {
+		if ld.clients > busiest.clients {
+			busiest = ld
+		}
+	}
+	var field []running
+	defer func() {
+		for _, r := range field {
+			r.stop()
+		}
+	}()
+	for _, c := range chosen {
+		// Some more than pgbench's clients: the last round's may still be leaving.
+		r, err := l.start(ctx, c, c.name, busiest.clients+16)
+		if err != nil {
+			return nil, nil, err
+		}
+		field = append(field, r)
+	}
+	if err := m.warmUp(ctx, field, loads); err != nil {
+		return nil, nil, err
+	}
+	var routing []routed
+	for _, r := range field {
+		if r.nodes == 1 {
+			continue
+		}
+		where, err := m.lookRouting(ctx, r, busiest, readers)
+		if err != nil {
+			return nil, nil, err
+		}
+		routing = append(routing, where)
+	}
+	all, err := m.measure(ctx, field, loads)
+	return all, routing, err
+}
+
+// measureIdle measures those that take thousands of clients with few server
+// connections. HAProxy opens one for each client; Pgpool-II forks a process.
+func measureIdle(ctx context.Context, l launcher, m measurer, chosen []contender, o options, cluster *pgcluster.Cluster) ([]idleResult, error) {
+	if o.idle == 0 {
+		return nil, nil
+	}
+	im := idleMeasurer{launcher: l, proc: m.proc, clients: o.idle, served: o.idleBusy, progress: m.progress,
+		serverConnections: func(ctx context.Context) (int, error) { return countConnections(ctx, cluster) }}
+	var all []idleResult
+	for _, c := range chosen {
+		if !slices.Contains([]string{"howdah", "howdah3", "pgbouncer"}, c.name) {
+			continue
+		}
+		r, err := im.measure(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func allFacts(ctx context.Context, cluster *pgcluster.Cluster, programs map[string]string, bench pgbench, o options) (facts, error) {
+	version, err := cluster.Value(ctx, 0, "postgres", "SHOW server_version")
+	if err != nil {
+		return nil, err
+	}
+	f := facts{{"Date", time.Now().Format("2006-01-02")}}
+	f = append(f, machineFacts()...)
+	f = append(f, [2]string{"PostgreSQL", version})
+	f = append(f, programFacts(programs, bench.path)...)
+	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S, scale %d, %d threads (-j), %d rounds of %d s",
+		o.scale, o.jobs, o.rounds, o.seconds)}), nil
+}
+
+// workDir is a temporary directory that the server account may enter.
+func workDir() (string, account, error) {
+	acc, err := serverAccount()
+	if err != nil {
+		return "", acc, err
+	}
+	dir, err := os.MkdirTemp("", "howdah-bench-")
+	if err != nil {
+		return "", acc, fmt.Errorf("make a temporary directory: %w", err)
+	}
+	err = os.Chmod(dir, 0o755)
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, "log"), 0o700)
+	}
+	if err != nil {
+		os.RemoveAll(dir) //nolint:errcheck // the first error is the one to tell
+		return "", acc, fmt.Errorf("prepare the temporary directory: %w", err)
+	}
+	return dir, acc, nil
+}
+
+// raiseFileLimit lets us, and each of our children, have so many open files: a
+// proxy needs one for each client and each server connection, and some more.
+func raiseFileLimit(need int) error {
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	want := uint64(need)
+	// Set also when it suffices already: only a limit that was set explicitly is
+	// passed on by Go to children.
+	lim.Cur = max(lim.Cur, want)
+	lim.Max = max(lim.Max, lim.Cur)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("raise the limit of open files to %d: %w; run as root, raise `ulimit -Hn`, or lower -idle", want, err)
+	}
+	return nil
+}
+
+// withParent ends ctx when `go run` is killed, which does not pass that on to
+// the program it runs.
+func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	parent := os.Getppid()
+	if strings.TrimSpace(readText("/proc/"+strconv.Itoa(parent)+"/comm")) != "go" {
+		return ctx, func() { cancel(nil) }
+	}
+	go func() { // ends with ctx, which run cancels
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if os.Getppid() != parent {
+					cancel(errors.New("the go command that ran us has ended"))
+					return
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// The goals that the tables are held against: CPU per transaction relative to
+// PgBouncer's and to Pgpool-II's with as many backends, memory of an idle client.
+const (
+	goalToPgBouncer = 1.2
+	goalToPgpool    = 0.5
+	goalIdleBytes   = 16 << 10
+)
+
+// report is everything that a run found.
+type report struct {
+	facts   facts
+	command string
+	rounds  int
+	seconds int
+	loads   []load
+	field   []contender
+	results results
+	routing []routed
+	idle    []idleResult
+}
+
+// table is a titled table; the first column is text, the rest numbers.
+type table struct {
+	title  string
+	header []string
+	rows   [][]string
+}
+
+// tables are one for each load, then the goals, the routing and the idle clients.
+func (r report) tables() []table {
+	var all []table
+	for _, l := range r.loads {
+		all = append(all, r.loadTable(l))
+	}
+	if g := r.goalTable(); len(g.rows) > 0 {
+		all = append(all, g)
+	}
+	if len(r.routing) > 0 {
+		all = append(all, r.routingTable())
+	}
+	if len(r.idle) > 0 {
+		all = append(all, r.idleTable())
+	}
+	return all
+}
+
+func (r report) loadTable(l load) table {
+	t := table{
+		title:  fmt.Sprintf("%s protocol, %d clients", l.mode, l.clients),
+		header: []string{"contender", "tps", "÷ PgBouncer", "avg ms", "p99 ms", "CPU µs/tx", "÷ PgBouncer", "± %"},
+	}
+	ref := r.results[l][base]
+	for _, c := range r.field {
+		s := r.results[l][c.name]
+		tps, cpu := s.column(tpsOf), s.column(cpuOf)
+		t.rows = append(t.rows, []string{
+			c.name + " (" + c.about + ")",
+			number(median(tps), 0),
+			number(medianRatio(tps, ref.column(tpsOf)), 2),
+			number(median(s.column(averageOf)), 3),
+			number(median(s.column(p99Of)), 3),
+			number(median(cpu), 1),
+			number(medianRatio(cpu, ref.column(cpuOf)), 2),
+			number(100*spread(cpu), 0),
+		})
+	}
+	return t
+}
+
+// goalTable compares howdah's CPU per transaction with the goals. A ratio that
+// could not be taken counts as neither met nor missed.
+func (r report) goalTable() table {
+	t := table{
+		title: "CPU per transaction against the goals",
+		header: []string{"contender, load", fmt.Sprintf("÷ PgBouncer (goal ≤ %.1f)", goalToPgBouncer),
+			fmt.Sprintf("÷ Pgpool-II, as many backends (goal ≤ %.1f)", goalToPgpool), "met"},
+	}
+	for _, pair := range [][2]string{{"howdah", "pgpool"}, {"howdah3", "pgpool3"}} {
+		for _, l := range r.loads {
+			s, ok := r.results[l][pair[0]]
+			if !ok {
+				continue
+			}
+			cpu := s.column(cpuOf)
+			toBase := medianRatio(cpu, r.results[l][base].column(cpuOf))
+			toPgpool := medianRatio(cpu, r.results[l][pair[1]].column(cpuOf))
+			verdict := met(toBase <= goalToPgBouncer && toPgpool <= goalToPgpool, toBase, toPgpool)
+			if r.onlyPrimary(pair[0]) {
+				verdict = "no: nothing was routed"
+			}
+			t.rows = append(t.rows, []string{
+				fmt.Sprintf("%s, %s, %d clients", pair[0], l.mode, l.clients),
+				number(toBase, 2), number(toPgpool, 2), verdict,
+			})
+		}
+	}
+	return t
+}
+
+// onlyPrimary reports whether a contender that was to route was seen to read
+// from the primary alone: its CPU time is then not that of routing.
+func (r report) onlyPrimary(name string) bool {
+	for _, where := range r.routing {
+		if where.name == name {
+			return len(where.sessions) > 1 && slices.Max(where.sessions[1:]) == 0
+		}
+	}
+	return false
+}
+
+func (r report) routingTable() table {
+	t := table{title: "Sessions by the node that served their reads, at one moment",
+		header: []string{"contender", "primary"}}
+	for i := 1; i < len(r.routing[0].sessions); i++ {
+		t.header = append(t.header, fmt.Sprintf("standby %d", i))
+	}
+	for _, where := range r.routing {
+		row := []string{where.name}
+		for _, n := range where.sessions {
+			row = append(row, strconv.Itoa(n))
+		}
+		t.rows = append(t.rows, row)
+	}
+	return t
+}
+
+func (r report) idleTable() table {
+	t := table{
+		title: "Resident memory of idle clients",
+		header: []string{"contender", "clients", "MB with none", "kB each, logged in", "servers held",
+			"then served", "kB more each", "servers held", fmt.Sprintf("logged in ≤ %d kB", goalIdleBytes>>10)},
+	}
+	for _, i := range r.idle {
+		t.rows = append(t.rows, []string{
+			i.name, strconv.Itoa(i.clients), number(float64(i.empty)/(1<<20), 1),
+			number(i.loggedIn/1024, 2), strconv.Itoa(i.loggedInHolds),
+			strconv.Itoa(i.served), number(i.servedMore/1024, 2), strconv.Itoa(i.servedHolds),
+			met(i.loggedIn <= goalIdleBytes, i.loggedIn),
+		})
+	}
+	return t
+}
+
+// met is the verdict, or "-" if one of the values it rests on is missing.
+func met(ok bool, values ...float64) string {
+	for _, v := range values {
+		if math.IsNaN(v) {
+			return "-"
+		}
+	}
+	if ok {
+		return "yes"
+	}
+	return "no"
+}
+
+// number prints v with so many decimals; "-" if it was not measured.
+func number(v float64, decimals int) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
+// text is the report for a terminal.
+func (r report) text() string {
+	var b strings.Builder
+	for _, f := range r.facts {
+		fmt.Fprintf(&b, "%-12s %s\n", f[0], f[1])
+	}
+	for _, t := range r.tables() {
+		b.WriteString("\n" + t.text())
+	}
+	return b.String()
+}
+
+func (t table) text() string {
+	widths := make([]int, len(t.header))
+	lines := append([][]string{t.header}, t.rows...)
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	b.WriteString(t.title + "\n")
+	for _, line := range lines {
+		for i, cell := range line {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				b.WriteString("  " + cell + pad)
+			} else {
+				b.WriteString("  " + pad + cell)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (t table) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s\n\n| %s |\n|---|%s\n", t.title, strings.Join(t.header, " | "),
+		strings.Repeat("---:|", len(t.header)-1))
+	for _, row := range t.rows {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
+	return b.String()
+}
+
+// markdown is the report for docs/.
+func (r report) markdown() string {
+	var b strings.Builder
+	b.WriteString("# Benchmarks\n\n")
+	fmt.Fprintf(&b, "This page is written by the benchmark: `%s`. `make bench` runs it anew.\n\n", r.command)
+	b.WriteString(methodText)
+	fmt.Fprintf(&b, "Every number is the median of %d rounds of %d s. ", r.rounds, r.seconds)
+	b.WriteString(columnsText)
+	b.WriteString("\n## Where it ran\n\n| | |\n|---|---|\n")
+	for _, f := range r.facts {
+		fmt.Fprintf(&b, "| %s | %s |\n", f[0], f[1])
+	}
+	b.WriteString("\n## Results\n")
+	for _, t := range r.tables() {
+		b.WriteString("\n" + t.markdown())
+	}
+	return b.String()
+}
+
+const methodText = `Real PostgreSQL servers (a primary and two streaming standbys, fsync off), pgbench's read-only script
+(` + "`pgbench -S`" + `) and all proxies share one machine and talk TCP over its loopback. The contenders run at
+the same time and take turns under the load: A B C …, A B C …. Each keeps its defaults, but for limits,
+addresses, trusting logins, and no log lines for single connections. howdah3 and pgpool3 have all three servers
+behind them and route each session's reads; the rest have the primary alone.
+
+`
+
+const columnsText = `Compare the ratios, not the absolute numbers, which belong to
+this machine and its hour. A ratio (÷ PgBouncer) is the median of the ratios taken within each round.
+*CPU µs/tx* is the time on CPU of the proxy's own processes (all threads and children, from the scheduler's
+accounts) for each transaction, logins included; PostgreSQL's and pgbench's own are not in it. *± %* is half the
+range of that number over the rounds. Latencies are pgbench's: the average over all transactions, the 99th percentile over a
+sample of them. *Servers held* are the server connections that exist because of the clients; *then served* clients ran one query
+each after their login, and so, in session pooling, hold one.
+`

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// series are one contender's results under one load, a result for each round.
+type series []result
+
+func (s series) column(pick func(result) float64) []float64 {
+	values := make([]float64, len(s))
+	for i, r := range s {
+		values[i] = pick(r)
+	}
+	return values
+}
+
+func tpsOf(r result) float64     { return r.tps }
+func averageOf(r result) float64 { return r.average }
+func p99Of(r result) float64     { return r.p99 }
+func cpuOf(r result) float64     { return r.cpu }
+
+// results hold every series by load and contender's name.
+type results map[load]map[string]series
+
+// measurer lets the contenders take turns.
+type measurer struct {
+	bench    pgbench
+	proc     procfs
+	rounds   int
+	progress io.Writer
+}
+
+// warmUp runs every mode once through every contender.
+func (m measurer) warmUp(ctx context.Context, field []running, loads []load) error {
+	for _, c := range field {
+		for _, l := range loads {
+			if err := m.bench.warmUp(ctx, c.port, l); err != nil {
+				return c.explain(err)
+			}
+		}
+	}
+	return nil
+}
+
+// measure runs all loads. Within a round the contenders run one after another,
+// and the next round starts only when all had their turn.
+func (m measurer) measure(ctx context.Context, field []running, loads []load) (results, error) {
+	all := results{}
+	for _, l := range loads {
+		all[l] = map[string]series{}
+		for round := range m.rounds {
+			for _, c := range field {
+				r, err := m.turn(ctx, c, l)
+				if err != nil {
+					return nil, c.explain(err)
+				}
+				all[l][c.name] = append(all[l][c.name], r)
+				fmt.Fprintf(m.progress, "%-8s %3d clients, round %d/%d: %-10s %7.0f tps, %6.3f ms, p99 %6.3f ms, CPU %s µs\n",
+					l.mode, l.clients, round+1, m.rounds, c.name, r.tps, r.average, r.p99, number(r.cpu, 1))
+			}
+		}
+	}
+	return all, nil
+}
+
+// turn is one run of pgbench. The CPU time includes the clients' logins and what
+// follows their leaving as far as it happens before pgbench ends; over seconds
+// of load both vanish.
+func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
+	before, err := m.cpu(c)
+	if err != nil {
+		return result{}, err
+	}
+	s, p99, err := m.bench.run(ctx, c.port, l)
+	if err != nil {
+		return result{}, err
+	}
+	after, err := m.cpu(c)
+	if err != nil {
+		return result{}, err
+	}
+	r := result{tps: s.tps, average: s.average, p99: p99, cpu: math.NaN()}
+	if c.proc != nil {
+		r.cpu = float64(after-before) / float64(time.Microsecond) / float64(s.transactions)
+	}
+	return r, nil
+}
+
+func (m measurer) cpu(c running) (time.Duration, error) {
+	if c.proc == nil {
+		return 0, nil
+	}
+	return m.proc.treeCPU(c.proc.pid())
+}

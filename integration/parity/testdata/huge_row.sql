@@ -1,0 +1,3 @@
+-- needs: HOWDAH_HUGE
+-- standby: /* 256 MB of text */
+SELECT repeat('0123456789abcdef', 16 * 1024 * 1024) /* 256 MB of text */

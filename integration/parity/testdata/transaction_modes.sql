@@ -1,0 +1,138 @@
+-- standby: /* in read only */
+BEGIN READ ONLY
+
+SELECT count(*) FROM t /* in read only */
+
+INSERT INTO t VALUES (41, 'x')
+
+SELECT 1
+
+ROLLBACK
+
+BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+SHOW transaction_isolation
+
+SHOW transaction_read_only
+
+SELECT count(*) FROM t
+
+SET TRANSACTION READ WRITE
+
+COMMIT
+
+BEGIN ISOLATION LEVEL SERIALIZABLE
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (41, 'x')
+
+COMMIT
+
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE
+
+SELECT count(*) FROM t
+
+COMMIT AND CHAIN
+
+SHOW transaction_isolation
+
+SHOW transaction_deferrable
+
+COMMIT
+
+BEGIN
+
+SET TRANSACTION READ ONLY
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (42, 'x')
+
+ROLLBACK
+
+BEGIN
+
+SELECT 1
+
+SET TRANSACTION ISOLATION LEVEL SERIALIZABLE
+
+ROLLBACK
+
+BEGIN ISOLATION LEVEL READ UNCOMMITTED READ WRITE NOT DEFERRABLE
+
+SHOW transaction_isolation
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (43, 'x')
+
+SELECT count(*) FROM t
+
+COMMIT
+
+SET default_transaction_read_only = on
+
+INSERT INTO t VALUES (44, 'x')
+
+BEGIN READ WRITE
+
+INSERT INTO t VALUES (44, 'x')
+
+COMMIT
+
+SET default_transaction_isolation = 'serializable'
+
+BEGIN
+
+SHOW transaction_isolation
+
+SHOW transaction_read_only
+
+COMMIT
+
+SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE, ISOLATION LEVEL REPEATABLE READ
+
+SHOW transaction_isolation
+
+BEGIN
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (45, 'x')
+
+COMMIT
+
+RESET ALL
+
+INSERT INTO t VALUES (46, 'x')
+
+SELECT count(*) FROM t
+
+SET transaction_read_only = on
+
+SELECT 1
+
+BEGIN
+
+SET transaction_read_only = on
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (47, 'x')
+
+COMMIT
+
+BEGIN TRANSACTION ISOLATION LEVEL NONSENSE
+
+BEGIN READ ONLY
+
+SELECT writes(1)
+
+ROLLBACK
+
+BEGIN READ ONLY
+
+SELECT nextval('counter')
+
+COMMIT

@@ -1,0 +1,11 @@
+SELECT
+
+SELECT FROM t WHERE id < 3
+
+CREATE TABLE empty ()
+
+SELECT * FROM empty
+
+INSERT INTO empty DEFAULT VALUES
+
+SELECT * FROM empty

@@ -1,0 +1,208 @@
+package pgcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// node is one server. Its process fields change under mu; everything else is
+// fixed by New.
+type node struct {
+	id   int
+	dir  string
+	port int
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has been waited for; nil while nothing runs
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node%d", i) }
+
+func (n *node) name() string    { return nodeName(n.id) }
+func (n *node) logFile() string { return n.dir + ".log" }
+
+// StartNode starts node i and returns when it accepts connections. A node that
+// runs is left alone.
+func (c *Cluster) StartNode(ctx context.Context, i int) error {
+	n := c.nodes[i]
+	if n.running() {
+		return nil
+	}
+	if err := c.ensureKeeper(); err != nil {
+		return err
+	}
+	if err := c.spawn(n); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		_, err := c.Value(ctx, i, "postgres", "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		if !n.running() {
+			return fmt.Errorf("start node %d: the server ended: %s", i, lastLines(c.Log(i), 5))
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("start node %d: %w: %s", i, err, lastLines(c.Log(i), 5))
+		}
+	}
+}
+
+func (c *Cluster) spawn(n *node) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	log, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open log of node %d: %w", n.id, err)
+	}
+	defer log.Close() //nolint:errcheck // the server has its own descriptor
+	cmd := exec.Command(filepath.Join(c.bin, "postgres"), "-D", n.dir)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = serverEnv()
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:    true, // a terminal's Ctrl-C is for us alone
+		Pdeathsig:  syscall.SIGQUIT,
+		Credential: c.account.credential(),
+	}
+	started, exited := make(chan error), make(chan struct{})
+	go func() { // ends with the server; halt sees to that
+		// The kernel watches the thread that started the server, not our process.
+		// So this goroutine keeps its thread until the server is gone.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in its log
+			close(exited)
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start node %d: %w", n.id, err)
+	}
+	n.cmd, n.exited = cmd, exited
+	return nil
+}
+
+func (n *node) running() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.exited == nil {
+		return false
+	}
+	select {
+	case <-n.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends sig to the postmaster and waits until it is gone.
+func (n *node) signal(sig syscall.Signal, timeout time.Duration) error {
+	if !n.running() {
+		return nil
+	}
+	n.mu.Lock()
+	cmd, exited := n.cmd, n.exited
+	n.mu.Unlock()
+	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("signal node %d: %w", n.id, err)
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-time.After(timeout):
+		return fmt.Errorf("stop node %d: still running %v after %v", n.id, timeout, sig)
+	}
+}
+
+// halt ends the node in the quickest way that also ends its children and frees
+// its shared memory.
+func (n *node) halt() error {
+	if err := n.signal(syscall.SIGQUIT, stopTimeout); err != nil {
+		return errors.Join(err, n.signal(syscall.SIGKILL, stopTimeout))
+	}
+	return freeSharedMemory(n.dir)
+}
+
+// StopNode shuts node i down cleanly (a "fast" shutdown: open transactions are
+// rolled back).
+func (c *Cluster) StopNode(i int) error {
+	return c.nodes[i].signal(syscall.SIGINT, stopTimeout)
+}
+
+// Kill ends node i as a crash would: SIGKILL to its postmaster. Its children
+// notice and end by themselves within moments.
+func (c *Cluster) Kill(i int) error {
+	return c.nodes[i].signal(syscall.SIGKILL, stopTimeout)
+}
+
+// WaitGone returns when no process of node i is left: the children of a killed
+// postmaster take a moment to notice.
+func (c *Cluster) WaitGone(ctx context.Context, i int) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for {
+		links, err := filepath.Glob("/proc/[0-9]*/cwd")
+		if err != nil {
+			return fmt.Errorf("list processes: %w", err)
+		}
+		gone := true
+		for _, link := range links { // every process of a server lives in its data directory
+			dir, err := os.Readlink(link)
+			gone = gone && (err != nil || dir != c.nodes[i].dir)
+		}
+		if gone {
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("wait for the processes of node %d to end: %w", i, err)
+		}
+	}
+}
+
+// Pid is the process id of node i's postmaster, 0 if it does not run.
+func (c *Cluster) Pid(i int) int {
+	n := c.nodes[i]
+	if !n.running() {
+		return 0
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cmd.Process.Pid
+}
+
+// Restart stops node i cleanly if it runs, and starts it.
+func (c *Cluster) Restart(ctx context.Context, i int) error {
+	if err := c.StopNode(i); err != nil {
+		return err
+	}
+	return c.StartNode(ctx, i)
+}
+
+// pause waits one polling interval or until ctx ends.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pollEvery):
+		return nil
+	}
+}
+
+func lastLines(text string, count int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], " | ")
+}

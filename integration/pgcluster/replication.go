@@ -1,0 +1,104 @@
+package pgcluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// WaitStreaming returns when every running standby of the cluster streams WAL.
+func (c *Cluster) WaitStreaming(ctx context.Context) error {
+	for i := range c.nodes {
+		if c.Pid(i) == 0 {
+			continue
+		}
+		const streams = `SELECT NOT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')`
+		if err := c.waitTrue(ctx, i, streams); err != nil {
+			return fmt.Errorf("wait until node %d streams: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// WaitReplay returns when every running standby has replayed what node primary
+// had written at the time of the call.
+func (c *Cluster) WaitReplay(ctx context.Context, primary int) error {
+	lsn, err := c.Value(ctx, primary, "postgres", "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		return err
+	}
+	for i := range c.nodes {
+		if i == primary || c.Pid(i) == 0 {
+			continue
+		}
+		replayed := fmt.Sprintf("SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= '%s'", lsn)
+		if err := c.waitTrue(ctx, i, replayed); err != nil {
+			return fmt.Errorf("wait until node %d replays %s: %w", i, lsn, err)
+		}
+	}
+	return nil
+}
+
+// PauseReplay stops standby i from applying WAL; it keeps receiving it.
+func (c *Cluster) PauseReplay(ctx context.Context, i int) error {
+	if err := c.Exec(ctx, i, "postgres", "SELECT pg_wal_replay_pause()"); err != nil {
+		return err
+	}
+	return c.waitTrue(ctx, i, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
+}
+
+// ResumeReplay undoes PauseReplay.
+func (c *Cluster) ResumeReplay(ctx context.Context, i int) error {
+	return c.Exec(ctx, i, "postgres", "SELECT pg_wal_replay_resume()")
+}
+
+// Promote makes standby i a primary and returns when it accepts writes. The old
+// primary, if it runs, does not learn of it; other standbys follow by Follow.
+func (c *Cluster) Promote(ctx context.Context, i int) error {
+	if err := c.Exec(ctx, i, "postgres", "SELECT pg_promote(true, 60)"); err != nil {
+		return err
+	}
+	return c.waitTrue(ctx, i, "SELECT NOT pg_is_in_recovery()")
+}
+
+// Follow makes standby i stream from node upstream from now on. i may be running
+// or stopped; an old primary needs the same history as upstream (it is not rewound).
+func (c *Cluster) Follow(ctx context.Context, i, upstream int) error {
+	if err := c.writeUpstream(c.nodes[i], upstream); err != nil {
+		return err
+	}
+	if c.Pid(i) == 0 {
+		return nil
+	}
+	return c.Exec(ctx, i, "postgres", "SELECT pg_reload_conf()")
+}
+
+// writeUpstream makes the node a standby of upstream at its next start or reload.
+func (c *Cluster) writeUpstream(n *node, upstream int) error {
+	info := fmt.Sprintf("host=%s port=%d user=postgres application_name=%s", c.SocketDir(), c.nodes[upstream].port, n.name())
+	settings := renderSettings(map[string]string{"primary_conninfo": info})
+	if err := appendFile(filepath.Join(n.dir, "postgresql.conf"), settings); err != nil {
+		return err
+	}
+	signal := filepath.Join(n.dir, "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", signal, err)
+	}
+	return c.account.own(signal)
+}
+
+// waitTrue asks node i until the answer is true.
+func (c *Cluster) waitTrue(ctx context.Context, i int, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		answer, err := c.Value(ctx, i, "postgres", sql)
+		if err == nil && answer == "true" {
+			return nil
+		}
+		if perr := pause(ctx); perr != nil {
+			return fmt.Errorf("%w (last answer %q, %v)", perr, answer, err)
+		}
+	}
+}
