@@ -368,7 +368,9 @@ func (s *session) finish(l *lease) error {
 	s.client.Discard(u.size)
 	u.size = 0
 	s.noteUse(l)
-	if !u.ready {
+	if !u.ready || l.ignoring {
+		// A Query at its end was skipped like all else: the cycle goes on to a Sync.
+		l.cycling = true
 		return nil
 	}
 	s.cycle = nil
@@ -422,6 +424,8 @@ func (s *session) unplan() {
 	}
 	for i := len(s.unit.msgs) - 1; i >= 0; i-- {
 		switch m := &s.unit.msgs[i]; {
+		case m.displaces:
+			s.stmts.replaceUnnamed(m.displaced)
 		case m.stmt == nil:
 		case m.makes():
 			s.stmts.forget(m.stmt)

@@ -29,6 +29,9 @@ type expected struct {
 	version uint64
 	// stmt is the statement made or closed (replyParse, replyClose).
 	stmt *prepared
+	// displaces says that the message ends the unnamed statement, displaced.
+	displaces bool
+	displaced *prepared
 	// verdict is what runs (replyExecute, replyQuery); nil if not known.
 	verdict *parser.Verdict
 }
@@ -103,17 +106,26 @@ func (l *lease) next() *expected {
 
 func (l *lease) pop() { l.head++ }
 
-// dropToSync removes what the server will not answer after an error: all up
-// to the next Sync or Query. What was to be made or closed is undone in the
-// session's books; st is nil if the unit will run again elsewhere.
+// dropToSync removes what the server will not answer after an error in
+// extended messages: all up to the next Sync, a Query too. What was to be made
+// or closed is undone in the session's books; st is nil if the unit will run
+// again elsewhere. After an error in a Query the server skips nothing.
 func (l *lease) dropToSync(st *statements) {
 	end := l.head
-	for end < len(l.owed) && l.owed[end].reply != replySync && l.owed[end].reply != replyQuery {
+	if e := l.next(); e != nil && e.reply == replyQuery {
+		return
+	}
+	for end < len(l.owed) && l.owed[end].reply != replySync {
 		end++
 	}
 	// Backwards, as undoing must go: a statement may have been made and closed.
 	for i := end - 1; i >= l.head; i-- {
 		switch e := &l.owed[i]; {
+		case e.displaces && i > l.head && st != nil:
+			st.replaceUnnamed(e.displaced) // skipped; the one that failed had ended it
+			if e.stmt != nil {
+				e.stmt.on[l.slot] = 0
+			}
 		case e.stmt == nil:
 		case e.reply == replyParse:
 			e.stmt.on[l.slot] = 0

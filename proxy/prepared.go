@@ -51,33 +51,40 @@ func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *
 		st.named[p.name] = p
 		return p
 	}
-	// An unnamed statement that an earlier message of this unit uses must stay
-	// what it was until that message is sent.
-	p := st.unnamed
-	if p == nil || p.used == unit {
-		p, st.spare = st.spare, nil
-	}
+	// The statement that it displaces stays what it was for as long as the unit
+	// is not answered: earlier messages use it, and the server may skip this one.
+	p := st.spare
 	if p == nil || p.used == unit {
 		p = &prepared{}
 	}
 	p.parse = append(p.parse[:0], msg...)
 	p.verdict, p.used, p.on = v, unit, [2]uint32{}
+	st.displaceUnnamed(unit)
 	st.unnamed = p
 	return p
 }
 
-// dropUnnamed forgets the unnamed statement: a simple Query ends it.
-func (st *statements) dropUnnamed() {
-	if st.unnamed != nil {
-		st.spare, st.unnamed = st.unnamed, nil
+// displaceUnnamed ends the unnamed statement, as the next one and a simple Query
+// do, and returns it; nil if there is none.
+func (st *statements) displaceUnnamed(unit uint64) *prepared {
+	p := st.unnamed
+	st.unnamed, st.spare = nil, p
+	if p != nil {
+		p.used = unit
 	}
+	return p
+}
+
+// replaceUnnamed undoes displaceUnnamed: the message that displaced p was skipped.
+func (st *statements) replaceUnnamed(p *prepared) {
+	st.unnamed, st.spare = p, st.unnamed
 }
 
 // forget removes p if it still is the statement of its name.
 func (st *statements) forget(p *prepared) {
 	if p.name == "" {
 		if st.unnamed == p {
-			st.dropUnnamed()
+			st.unnamed, st.spare = nil, p
 		}
 	} else if st.named[p.name] == p {
 		delete(st.named, p.name)

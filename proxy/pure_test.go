@@ -275,23 +275,29 @@ func TestStatementsLifetime(t *testing.T) {
 	if st.find([]byte("a")) != a || string(a.parse) != "Pa" || a.verdict != v1 {
 		t.Error("a is not found")
 	}
-	// The unnamed one is reused from unit to unit, and never within one.
+	// What an unnamed statement displaces stays until its unit is over, then it is used again.
 	u1 := st.parsed(nil, []byte("P1"), v1, 1)
 	u1.on = [2]uint32{7, 8}
 	u2 := st.parsed(nil, []byte("P2"), v2, 2)
-	if u2 != u1 || string(u2.parse) != "P2" || u2.verdict != v2 || u2.on != [2]uint32{} {
-		t.Errorf("the unnamed statement is not as new: %+v", u2)
+	if u2 == u1 || string(u1.parse) != "P1" || string(u2.parse) != "P2" || u2.verdict != v2 {
+		t.Error("a displaced statement was overwritten")
 	}
 	u3 := st.parsed(nil, []byte("P3"), v1, 2)
-	if u3 == u2 || string(u2.parse) != "P2" {
+	if u3 == u2 || u3 == u1 || string(u1.parse) != "P1" || string(u2.parse) != "P2" {
 		t.Error("an unnamed statement in use was overwritten")
 	}
-	st.dropUnnamed()
-	if st.find(nil) != nil {
-		t.Error("the dropped unnamed statement is found")
+	// Skipped, it leaves the one before it; so does a skipped Query.
+	st.replaceUnnamed(u2)
+	if st.displaceUnnamed(2) != u2 || st.find(nil) != nil {
+		t.Error("a Query did not end the unnamed statement")
 	}
-	if u4 := st.parsed(nil, []byte("P4"), v1, 3); u4 != u3 {
-		t.Error("the dropped one was not used again")
+	st.replaceUnnamed(u2)
+	if st.find(nil) != u2 || string(u2.parse) != "P2" {
+		t.Error("the unnamed statement is not back after the Query was skipped")
+	}
+	st.displaceUnnamed(2)
+	if u4 := st.parsed(nil, []byte("P4"), v1, 3); u4 != u2 || u4.on != [2]uint32{} {
+		t.Error("the displaced one was not used again")
 	}
 	// A failed Close puts back, a failed Parse takes away; an older statement of the name never wins.
 	st.forget(a)
@@ -329,7 +335,7 @@ func TestUnnamedStatementAllocatesNothing(t *testing.T) {
 		unit++
 		st.parsed(nil, msg, v, unit)
 		st.find(nil)
-		st.dropUnnamed()
+		st.displaceUnnamed(unit)
 	}); n != 0 {
 		t.Errorf("%v allocations per unnamed statement", n)
 	}
@@ -348,7 +354,8 @@ func TestLeaseDropToSync(t *testing.T) {
 		{"cycle", []reply{replyParse, replyBind, replyExecute, replySync}, 0, 1, false},
 		{"cycle, then another", []reply{replyBind, replySync, replyParse, replySync}, 0, 3, false},
 		{"before a flush", []reply{replyParse, replyBind, replyExecute}, 0, 0, true},
-		{"extended before a query", []reply{replyParse, replyBind, replyExecute, replyQuery}, 3, 1, false},
+		{"extended before a query", []reply{replyParse, replyBind, replyExecute, replyQuery}, 3, 0, true},
+		{"extended, query, another cycle", []reply{replyExecute, replyQuery, replyBind, replySync}, 0, 1, false},
 		{"close", []reply{replyClose, replySync}, 0, 1, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -103,6 +103,11 @@ func (s *session) prefix(l *lease) []byte {
 			b = appendRun(b, l, "SELECT")
 		}
 	}
+	if u := &s.unit; block && !u.simple && (!u.binds || u.foreign || u.opaque) {
+		// The unit may ask for the unnamed portal, which the client never made.
+		b = wire.AppendMessage(b, wire.Close, "P\x00")
+		l.expect(expected{reply: replyClose, swallow: true})
+	}
 	// The messages above ended the connection's unnamed statement.
 	if p := s.stmts.unnamed; p != nil {
 		p.on[l.slot] = 0
@@ -221,7 +226,7 @@ func (l *lease) expectFor(m *message) {
 	}
 	switch m.typ {
 	case wire.Parse:
-		e := expected{reply: replyParse}
+		e := expected{reply: replyParse, displaces: m.displaces, displaced: m.displaced}
 		if m.makes() {
 			e.stmt = m.stmt
 		}
@@ -237,7 +242,7 @@ func (l *lease) expectFor(m *message) {
 	case wire.Sync:
 		l.expect(expected{reply: replySync})
 	case wire.Query, wire.FunctionCall:
-		l.expect(expected{reply: replyQuery, verdict: m.verdict})
+		l.expect(expected{reply: replyQuery, verdict: m.verdict, displaces: m.displaces, displaced: m.displaced})
 	}
 }
 

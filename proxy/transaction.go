@@ -94,12 +94,10 @@ func (s *session) answerSelf(v *parser.Verdict, tag string, effect func()) error
 		case wire.Execute, wire.Query:
 			effect()
 			b = wire.AppendMessage(b, wire.CommandComplete, tag, "\x00")
-		case wire.Sync:
+		}
+		if m.typ == wire.Sync || m.typ == wire.Query {
 			b = wire.AppendReady(b, s.clientStatus())
 		}
-	}
-	if u.simple {
-		b = wire.AppendReady(b, s.clientStatus())
 	}
 	return s.answered(b)
 }

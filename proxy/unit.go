@@ -20,6 +20,8 @@ type message struct {
 	inject    bool            // stmt's Parse must be sent before it
 	unknown   bool            // it closes a statement that was not made by Parse
 	gone      bool            // it uses the unnamed statement, which the session does not have
+	displaces bool            // it ends the unnamed statement: a Query, or a Parse of a new one
+	displaced *prepared       // which that was, nil if there was none
 }
 
 // makes reports whether the message makes its statement.
@@ -198,11 +200,11 @@ func (s *session) planQuery(msg []byte, off int) {
 	} else if u.rest > 0 && isBulk(msg[wire.HeaderSize:]) {
 		m.verdict = &bulk
 	}
+	m.displaces, m.displaced = true, s.stmts.displaceUnnamed(u.number)
 	u.add(m.verdict)
 	u.msgs = append(u.msgs, m)
 	u.executes++
 	u.size = off + len(msg)
-	s.stmts.dropUnnamed()
 }
 
 // bulk is the verdict on a text that is too long to be held and begins as
@@ -285,6 +287,7 @@ func (s *session) readExtended() error {
 		if typ == wire.Flush || u.rest > 0 || off >= s.set.maxBuffered {
 			if u.flush = typ == wire.Flush; !u.flush {
 				u.add(nil)
+				s.stmts.spare = nil // the next unit comes before this one is answered
 			}
 			return nil
 		}
@@ -371,6 +374,7 @@ func (s *session) planParse(m *message, msg, body []byte) bool {
 			return true
 		}
 	}
+	m.displaces, m.displaced = len(name) == 0, s.stmts.unnamed
 	if len(name) > 0 && len(s.stmts.named) >= s.set.maxStatements {
 		return false // it lives on the primary, unknown here
 	}
