@@ -1,0 +1,129 @@
+package parity_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/howdah/howdah/integration/howdahtest"
+	"github.com/howdah/howdah/integration/parity"
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+const (
+	randomScripts = 30 // by default
+	randomSteps   = 40
+	// shrinkTries and shrinkTime bound how often and how long a failing script is tried again with less.
+	shrinkTries = 60
+	shrinkTime  = time.Minute
+)
+
+// TestRandom plays scripts that nobody would write. A failure prints the shortest
+// script found that still fails, as a file for testdata. HOWDAH_PARITY_SEED repeats one,
+// HOWDAH_PARITY_SCRIPTS asks for more than the usual number.
+func TestRandom(t *testing.T) {
+	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 2, SyncRemoteApply: true, Settings: map[string]string{
+		"max_connections": "200", "autovacuum": "off",
+	}})
+	prepare(t, cluster)
+	p := &pair{
+		t: t, cluster: cluster, direct: fmt.Sprintf("127.0.0.1:%d", cluster.Port(0)),
+		through: howdahtest.Start(t, howdahtest.Options{
+			Cluster: cluster, Weights: []float64{0, 1, 1},
+			Settings: map[string]any{"routing.consistency": "none"},
+		}).Address(),
+	}
+	if os.Getenv("HOWDAH_PARITY") == "direct" {
+		p.through = p.direct
+	}
+	if text := os.Getenv("HOWDAH_PARITY_SEED"); text != "" {
+		p.try(parseUint(t, text))
+		return
+	}
+	scripts := uint64(randomScripts)
+	if text := os.Getenv("HOWDAH_PARITY_SCRIPTS"); text != "" {
+		scripts = parseUint(t, text)
+	}
+	first := rand.Uint64() >> 1
+	t.Logf("seeds from %d", first)
+	for i := range scripts {
+		if p.try(first + i); t.Failed() {
+			return
+		}
+	}
+}
+
+func parseUint(t *testing.T, text string) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// pair is where a script is played twice.
+type pair struct {
+	t               *testing.T
+	cluster         *pgcluster.Cluster
+	direct, through string
+	made            int
+}
+
+func (p *pair) try(seed uint64) {
+	p.t.Helper()
+	script := parity.Random(seed, randomSteps)
+	diff := p.compare(script)
+	if diff == "" {
+		return
+	}
+	p.t.Logf("HOWDAH_PARITY_SEED=%d: the answers differ:\n%s", seed, diff)
+	script, diff = p.shrink(script, diff)
+	p.t.Errorf("HOWDAH_PARITY_SEED=%d: the answers differ:\n%s\nthe script:\n%s", seed, diff, script.Text())
+}
+
+// compare plays a script in two fresh databases and says how the answers differ.
+func (p *pair) compare(script *parity.Script) string {
+	p.t.Helper()
+	p.made++
+	names := [2]string{fmt.Sprintf("r%05dd", p.made), fmt.Sprintf("r%05dh", p.made)}
+	var lines [2][]string
+	for i, address := range []string{p.direct, p.through} {
+		if err := p.cluster.Exec(p.t.Context(), 0, "postgres", "CREATE DATABASE "+names[i]+" TEMPLATE fixture"); err != nil {
+			p.t.Fatal(err)
+		}
+		var err error
+		lines[i], err = parity.Run(p.t.Context(), script, parity.Target{Address: address, Database: names[i], Cluster: p.cluster})
+		if err != nil {
+			lines[i] = append(lines[i], "error: "+err.Error())
+		}
+	}
+	for _, name := range names {
+		if err := p.cluster.Exec(p.t.Context(), 0, "postgres", "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return parity.Compare(lines[0], lines[1])
+}
+
+// shrink leaves out what the difference does not need: halves, then less.
+func (p *pair) shrink(script *parity.Script, diff string) (*parity.Script, string) {
+	p.t.Helper()
+	tries, start := 0, time.Now()
+	for size := len(script.Steps) / 2; size > 0; size /= 2 {
+		for at := 0; at+size <= len(script.Steps)-2 && tries < shrinkTries && time.Since(start) < shrinkTime; tries++ {
+			less := *script
+			less.Steps = slices.Delete(slices.Clone(script.Steps), at, at+size)
+			if d := p.compare(&less); d != "" {
+				script, diff = &less, d
+			} else {
+				at += size
+			}
+		}
+	}
+	return script, diff
+}
