@@ -60,7 +60,7 @@ func makeTemplate(bin string, acc account, template string) (err error) {
 	}
 	data := filepath.Join(work, "data")
 	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
-		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 	cmd.Env = serverEnv()
 	cmd.Dir = work
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: acc.credential()}

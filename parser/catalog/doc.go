@@ -3,4 +3,3 @@
 // connection; what it knows was read from a real server when it was generated.
 package catalog
 
-//go:generate go run ./gen

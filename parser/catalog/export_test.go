@@ -29,3 +29,18 @@ func CuratedNames() []string {
 	}
 	return all
 }
+
+// RelationFact is a row of the generated table of relations.
+type RelationFact struct{ Name, Tried string }
+
+// Relations is the generated table of relations.
+func Relations() []RelationFact {
+	var all []RelationFact
+	for _, r := range relations {
+		all = append(all, RelationFact{r.name, string(r.tried)})
+	}
+	return all
+}
+
+// NodeRelations are the relations that a person decided about.
+func NodeRelations() map[string]string { return nodeRelations }
