@@ -1,5 +1,9 @@
-// Package catalog knows what names mean: which functions PostgreSQL is born
-// with, and what calling one means for the choice of a node. It holds no
-// connection; what it knows was read from a real server when it was generated.
+// Package catalog knows what names mean: which functions and relations PostgreSQL
+// is born with, and what using one means for the choice of a node. It holds no
+// connection.
+//
+// What it knows comes from two sources. The tables in *_gen.go are what real
+// servers of each version said of themselves, and what was seen when a program
+// (gen) tried it all on a primary and on its standby. curated.go is what a person
+// added, each with the reason why a trial cannot show it.
 package catalog
-

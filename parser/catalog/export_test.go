@@ -1,46 +1,43 @@
 package catalog
 
-// Fact is a row of the generated table.
+// Fact is a row of a generated table.
 type Fact struct {
-	Name, Volatility string
-	ParallelUnsafe   bool
+	Name         string
+	Since, Until int
+	// Volatility and ParallelUnsafe are of functions only.
+	Volatility     string
+	ParallelUnsafe bool
+	Tried          string
+	// Derived is the class that the facts give, without what a person says.
+	Derived Class
 }
 
-// Builtins is the generated table.
+// Builtins is the generated table of functions.
 func Builtins() []Fact {
 	var all []Fact
 	for _, b := range builtins {
-		all = append(all, Fact{b.name, b.volatility, b.parallelUnsafe})
+		all = append(all, Fact{b.name, int(b.since), int(b.until), b.volatility, b.parallelUnsafe, string(b.tried), b.class()})
 	}
 	return all
 }
-
-// IsCurated says whether a person decided about the function.
-func IsCurated(name string) bool { _, ok := curated[name]; return ok }
-
-// Why is the reason of a curated function.
-func Why(name string) string { return curated[name].why }
-
-// CuratedNames are the functions decided about one by one.
-func CuratedNames() []string {
-	var all []string
-	for name := range curated {
-		all = append(all, name)
-	}
-	return all
-}
-
-// RelationFact is a row of the generated table of relations.
-type RelationFact struct{ Name, Tried string }
 
 // Relations is the generated table of relations.
-func Relations() []RelationFact {
-	var all []RelationFact
+func Relations() []Fact {
+	var all []Fact
 	for _, r := range relations {
-		all = append(all, RelationFact{r.name, string(r.tried)})
+		all = append(all, Fact{Name: r.name, Since: int(r.since), Until: int(r.until), Tried: string(r.tried)})
 	}
 	return all
 }
 
-// NodeRelations are the relations that a person decided about.
+// Curated are the functions that a person decided about, with the reasons.
+func Curated() map[string]string {
+	all := map[string]string{}
+	for name, r := range curated {
+		all[name] = r.why
+	}
+	return all
+}
+
+// NodeRelations are the relations that a person decided about, with the reasons.
 func NodeRelations() map[string]string { return nodeRelations }

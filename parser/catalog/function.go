@@ -39,13 +39,18 @@ func (c Class) String() string {
 	}
 }
 
-// builtin is what the generating server said of all functions of one name.
+// builtin is what servers say of all functions of one name, and what trials of
+// them showed.
 type builtin struct {
 	name string
+	// since and until are the first and the last major version that has it, of
+	// those in builtinSource.
+	since, until uint8
 	// volatility is the set of provolatile over all overloads, sorted.
 	volatility string
 	// parallelUnsafe is true if any overload is marked PARALLEL UNSAFE.
 	parallelUnsafe bool
+	tried          evidence
 }
 
 // Function classifies the built-in function called name, as the grammar folded
@@ -73,14 +78,20 @@ func Function(name string) Class {
 	return builtins[i].class()
 }
 
-// class trusts STABLE and IMMUTABLE, but not together with PARALLEL UNSAFE:
-// that is how PostgreSQL marks a function that only pretends to be stable.
+// class trusts STABLE and IMMUTABLE unless a trial showed otherwise, but not
+// together with PARALLEL UNSAFE: that is how PostgreSQL marks a function that only
+// pretends to be stable. It never trusts VOLATILE: that a call did nothing to be
+// seen and was answered alike does not prove that it is harmless
+// (pg_reload_conf). What a trial cannot know is in curated.
 func (b builtin) class() Class {
-	if strings.Contains(b.volatility, "v") || b.parallelUnsafe {
+	switch {
+	case strings.Contains(b.volatility, "v"), b.parallelUnsafe, b.tried.any(effect):
 		return Writes
+	case b.tried.any(otherAnswer):
+		return NodeState
 	}
 	return Safe
 }
 
-// Source names the server that the table of built-in functions was read from.
+// Source names the servers that the tables were read from.
 func Source() string { return builtinSource }

@@ -2,8 +2,8 @@
 
 package catalog
 
-// relations are the relations of schemas pg_catalog and information_schema.
-// Read from and tried on PostgreSQL 13.23, 14.23, 15.18, 16.14, 17.10, 18.4.
+// relations are the relations of schemas pg_catalog and information_schema, read from
+// and tried on the servers of builtinSource.
 var relations = [...]relation{
 	{"_pg_foreign_data_wrappers", 13, 18, "="},
 	{"_pg_foreign_servers", 13, 18, "="},

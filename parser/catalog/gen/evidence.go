@@ -38,7 +38,10 @@ func (e evidence) String() string {
 // judge compares two answers of the primary with one of the standby. A call that
 // fails alike on both says nothing.
 func judge(first, second, standby answer) evidence {
+	const timeout = "57014"
 	switch {
+	case first.state == timeout || second.state == timeout || standby.state == timeout:
+		return 0
 	case first.state == "" && standby.state != "":
 		return refused
 	case first.state != "" && standby.state == "", first.state != standby.state:

@@ -33,6 +33,8 @@ type lab struct {
 	major   int
 	// replayed is up to where the standby was last seen to have replayed.
 	replayed string
+	// byOID are the functions that were tried.
+	byOID map[string]*functionEvidence
 }
 
 func openLab(ctx context.Context, bin string) (*lab, error) {
@@ -50,7 +52,7 @@ func openLab(ctx context.Context, bin string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{cluster: cluster}
+	l := &lab{cluster: cluster, byOID: map[string]*functionEvidence{}}
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(err, l.close(ctx))
 	}

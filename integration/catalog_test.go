@@ -1,0 +1,83 @@
+package integration_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+	"github.com/howdah/howdah/parser/catalog"
+)
+
+// TestCatalogKnowsTheServer asks a real server what it is born with: the tables of
+// parser/catalog know each function and relation, and whatever calls a function
+// without naming it (operators, casts, conversions of types) calls a safe one.
+func TestCatalogKnowsTheServer(t *testing.T) {
+	t.Parallel()
+	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 1})
+	conns := make([]*pgx.Conn, 2)
+	for i := range conns {
+		conn, err := cluster.Connect(t.Context(), i, "postgres")
+		must(t, err)
+		defer conn.Close(context.Background()) //nolint:errcheck // the server ends anyway
+		conns[i] = conn
+	}
+	functions := column(t, conns[0], "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace")
+	relations, bySyntax := column(t, conns[0], systemRelations), column(t, conns[0], calledBySyntax)
+	if len(functions) < 2500 || len(relations) < 150 || len(bySyntax) < 1000 {
+		t.Errorf("%d functions, %d relations, %d functions called by syntax", len(functions), len(relations), len(bySyntax))
+	}
+	for _, name := range functions {
+		if catalog.Function(name) == catalog.Unknown {
+			t.Errorf("function %s: unknown", name)
+		}
+	}
+	// The input of these reads 'now', which the parser looks for in literals.
+	readNow := []string{"time_in", "timetz_in"}
+	for _, name := range bySyntax {
+		if class := catalog.Function(name); class != catalog.Safe && !slices.Contains(readNow, name) {
+			t.Errorf("function %s of an operator, cast or type: %v", name, class)
+		}
+	}
+	must(t, cluster.WaitReplay(t.Context(), 0))
+	for _, name := range relations {
+		_, relation, _ := strings.Cut(name, ".")
+		class, known := catalog.SystemRelation(relation)
+		if !known {
+			t.Errorf("relation %s: unknown", name)
+		}
+		if class != catalog.Safe {
+			continue
+		}
+		rows := "SELECT r::text FROM " + name + " r ORDER BY r::text COLLATE \"C\""
+		if !slices.Equal(column(t, conns[0], rows), column(t, conns[1], rows)) {
+			t.Errorf("relation %s: safe, yet the standby has other rows", name)
+		}
+	}
+}
+
+const calledBySyntax = `
+SELECT DISTINCT p.proname::text FROM pg_proc p JOIN (
+	SELECT oprcode::oid FROM pg_operator
+	UNION ALL SELECT oprrest::oid FROM pg_operator
+	UNION ALL SELECT castfunc FROM pg_cast
+	UNION ALL SELECT unnest(ARRAY[typinput, typoutput, typreceive, typsend, typmodin, typmodout]) FROM pg_type
+	UNION ALL SELECT amproc FROM pg_amproc
+) f(oid) ON f.oid = p.oid WHERE p.pronamespace = 'pg_catalog'::regnamespace`
+
+const systemRelations = `
+SELECT format('%s.%s', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'v')`
+
+// column is the answer's only column, as text.
+func column(t *testing.T, conn *pgx.Conn, sql string) []string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), sql)
+	must(t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	return all
+}
