@@ -9,6 +9,7 @@ type rule struct {
 const (
 	whyHarmless  = "volatile only because each call answers anew"
 	whyXact      = "fixed at the start of the transaction"
+	whyNow       = "reads 'now' as the start of the transaction"
 	whyRuns      = "reads whatever relation it is told to, views with all their functions too"
 	whySession   = "state of the session"
 	whyNode      = "state of the node"
@@ -55,6 +56,11 @@ var curated = map[string]rule{
 	"now":                   {TransactionScoped, whyXact},
 	"transaction_timestamp": {TransactionScoped, whyXact},
 	"age":                   {TransactionScoped, "of one date: relative to today; of an xid: to the node's next"},
+	"date_in":               {TransactionScoped, whyNow},
+	"time_in":               {TransactionScoped, whyNow},
+	"timetz_in":             {TransactionScoped, whyNow},
+	"timestamp_in":          {TransactionScoped, whyNow},
+	"timestamptz_in":        {TransactionScoped, whyNow},
 
 	// Sequences.
 	"currval":                {NodeState, whySession},

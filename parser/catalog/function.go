@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Class says where a call of a function may run.
 type Class uint8
@@ -40,7 +37,8 @@ func (c Class) String() string {
 }
 
 // builtin is what servers say of all functions of one name, and what trials of
-// them showed.
+// them showed. A type that is no function's name too is one here, as volatile as
+// its input: PostgreSQL takes json('1') for a cast.
 type builtin struct {
 	name string
 	// since and until are the first and the last major version that has it, of
@@ -61,21 +59,36 @@ type builtin struct {
 // search_path puts another schema before pg_catalog explicitly, or if a user
 // function of that name takes arguments that fit better.
 func Function(name string) Class {
-	if c, ok := curated[name]; ok {
-		return c.class
+	if class, ok := functionClasses[name]; ok {
+		return class
 	}
+	return familyOf(name)
+}
+
+// functionClasses are the classes of all names in builtins, computed once: a look-up
+// is asked for each call in each new text.
+var functionClasses = func() map[string]Class {
+	classes := make(map[string]Class, len(builtins))
+	for _, b := range builtins {
+		classes[b.name] = b.class()
+		if family := familyOf(b.name); family != Unknown {
+			classes[b.name] = family
+		}
+		if rule, ok := curated[b.name]; ok {
+			classes[b.name] = rule.class
+		}
+	}
+	return classes
+}()
+
+// familyOf is the class that the beginning of a name tells, else Unknown.
+func familyOf(name string) Class {
 	for _, r := range curatedPrefixes {
 		if strings.HasPrefix(name, r.prefix) {
 			return r.class
 		}
 	}
-	i, found := slices.BinarySearchFunc(builtins[:], name, func(b builtin, name string) int {
-		return strings.Compare(b.name, name)
-	})
-	if !found {
-		return Unknown
-	}
-	return builtins[i].class()
+	return Unknown
 }
 
 // class trusts STABLE and IMMUTABLE unless a trial showed otherwise, but not

@@ -141,7 +141,7 @@ var relations = [...]relation{
 	{"pg_stat_subscription", 13, 18, "="},
 	{"pg_stat_subscription_stats", 15, 18, "="},
 	{"pg_stat_sys_indexes", 13, 18, "!"},
-	{"pg_stat_sys_tables", 13, 18, "!"},
+	{"pg_stat_sys_tables", 13, 18, "!~"},
 	{"pg_stat_user_functions", 13, 18, "="},
 	{"pg_stat_user_indexes", 13, 18, "=!"},
 	{"pg_stat_user_tables", 13, 18, "!"},

@@ -9,8 +9,10 @@ import (
 type function struct {
 	oid, name, kind, volatility, parallel string
 	result                                string
-	// args are the input types; the last may stand for many.
+	// args are the input types.
 	args []string
+	// variadic is true if the last argument is an array that stands for many.
+	variadic bool
 	// columns is true if a record that it returns needs a list of columns.
 	columns bool
 	// aggregate is aggkind, empty unless the function is one; direct counts its
@@ -22,6 +24,7 @@ type function struct {
 const functionQuery = `
 SELECT p.oid, p.proname, p.prokind, p.provolatile, p.proparallel, format_type(p.prorettype, NULL),
  p.prorettype = 'record'::regtype AND p.proallargtypes IS NULL,
+ p.provariadic <> 0 AND p.provariadic <> '"any"'::regtype,
  coalesce(a.aggkind::text, ''), coalesce(a.aggnumdirectargs, 0),
  coalesce((SELECT string_agg(format_type(t, NULL), ';' ORDER BY i) FROM unnest(p.proargtypes) WITH ORDINALITY u(t, i)), '')
 FROM pg_catalog.pg_proc p LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
@@ -30,18 +33,30 @@ ORDER BY p.provolatile, p.proname COLLATE "C", p.oid`
 
 func parseFunction(row string) (function, error) {
 	f := strings.Split(row, "\t")
-	if len(f) != 10 {
+	if len(f) != 11 {
 		return function{}, fmt.Errorf("read row %q: %d fields", row, len(f))
 	}
-	p := function{oid: f[0], name: f[1], kind: f[2], volatility: f[3], parallel: f[4], result: f[5], columns: f[6] == "t", aggregate: f[7]}
-	if _, err := fmt.Sscan(f[8], &p.direct); err != nil {
+	p := function{oid: f[0], name: f[1], kind: f[2], volatility: f[3], parallel: f[4], result: f[5], columns: f[6] == "t", variadic: f[7] == "t", aggregate: f[8]}
+	if _, err := fmt.Sscan(f[9], &p.direct); err != nil {
 		return function{}, fmt.Errorf("read row %q: %w", row, err)
 	}
-	if f[9] != "" {
-		p.args = strings.Split(f[9], ";")
+	if f[10] != "" {
+		p.args = strings.Split(f[10], ";")
 	}
 	return p, nil
 }
+
+// typeQuery lists types that are no function's name too, in the form of functionQuery:
+// PostgreSQL takes json('1') for a cast.
+const typeQuery = `
+SELECT t.oid, t.typname, '` + typeKind + `', i.provolatile, i.proparallel, format_type(t.oid, NULL), false, false, '', 0, format_type(t.oid, NULL)
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc i ON i.oid = t.typinput
+WHERE t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype IN ('b', 'r', 'm') AND t.typcategory <> 'A'
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = t.typnamespace AND p.proname = t.typname)
+ORDER BY t.typname COLLATE "C"`
+
+// typeKind is the kind of a type that is called; pg_proc has no such prokind.
+const typeKind = "t"
 
 // Most calls of one overload. What never changes a thing is asked less.
 const (
@@ -54,11 +69,17 @@ func (p function) calls() []string {
 	if _, ok := skipped[p.name]; ok || !p.callable() {
 		return nil
 	}
+	var all []string
+	if p.kind == typeKind {
+		for _, sample := range samples[p.args[0]] {
+			all = append(all, p.wrap(sample)) // a cast of what is not yet of the type
+		}
+		return all
+	}
 	most := callsOther
 	if p.volatility == "i" {
 		most = callsImmutable
 	}
-	var all []string
 	for _, args := range p.arguments(most) {
 		all = append(all, p.call(args))
 	}
@@ -101,6 +122,9 @@ func (p function) arguments(most int) [][]string {
 			if !pseudo[t] {
 				sample = "(" + sample + ")::" + t
 			}
+			if p.variadic && i == len(p.args)-1 {
+				sample = "VARIADIC " + sample
+			}
 			list[i] = sample
 		}
 		if key := strings.Join(list, ","); !seen[key] && len(lists) < most {
@@ -132,7 +156,9 @@ func (p function) call(args []string) string {
 	name := "pg_catalog." + quoteIdent(p.name)
 	const rows = " FROM generate_series(1, 3)"
 	switch {
-	case p.aggregate == "o" || p.aggregate == "h":
+	case p.aggregate == "h": // VARIADIC "any": as many columns to order by as arguments
+		return fmt.Sprintf("SELECT %s(%s) WITHIN GROUP (ORDER BY %[2]s)%s", name, strings.Join(args, ", "), rows)
+	case p.aggregate == "o":
 		return fmt.Sprintf("SELECT %s(%s) WITHIN GROUP (ORDER BY %s)%s", name, strings.Join(args[:p.direct], ", "), strings.Join(args[p.direct:], ", "), rows)
 	case p.aggregate != "" && len(args) == 0: // count(*)
 		return "SELECT " + name + "(*)" + rows

@@ -3,8 +3,8 @@
 // ../*_gen.go. What the letters in these tables mean, and what is concluded from
 // them, is in package catalog.
 //
-// Each system relation is read. Each function is called with sample arguments of
-// its types (samples.go), outside a transaction, first those that are immutable,
+// Each system relation is read. Each function, and each type that can be written
+// like one, is called with sample arguments (samples.go), outside a transaction, first those that are immutable,
 // last those that are volatile. The primary is asked twice, the standby once it has
 // replayed all; then the primary again, to see whether the call assigned a
 // transaction id, took an advisory lock or wrote WAL. What SQL cannot call

@@ -33,11 +33,11 @@ const effectCalls = 4
 // tryFunctions calls every function that SQL can call, the volatile ones last:
 // what they leave behind disturbs no other.
 func (l *lab) tryFunctions(ctx context.Context, found map[string]*functionEvidence) error {
-	rows := ask(ctx, l.primary, functionQuery).rows
-	if len(rows) == 0 {
-		return fmt.Errorf("list functions: no rows")
+	types, functions := ask(ctx, l.primary, typeQuery).rows, ask(ctx, l.primary, functionQuery).rows
+	if len(types) == 0 || len(functions) == 0 {
+		return fmt.Errorf("list functions: %d types, %d functions", len(types), len(functions))
 	}
-	for _, row := range rows {
+	for _, row := range slices.Concat(types, functions) {
 		p, err := parseFunction(row)
 		if err != nil {
 			return err
@@ -53,6 +53,9 @@ func (l *lab) tryFunctions(ctx context.Context, found map[string]*functionEviden
 		}
 		f.until = l.major
 		f.add(p, tried)
+		if p.kind == typeKind {
+			continue
+		}
 		l.byOID[p.oid] = &functionEvidence{name: p.name, volatility: p.volatility, unsafe: p.parallel == "u", tried: tried}
 	}
 	return nil

@@ -57,11 +57,20 @@ func TestCalls(t *testing.T) {
 			function{name: "percentile_disc", kind: "a", aggregate: "o", direct: 1, args: []string{"boolean", "anyelement"}},
 			[]string{`SELECT pg_catalog."percentile_disc"((true)::boolean) WITHIN GROUP (ORDER BY 1) FROM generate_series(1, 3)`},
 		},
+		{
+			function{name: "rank", kind: "a", aggregate: "h", direct: 1, args: []string{`"any"`}},
+			[]string{`SELECT pg_catalog."rank"(1) WITHIN GROUP (ORDER BY 1) FROM generate_series(1, 3)`},
+		},
+		{
+			function{name: "jsonb_extract_path", kind: "f", variadic: true, args: []string{"jsonpath", "name[]"}},
+			[]string{`SELECT pg_catalog."jsonb_extract_path"(('$.a')::jsonpath, VARIADIC ('{a,b}')::name[])`},
+		},
 		{function{name: "row_number", kind: "w"}, []string{`SELECT pg_catalog."row_number"() OVER () FROM generate_series(1, 3)`}},
 		{
 			function{name: "json_to_record", kind: "f", columns: true, args: []string{"jsonpath"}},
 			[]string{`SELECT * FROM pg_catalog."json_to_record"(('$.a')::jsonpath) AS t(a int, b text)`},
 		},
+		{function{name: "uuid", kind: typeKind, args: []string{"macaddr"}}, []string{`SELECT pg_catalog."uuid"('08:00:2b:01:02:03')`}},
 		{function{name: "ri", kind: "f", result: "trigger"}, nil},
 		{function{name: "bthandler", kind: "f", result: "index_am_handler"}, nil},
 		{function{name: "array_agg_transfn", kind: "f", args: []string{"internal", "anynonarray"}}, nil},
@@ -90,7 +99,7 @@ func TestCallsAreBounded(t *testing.T) {
 
 func TestParseFunction(t *testing.T) {
 	t.Parallel()
-	p, err := parseFunction("7\tpercentile_disc\ta\ti\ts\tanyelement\tf\to\t1\tdouble precision;anyelement")
+	p, err := parseFunction("7\tpercentile_disc\ta\ti\ts\tanyelement\tf\tf\to\t1\tdouble precision;anyelement")
 	if err != nil || p.name != "percentile_disc" || p.direct != 1 || !slices.Equal(p.args, []string{"double precision", "anyelement"}) {
 		t.Errorf("%+v, %v", p, err)
 	}

@@ -32,7 +32,7 @@ func (f *findings) writeFunctions(file string) error {
 	b.WriteString(header)
 	b.WriteString("// builtinSource are the servers that the generated tables were read from, each a primary\n// and a standby.\n")
 	fmt.Fprintf(&b, "const builtinSource = %q\n\n", "PostgreSQL "+strings.Join(f.servers, ", "))
-	b.WriteString("// builtins are the functions of schema pg_catalog, sorted by name.\n//\n")
+	b.WriteString("// builtins are the functions of schema pg_catalog, and its types that can be called like\n// one, sorted by name.\n//\n")
 	b.WriteString("// Of all operators, casts and conversions of types, these alone call one that is\n" +
 		"// volatile, parallel unsafe, or that a standby answered in another way:\n")
 	for _, name := range slices.Sorted(maps.Keys(f.syntax)) {
