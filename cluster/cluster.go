@@ -17,6 +17,10 @@ type Cluster struct {
 	log     *slog.Logger
 	current atomic.Pointer[published]
 
+	// idle: the probers go slowly. used: a session has used the primary since the
+	// writer looked. Both are read per statement and hardly ever written.
+	idle, used atomic.Bool
+
 	mu       sync.Mutex // guards wanted
 	wanted   wanted
 	reloaded chan struct{} // capacity 1: wanted has changed
@@ -80,7 +84,7 @@ func validate(backends []configs.Backend, check configs.ReplicationCheck) error 
 		}
 		names[b.Name] = true
 	}
-	if check.Interval <= 0 || check.Timeout <= 0 {
+	if check.Interval <= 0 || check.Timeout <= 0 { // IdleInterval counts at least as Interval
 		return errors.New("replication_check: interval and timeout must be greater than 0")
 	}
 	return nil
@@ -147,6 +151,18 @@ func (c *Cluster) Report(id NodeID, err error) {
 func (c *Cluster) Refresh() {
 	if p := c.View().Primary; p != NoNode {
 		c.wake(p)
+	}
+}
+
+// NoteUse says that a session has used the primary, so that horizons are asked
+// for often again. It costs two loads of memory that all processors share.
+func (c *Cluster) NoteUse() {
+	if !c.used.Load() {
+		c.used.Store(true)
+	}
+	if c.idle.Load() {
+		c.idle.Store(false)
+		c.Refresh()
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/howdah/howdah/configs"
@@ -26,6 +27,8 @@ type prober struct {
 	config *pgconn.Config
 	check  configs.ReplicationCheck
 	conn   *connection // nil if none is open
+	// idle: nothing is written, so probe at the slower interval.
+	idle *atomic.Bool
 	// wake asks for a probe now, settle for one after settleDelay.
 	wake, settle <-chan struct{}
 	out          chan<- finding
@@ -54,13 +57,22 @@ func (p *prober) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		due = p.check.Interval - time.Since(start)
+		interval := p.interval()
+		due = interval - time.Since(start)
 		if o.server.role == RoleStandby {
 			// It is asked after every sample of the primary; this is for when there is no primary.
-			due += p.check.Interval / 2
+			due += interval / 2
 		}
 		due = max(due, minGap)
 	}
+}
+
+// interval is from one probe to the next.
+func (p *prober) interval() time.Duration {
+	if p.idle.Load() {
+		return max(p.check.Interval, p.check.IdleInterval)
+	}
+	return p.check.Interval
 }
 
 // await waits until the next probe is due or asked for; false is ctx's end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/howdah/howdah/configs"
 )
@@ -14,6 +15,11 @@ type writer struct {
 	known    []observation // by NodeID
 	running  []*probing    // by NodeID; nil if the node is removed
 	horizons *horizons
+	check    configs.ReplicationCheck
+	// lsn is the primary's position at its last sample, written when (Now) that
+	// last moved or a session last used the primary.
+	lsn      LSN
+	written  int64
 	findings chan finding
 	probers  sync.WaitGroup
 }
@@ -70,7 +76,13 @@ func (w *writer) reconfigure(ctx context.Context) error {
 			return err
 		}
 	}
-	w.cluster.publish(decide(view, w.known, Now()))
+	w.check = want.check
+	w.cluster.idle.Store(false)
+	w.written = Now()
+	next := decide(view, w.known, w.written)
+	w.horizons.show(next)
+	w.horizons.showLag(next, &w.check, w.written)
+	w.cluster.publish(next)
 	return nil
 }
 
@@ -99,7 +111,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, want
 		w.known[id] = observation{}
 		w.horizons.forget(id)
 	}
-	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check})
+	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check, idle: &w.cluster.idle})
 	return nil
 }
 
@@ -131,7 +143,38 @@ func (w *writer) take(f finding) {
 		}
 	}
 	w.horizons.show(next)
+	now := Now()
+	w.horizons.showLag(next, &w.check, now)
+	w.pace(next, now)
 	w.cluster.publish(next)
+}
+
+// idleAfter is how long nothing must have been written before the nodes are
+// probed at replication_check.idle_interval.
+const idleAfter = int64(time.Second)
+
+// pace says whether the probers may go slowly: all nodes are up, and neither has
+// the primary's log grown nor a session used the primary for a while.
+func (w *writer) pace(v *View, now int64) {
+	if w.cluster.used.Swap(false) {
+		w.written = now
+	}
+	if p := v.Node(v.Primary); p == nil || p.LSN != w.lsn {
+		w.written = now
+		if p != nil {
+			w.lsn = p.LSN
+		}
+	}
+	quiet := now-w.written > idleAfter
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if n.State != StateUp && n.Reason != reasonRemoved || n.Behind.Bytes > 0 {
+			quiet = false
+		}
+	}
+	if quiet != w.cluster.idle.Load() {
+		w.cluster.idle.Store(quiet)
+	}
 }
 
 // settle has the other nodes probed a little after a sample of the primary.
@@ -174,6 +217,7 @@ func logChanges(log *slog.Logger, from, to *View) {
 		n := &to.Nodes[i]
 		before := "new"
 		if old := from.Node(n.ID); old != nil {
+			logLag(log, old, n)
 			if old.State == n.State && old.Role == n.Role {
 				if old.Reason != n.Reason {
 					log.Debug("node's reason changed", "node", n.Name, "state", n.State.String(), "why", n.Reason)
@@ -190,6 +234,16 @@ func logChanges(log *slog.Logger, from, to *View) {
 	}
 	if from.Primary != to.Primary {
 		log.Info("primary changed", "from", name(from, from.Primary), "to", name(to, to.Primary), "epoch", to.Epoch)
+	}
+}
+
+// logLag tells of a node that went over a limit of lag, or came back.
+func logLag(log *slog.Logger, old, n *Node) {
+	switch {
+	case old.Lagging == "" && n.Lagging != "":
+		log.Warn("node lags and is not read", "node", n.Name, "why", n.Lagging)
+	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp:
+		log.Info("node is within the limits of lag again", "node", n.Name)
 	}
 }
 

@@ -57,6 +57,10 @@ type Node struct {
 	// the primary had acknowledged is known to be visible on it; 0 is never.
 	// A primary's is unlimited (math.MaxInt64).
 	Horizon int64
+	// Behind is a standby's lag behind the latest known position of the primary.
+	Behind Lag
+	// Lagging says why the node is over a limit of lag and not to be read now; empty if it is not.
+	Lagging string
 	// MaxConnections is how many ordinary connections the server takes
 	// (max_connections less superuser_reserved_connections and reserved_connections); 0 is not known yet.
 	MaxConnections int

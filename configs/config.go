@@ -96,14 +96,33 @@ type Pool struct {
 
 // Routing says which statements may be read from standbys.
 type Routing struct {
-	// Balance is off (everything to the primary), session or statement.
+	// Balance is off (everything to the primary), or how long a session keeps the
+	// node that was chosen for its reads: session, transaction or statement.
 	// Pgpool-II: load_balance_mode, statement_level_load_balance.
-	Balance string `yaml:"balance" enum:"off,session,statement"`
+	Balance string `yaml:"balance" enum:"off,session,transaction,statement"`
+	// Choice is how it is chosen: weight, least_connections or fastest. Weights
+	// count in all three.
+	Choice string `yaml:"choice" enum:"weight,least_connections,fastest"`
 	// Transactions is until_write (reads before the first write may go to a
 	// standby) or primary.
 	Transactions string `yaml:"transactions" enum:"until_write,primary"`
-	// Consistency is session (a session never reads older than it wrote or saw) or none.
-	Consistency string `yaml:"consistency" enum:"session,none"`
+	// AfterWrite is what a write does to the reads after it. Pgpool-II:
+	// disable_load_balance_on_write, with its values.
+	AfterWrite string `yaml:"after_write" enum:"off,transaction,trans_transaction,always,dml_adaptive,dml_adaptive_global"`
+	// DMLDependencies are pairs object:dependent for the dml_adaptive modes: whoever
+	// writes the object (a relation, or a function if it ends with "()") writes
+	// the dependent relation too. Pgpool-II: dml_adaptive_object_relationship_list.
+	DMLDependencies []string `yaml:"dml_dependencies"`
+	// Consistency is session (a session never reads older than it wrote or saw),
+	// cluster (nor older than anybody wrote through howdah) or none.
+	Consistency string `yaml:"consistency" enum:"session,cluster,none"`
+	// ConsistencyWait is how long a read waits for its standby to have what it
+	// must show, before it goes to the primary; 0 not at all.
+	ConsistencyWait time.Duration `yaml:"consistency_wait" min:"0"`
+	// TrackedRelations is how many places there are for the times of writes to
+	// relations (consistency: cluster), 16 bytes each. Relations that share a place
+	// count as written together. Needs a restart.
+	TrackedRelations int `yaml:"tracked_relations" min:"64" max:"16777216" reload:"no"`
 	// CacheSize bounds the memory of the verdict caches, in bytes. Needs a restart.
 	CacheSize ByteSize `yaml:"cache_size" min:"1MB" max:"64GB" reload:"no"`
 }
@@ -113,6 +132,9 @@ type ReplicationCheck struct {
 	// Interval is from the start of one probe of a node to the start of the
 	// next. Pgpool-II: sr_check_period.
 	Interval time.Duration `yaml:"interval" min:"10ms"`
+	// IdleInterval is the same while all nodes are up and nothing is written. A
+	// statement on the primary ends that at once. Less than Interval counts as Interval.
+	IdleInterval time.Duration `yaml:"idle_interval" min:"10ms"`
 	// Timeout is for one probe, its login included; a node that takes longer
 	// does not answer. Pgpool-II: health_check_timeout.
 	Timeout time.Duration `yaml:"timeout" min:"10ms"`
@@ -121,6 +143,14 @@ type ReplicationCheck struct {
 	Password string `yaml:"password" secret:"yes"`
 	// Database is where User logs in. Pgpool-II: sr_check_database.
 	Database string `yaml:"database"`
+	// MaxLagBytes and MaxLag are how far a standby may be behind the primary and
+	// still be read; 0 is no limit. A lag that is not known is over any limit.
+	// Pgpool-II: delay_threshold, delay_threshold_by_time.
+	MaxLagBytes ByteSize      `yaml:"max_lag_bytes" max:"1TB"`
+	MaxLag      time.Duration `yaml:"max_lag" min:"0"`
+	// PreferLowerLag sends the reads of a session whose standby is over a limit to the
+	// standby that lags least, not to the primary. Pgpool-II: prefer_lower_delay_standby.
+	PreferLowerLag bool `yaml:"prefer_lower_lag"`
 }
 
 // Failover says what happens while there is no primary.
@@ -193,11 +223,13 @@ func Default() Config {
 		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute},
 		Pool: Pool{MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
-		Routing:          Routing{Balance: "session", Transactions: "until_write", Consistency: "session", CacheSize: 64 << 20},
-		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, Timeout: 3 * time.Second, User: "postgres", Database: "postgres"},
-		Failover:         Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
-		Limits:           Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
-		Timeouts:         Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
-		Log:              Log{Level: "info", Format: "text"},
+		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
+			Consistency: "session", TrackedRelations: 1 << 16, CacheSize: 64 << 20},
+		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
+			User: "postgres", Database: "postgres"},
+		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
+		Limits:   Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
+		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
+		Log:      Log{Level: "info", Format: "text"},
 	}
 }

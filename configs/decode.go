@@ -164,6 +164,8 @@ func setScalar(v reflect.Value, text string) error {
 		if *p, err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(*p) || math.IsInf(*p, 0) {
 			return &valueError{"is not a number", "write a number, as in 1 or 0.5"}
 		}
+	case *bool:
+		*p, err = parseSwitch(text)
 	default:
 		panic(fmt.Sprintf("configs: no decoding for type %s", v.Type())) // a new field of a new type
 	}
@@ -186,6 +188,8 @@ func exampleOf(v reflect.Value, tag reflect.StructTag) string {
 		return "a whole number"
 	case float64:
 		return "a number"
+	case bool:
+		return "on or off"
 	}
 	return `a text ("" for the empty one)`
 }

@@ -72,6 +72,11 @@ func formatValue(v reflect.Value) string {
 		return formatDuration(x)
 	case float64:
 		return strconv.FormatFloat(x, 'g', -1, 64)
+	case bool:
+		if x {
+			return "on"
+		}
+		return "off"
 	}
 	return fmt.Sprint(v.Interface())
 }

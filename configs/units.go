@@ -104,6 +104,17 @@ func parseFileMode(text string) (FileMode, error) {
 	return FileMode(n), nil
 }
 
+// parseSwitch reads a boolean as postgresql.conf writes it most, or as YAML does.
+func parseSwitch(text string) (bool, error) {
+	switch text {
+	case "on", "true", "yes":
+		return true, nil
+	case "off", "false", "no":
+		return false, nil
+	}
+	return false, &valueError{"is neither on nor off", "write on or off"}
+}
+
 // splitUnit cuts "10 min" into "10" and "min".
 func splitUnit(text string) (number, suffix string) {
 	text = strings.TrimSpace(text)
