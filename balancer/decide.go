@@ -5,87 +5,49 @@ import (
 	"github.com/howdah/howdah/parser"
 )
 
+// rule is one rule of the package's documentation: it decides, or says that it
+// does not speak.
+type rule func(*Input) (Decision, bool)
+
+// rules are asked in this order; what none of them speaks for is a read that may
+// run anywhere.
+var rules = [...]rule{ruleStanding, rulePinned, ruleBalanceOff, ruleAfterWrite, ruleBlock, ruleAccess}
+
 // Decide says where a unit runs. It is a pure function, allocates nothing and
 // may be called from any goroutine. The rules, in order, are in the package's
 // documentation; the first that speaks wins.
 func Decide(in *Input) Decision {
-	s := &in.Session
-	if s.Tx != TxNone {
-		if d, ok := decideStanding(in); ok {
+	for _, r := range rules {
+		if d, ok := r(in); ok {
 			return d
 		}
-	}
-	if s.Pinned != PinNone {
-		return toPrimary(in, ReasonPinned, s.Pinned.String(), true)
-	}
-	if s.Settings.Balance == BalanceOff {
-		return toPrimary(in, ReasonBalanceOff, "", true)
-	}
-	if s.Tx != TxNone {
-		if d, ok := decideBlock(in); ok {
-			return d
-		}
-	}
-	if !isRead(in.Verdict) && !opensReadOnly(in) {
-		reason, detail := whyPrimary(in.Verdict)
-		return toPrimary(in, reason, detail, true)
 	}
 	return decideRead(in)
 }
 
-// decideStanding speaks for a block whose node is settled already.
-func decideStanding(in *Input) (Decision, bool) {
-	s := &in.Session
-	if s.Tx == TxFailed {
-		if s.TxNode == cluster.NoNode {
-			return toPrimary(in, ReasonFailedTransaction, "", true), true
-		}
-		return stay(in, ReasonFailedTransaction), true
-	}
-	if s.TxPrimary {
-		primary := in.View.Primary
-		if s.Tx == TxOpen && primary != cluster.NoNode && s.TxNode != primary {
-			return Decision{Node: cluster.NoNode, Reason: ReasonTransactionLost, ReadNode: s.ReadNode, Standing: true}, true
-		}
-		return toPrimary(in, ReasonStanding, "", true), true
-	}
-	if s.Tx != TxOpen || s.TxNode == cluster.NoNode {
+// rulePinned speaks for a session that has what only the primary has.
+func rulePinned(in *Input) (Decision, bool) {
+	if in.Session.Pinned == PinNone {
 		return Decision{}, false
 	}
-	if isTransactionEnd(in.Verdict) {
-		return stay(in, ReasonTransactionEnd), true
-	}
-	// A block that is READ ONLY is one node's whole. Only under READ COMMITTED
-	// no snapshot binds it there, so that what is not a read may be refused by
-	// the primary, in the primary's words.
-	if s.TxReadOnly && !readsByStatement(s.TxIsolation) {
-		return stay(in, ReasonTransactionNode), true
-	}
-	return Decision{}, false
+	return toPrimary(in, ReasonPinned, in.Session.Pinned.String(), true), true
 }
 
-// decideBlock speaks for a block whose node is open or that may move.
-func decideBlock(in *Input) (Decision, bool) {
-	s := &in.Session
-	switch {
-	case s.TxIsolation == parser.IsolationSerializable:
-		return toPrimary(in, ReasonSerializable, "", true), true
-	case !s.TxReadOnly && s.TxIsolation == parser.IsolationRepeatableRead:
-		return toPrimary(in, ReasonSnapshot, "", true), true
-	case !s.TxReadOnly && s.Settings.Transactions == PrimaryOnly:
-		return toPrimary(in, ReasonTransactionPrimary, "", true), true
-	case !isRead(in.Verdict):
-		reason, detail := whyPrimary(in.Verdict)
-		return toPrimary(in, reason, detail, true), true
-	case !s.TxReadOnly && in.Verdict.TransactionScoped:
-		return toPrimary(in, ReasonTransactionScoped, in.Verdict.Reason, true), true
-	case s.Tx == TxOpen && s.TxNode != cluster.NoNode:
-		if s.TxNode == in.View.Primary || usable(in.View, in.View.Node(s.TxNode)) {
-			return stay(in, ReasonTransactionNode), true
-		}
-		return toPrimary(in, ReasonTransactionMoved, "", true), true
+// ruleBalanceOff speaks where the primary serves all.
+func ruleBalanceOff(in *Input) (Decision, bool) {
+	if in.Session.Settings.Balance != BalanceOff {
+		return Decision{}, false
 	}
-	return Decision{}, false
+	return toPrimary(in, ReasonBalanceOff, "", true), true
+}
+
+// ruleAccess speaks for what is not a read.
+func ruleAccess(in *Input) (Decision, bool) {
+	if isRead(in.Verdict) || opensReadOnly(in) {
+		return Decision{}, false
+	}
+	reason, detail := whyPrimary(in.Verdict)
+	return toPrimary(in, reason, detail, true), true
 }
 
 // toPrimary decides for the primary. standing binds the block, if there is
@@ -94,7 +56,7 @@ func toPrimary(in *Input, reason Reason, detail string, standing bool) Decision 
 	s := &in.Session
 	d := Decision{
 		Node: in.View.Primary, Target: ToPrimary, Reason: reason, Detail: detail,
-		ReadNode: s.ReadNode, Standing: standing && s.Tx != TxNone,
+		ReadNode: s.ReadNode, Standing: standing && s.Tx != TxNone, Effect: standing && s.Tx != TxNone,
 	}
 	if d.Node == cluster.NoNode {
 		d.Detail = reason.String()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +24,9 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata/
 //	node pg0 primary weight=1          a node; standby horizon=50; down; "unused" is a false primary
 //	session read=pg1 floor=40 …        see parseSession
 //	verdict read | write | begin …     see parseVerdict
-//	draw 0.5                           where in [0,1) the random number falls; 0 if not said
+//	written 70 | in-flight             when what is read was last written, for consistency-cluster
+//	load pg1 latency=5 …               see parseLoad
+//	draw 0.5 [not-exploring]           where in [0,1) the random number falls; 0 if not said
 //
 // The node lines at a file's head, before the first blank line, are for all its cases.
 func TestDecide(t *testing.T) {
@@ -70,6 +73,8 @@ func show(in *balancer.Input, d balancer.Decision) string {
 	}
 	if d.Standing {
 		s += ", standing"
+	} else if d.Effect {
+		s += ", effect"
 	}
 	if d.ReadNode != in.Session.ReadNode {
 		s += ", read node " + nodeName(in.View, d.ReadNode)
@@ -100,10 +105,19 @@ func parseInput(text string) (*balancer.Input, error) {
 			err = parseSession(in.View, &in.Session, words[1:])
 		case "verdict":
 			in.Verdict, err = parseVerdict(words[1:])
+		case "written":
+			if in.Written = balancer.WriteInFlight; words[1] != "in-flight" {
+				in.Written, err = strconv.ParseInt(words[1], 10, 64)
+			}
+		case "load":
+			err = parseLoad(in, words[1:])
 		case "draw":
 			var at float64
 			at, err = strconv.ParseFloat(words[1], 64)
-			in.Random = uint64(at * (1 << 63) * 2)
+			in.Random = uint64(at*(1<<63)*2) &^ 0x7ff
+			if len(words) > 2 && words[2] == "not-exploring" {
+				in.Random |= 0x7ff
+			}
 		default:
 			err = fmt.Errorf("no such line: %q", line)
 		}
@@ -141,6 +155,11 @@ func parseNode(v *cluster.View, words []string) error {
 			n.State, n.Role = cluster.StateUp, cluster.RolePrimary
 		case "weight":
 			n.Weight, err = strconv.ParseFloat(value, 64)
+		case "lag": // bytes behind
+			n.Behind.Known = true
+			n.Behind.Bytes, err = strconv.ParseUint(value, 10, 64)
+		case "lagging": // over a limit
+			n.Lagging = "lags"
 		case "horizon":
 			n.Horizon, err = strconv.ParseInt(value, 10, 64)
 		default:
@@ -151,6 +170,40 @@ func parseNode(v *cluster.View, words []string) error {
 		}
 	}
 	return nil
+}
+
+// parseLoad reads "NAME connections=… inflight=… latency=… samples=…".
+func parseLoad(in *balancer.Input, words []string) error {
+	if in.Loads == nil {
+		in.Loads = make([]balancer.Load, len(in.View.Nodes))
+	}
+	for i := range in.View.Nodes {
+		if in.View.Nodes[i].Name != words[0] {
+			continue
+		}
+		l := &in.Loads[i]
+		for _, w := range words[1:] {
+			key, text, _ := strings.Cut(w, "=")
+			value, err := strconv.ParseInt(text, 10, 32)
+			if err != nil {
+				return err
+			}
+			switch key {
+			case "connections":
+				l.Connections = int32(value)
+			case "inflight":
+				l.InFlight = int32(value)
+			case "latency":
+				l.Latency = value
+			case "samples":
+				l.Samples = uint32(value)
+			default:
+				return fmt.Errorf("no such word of a load: %q", w)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("no such node: %q", words[0])
 }
 
 func parseSession(v *cluster.View, s *balancer.Session, words []string) (err error) {
@@ -189,6 +242,18 @@ func parseSession(v *cluster.View, s *balancer.Session, words []string) (err err
 			}
 		case "on": // the block's node
 			s.TxNode = node(value)
+		case "writes": // the primary on which the block has something
+			s.TxWriteNode = node(value)
+		case "written": // the relations that the block wrote
+			v := &parser.Verdict{Access: parser.AccessWrite, Statements: []parser.Statement{{Kind: parser.KindWrite, Access: parser.AccessWrite}}}
+			for _, name := range strings.Split(value, ",") {
+				v.Statements[0].Relations = append(v.Statements[0].Relations, parser.Name{Name: name})
+			}
+			s.TxWritten.Add(v, dependencies)
+		case "wrote":
+			s.Wrote = true
+		case "wrote-in-block":
+			s.Wrote, s.WroteInBlock = true, true
 		case "standing":
 			s.TxPrimary = true
 		case "readonly":
@@ -210,8 +275,24 @@ func parseSession(v *cluster.View, s *balancer.Session, words []string) (err err
 			}
 		case "balance-off":
 			s.Settings.Balance = balancer.BalanceOff
+		case "balance-transaction":
+			s.Settings.Balance = balancer.BalanceTransaction
 		case "balance-statement":
 			s.Settings.Balance = balancer.BalanceStatement
+		case "least-connections":
+			s.Settings.Choice = balancer.ChoiceLeastConnections
+		case "fastest":
+			s.Settings.Choice = balancer.ChoiceFastest
+		case "after-write":
+			i := slices.Index([]string{"transaction", "off", "trans-transaction", "always", "dml-adaptive"}, value)
+			if i < 0 {
+				err = fmt.Errorf("no such after-write: %q", value)
+			}
+			s.Settings.AfterWrite = balancer.AfterWrite(i)
+		case "prefer-lower-lag":
+			s.Settings.PreferLowerLag = true
+		case "consistency-cluster":
+			s.Settings.Consistency = balancer.ConsistencyCluster
 		case "transactions-primary":
 			s.Settings.Transactions = balancer.PrimaryOnly
 		case "consistency-none":
@@ -223,8 +304,14 @@ func parseSession(v *cluster.View, s *balancer.Session, words []string) (err err
 	return err
 }
 
+// dependencies are those of all cases.
+var dependencies = balancer.NewDependencies([]balancer.Dependency{
+	{Object: "orders", Dependent: "totals"}, {Object: "totals", Dependent: "grand_totals"},
+	{Object: "add_order", Function: true, Dependent: "orders"},
+})
+
 // parseVerdict reads what a parser would have found: a kind or an access, and
-// for some of them the modes of a BEGIN, or "scoped".
+// for some of them the modes of a BEGIN, "scoped", or "of=a,b": the relations.
 func parseVerdict(words []string) (*parser.Verdict, error) {
 	if words[0] == "none" { // not parsed at all
 		return nil, nil
@@ -240,6 +327,12 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 		"nextval":   {parser.AccessWrite, parser.KindSelect, "function nextval"},
 		"write":     {parser.AccessWrite, parser.KindWrite, "INSERT"},
 		"set":       {parser.AccessSession, parser.KindSet, "SET"},
+		"show":      {parser.AccessSession, parser.KindShow, "SHOW"},
+		"catalog":   {parser.AccessSession, parser.KindSelect, "system catalog pg_class"},
+		"listen":    {parser.AccessSession, parser.KindListen, "LISTEN"},
+		"execute":   {parser.AccessSession, parser.KindExecute, "EXECUTE"},
+		"ddl":       {parser.AccessWrite, parser.KindDDL, "CREATE TABLE"},
+		"call":      {parser.AccessWrite, parser.KindCall, "CALL"},
 		"unknown":   {parser.AccessUnknown, parser.KindUnknown, "syntax error"},
 		"begin":     {parser.AccessTransaction, parser.KindBegin, "BEGIN"},
 		"commit":    {parser.AccessTransaction, parser.KindCommit, "COMMIT"},
@@ -252,7 +345,17 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 	}
 	st := parser.Statement{Kind: s.kind, Access: s.access, Reason: s.reason}
 	for _, w := range words[1:] {
+		if names, ok := strings.CutPrefix(w, "of="); ok {
+			for _, name := range strings.Split(names, ",") {
+				st.Relations = append(st.Relations, parser.Name{Name: name})
+			}
+			continue
+		}
 		switch w {
+		case "local": // a setting that can be repeated
+			st.Set, st.SQL = parser.SetLocal, "SET LOCAL x = 1"
+		case "opaque":
+			st.Set = parser.SetOpaque
 		case "readonly":
 			st.ReadOnly = parser.ReadOnlyYes
 		case "repeatable":

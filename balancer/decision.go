@@ -1,6 +1,8 @@
 package balancer
 
 import (
+	"math"
+
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
 )
@@ -12,10 +14,28 @@ type Input struct {
 	Verdict *parser.Verdict
 	Session Session
 	View    *cluster.View
-	// Now is cluster.Now. No rule depends on it yet; limits of lag in time will.
-	Now int64
+	// Written is, for ConsistencyCluster, when (cluster.Now) anybody last wrote what
+	// the unit reads, or WriteInFlight; 0 is never. It counts for reads only.
+	Written int64
+	// Loads are the nodes' by NodeID, for a Choice that looks at them; a node
+	// without an entry has no load. The caller keeps the array and may fill it anew.
+	Loads []Load
 	// Random is a fresh uniform number.
 	Random uint64
+}
+
+// WriteInFlight is an Input.Written that no horizon reaches: a write of what is
+// read runs now, and may or may not have committed.
+const WriteInFlight = math.MaxInt64
+
+// Load is what is known of one node's work for howdah.
+type Load struct {
+	// Connections are lent to sessions now; InFlight of them wait for an answer.
+	Connections, InFlight int32
+	// Latency is how long a read lately took to begin its answer, in nanoseconds.
+	Latency int64
+	// Samples is how many reads Latency was made from.
+	Samples uint32
 }
 
 // Target is which of a session's server connections is meant.
@@ -40,6 +60,9 @@ type Decision struct {
 	// ReadNode is the read node for the session to keep: the old one, the one drawn
 	// now, or NoNode. After ReasonHorizon it is the node that lags (wait for it with cluster.WaitHorizon).
 	ReadNode cluster.NodeID
+	// Effect is true for a unit in a block that leaves something in the block on
+	// Node, the primary: when it is sent, the session sets TxWriteNode.
+	Effect bool
 	// Standing is true if the rest of the transaction block must stay on the
 	// primary: when the unit is sent, the session sets TxPrimary, and TxNode to
 	// Node. While Node is NoNode nothing is sent: ask again when the view has changed.

@@ -16,25 +16,45 @@ func randomInput(r *rand.Rand) *balancer.Input {
 	view := &cluster.View{Primary: cluster.NoNode}
 	for i := range 1 + r.IntN(4) {
 		n := cluster.Node{ID: cluster.NodeID(i), State: cluster.State(r.IntN(3)), Role: cluster.Role(r.IntN(3)),
-			Weight: float64(r.IntN(3)), Horizon: int64(r.IntN(5))}
+			Weight: float64(r.IntN(3)), Horizon: int64(r.IntN(5)) * 400e6,
+			Behind: cluster.Lag{Known: r.IntN(4) > 0, Bytes: uint64(r.IntN(3))}}
+		if r.IntN(4) == 0 {
+			n.Lagging = "lags"
+		}
 		if n.State == cluster.StateUp && n.Role == cluster.RolePrimary && view.Primary == cluster.NoNode && r.IntN(4) > 0 {
 			view.Primary, n.Horizon = n.ID, math.MaxInt64
 		}
 		view.Nodes = append(view.Nodes, n)
 	}
+	time := func() int64 { return int64(r.IntN(5)) * 400e6 } // in steps that make sessions move
 	node := func() cluster.NodeID { return cluster.NodeID(r.IntN(len(view.Nodes)+1) - 1) }
 	in := &balancer.Input{View: view, Random: r.Uint64(), Session: balancer.Session{
-		Settings: balancer.Settings{Balance: balancer.Balance(r.IntN(3)), Transactions: balancer.Transactions(r.IntN(2)), Consistency: balancer.Consistency(r.IntN(2))},
+		Settings: balancer.Settings{Balance: balancer.Balance(r.IntN(4)), Choice: balancer.Choice(r.IntN(3)), Transactions: balancer.Transactions(r.IntN(2)),
+			AfterWrite: balancer.AfterWrite(r.IntN(5)), Consistency: balancer.Consistency(r.IntN(3)), PreferLowerLag: r.IntN(2) == 0, Dependencies: dependencies},
 		ReadNode: node(), Tx: balancer.TxState(r.IntN(4)), TxNode: node(), TxPrimary: r.IntN(3) == 0,
 		TxReadOnly: r.IntN(2) == 0, TxIsolation: parser.Isolation(r.IntN(5)),
-		FloorPrimary: int64(r.IntN(5)), LastReadNode: node(), LastReadTime: int64(r.IntN(5)),
-	}}
+		TxWriteNode: cluster.NoNode, Wrote: r.IntN(4) == 0, WroteInBlock: r.IntN(4) == 0,
+		FloorPrimary: time(), LastReadNode: node(), LastReadTime: time(),
+	}, Written: time()}
+	if r.IntN(4) == 0 {
+		in.Session.TxWriteNode = node()
+	}
+	if r.IntN(4) == 0 {
+		in.Session.TxWritten.Add(writeOf(relationNames[r.IntN(len(relationNames))]), dependencies)
+	}
+	if r.IntN(8) == 0 {
+		in.Written = balancer.WriteInFlight
+	}
+	for range r.IntN(len(view.Nodes) + 2) {
+		in.Loads = append(in.Loads, balancer.Load{Connections: int32(r.IntN(3)), InFlight: int32(r.IntN(3)), Latency: int64(r.IntN(3)), Samples: uint32(r.IntN(3))})
+	}
 	if r.IntN(5) == 0 {
 		in.Session.Pinned = balancer.Pin(r.IntN(int(balancer.PinReplication) + 1))
 	}
 	if r.IntN(10) > 0 {
 		st := parser.Statement{Kind: parser.Kind(r.IntN(int(parser.KindCall) + 1)), Access: parser.Access(r.IntN(int(parser.AccessUnknown) + 1)),
-			Isolation: parser.Isolation(r.IntN(5)), ReadOnly: parser.ReadOnly(r.IntN(3)), TransactionScoped: r.IntN(4) == 0}
+			Isolation: parser.Isolation(r.IntN(5)), ReadOnly: parser.ReadOnly(r.IntN(3)), TransactionScoped: r.IntN(4) == 0,
+			Relations: []parser.Name{{Name: relationNames[r.IntN(len(relationNames))]}}, Set: parser.SetOp(r.IntN(6)), SQL: "SET"}
 		switch st.Kind {
 		case parser.KindBegin, parser.KindCommit, parser.KindRollback: // never less, whatever else is random
 			st.Access = parser.AccessTransaction
@@ -42,6 +62,14 @@ func randomInput(r *rand.Rand) *balancer.Input {
 		in.Verdict = &parser.Verdict{Statements: []parser.Statement{st}, Access: st.Access, Single: st.Kind, TransactionScoped: st.TransactionScoped}
 	}
 	return in
+}
+
+var relationNames = []string{"orders", "totals", "grand_totals", "others"}
+
+// writeOf is an INSERT into the relation.
+func writeOf(name string) *parser.Verdict {
+	return &parser.Verdict{Access: parser.AccessWrite, Single: parser.KindWrite, Statements: []parser.Statement{
+		{Kind: parser.KindWrite, Access: parser.AccessWrite, Reason: "INSERT", Relations: []parser.Name{{Name: name}}}}}
 }
 
 func TestDecideProperties(t *testing.T) {
@@ -82,28 +110,68 @@ func TestDecideProperties(t *testing.T) {
 		if !read && !settled {
 			fail("what is not a read left the primary")
 		}
-		if s.Tx == balancer.TxOpen || s.Tx == balancer.TxFailed {
-			if s.TxNode != cluster.NoNode && d.Node != s.TxNode {
+		if s.Tx == balancer.TxFailed && s.TxNode != cluster.NoNode && d.Node != s.TxNode {
+			fail("a failed block moved")
+		}
+		n := v.Node(d.Node)
+		if s.Tx == balancer.TxOpen && s.TxNode != cluster.NoNode && s.TxNode != v.Primary {
+			free := s.TxWriteNode != cluster.NoNode || s.Settings.Balance == balancer.BalanceStatement
+			if d.Node != s.TxNode && (!free || s.TxIsolation > parser.IsolationReadCommitted || s.TxReadOnly && s.TxWriteNode == cluster.NoNode) {
 				fail("an open block moved to another standby")
 			}
-			if s.TxNode != cluster.NoNode {
-				continue
+		}
+		end := in.Verdict != nil && (in.Verdict.Single == parser.KindCommit || in.Verdict.Single == parser.KindRollback)
+		if s.TxWriteNode != cluster.NoNode && s.Tx == balancer.TxOpen && end {
+			fail("a block that has something on the primary ends elsewhere")
+		}
+		if settled && (end || s.Tx == balancer.TxFailed || s.TxIsolation > parser.IsolationReadCommitted) {
+			continue
+		}
+		if s.TxWriteNode != cluster.NoNode && s.Tx == balancer.TxOpen {
+			if s.TxWriteNode != v.Primary && v.Primary != cluster.NoNode {
+				fail("a block goes on that was lost with its primary")
 			}
 		}
 		if s.Pinned != balancer.PinNone || s.Settings.Balance == balancer.BalanceOff {
 			fail("a pinned session or one not balanced left the primary")
 		}
-		n := v.Node(d.Node)
 		if n.State != cluster.StateUp || n.Role != cluster.RoleStandby || n.Weight == 0 {
 			fail("a read went to a node that cannot be used")
 		}
-		if s.Settings.Consistency == balancer.ConsistencySession &&
+		if s.Tx != balancer.TxOpen && n.Lagging != "" {
+			fail("a read began on a node over a limit of lag")
+		}
+		checkAfterWrite(in, fail)
+		if s.Settings.Consistency != balancer.ConsistencyNone &&
 			(n.Horizon < s.FloorPrimary || s.LastReadNode != n.ID && n.Horizon < s.LastReadTime) {
 			fail("a read went to a standby that lacks what the session wrote or saw")
+		}
+		if s.Settings.Consistency == balancer.ConsistencyCluster && n.Horizon < in.Written {
+			fail("a read went to a standby that lacks what somebody wrote")
 		}
 	}
 	if away < 10_000 {
 		t.Fatalf("only %d of the decisions left the primary", away)
+	}
+}
+
+// checkAfterWrite fails for a read on a standby that routing.after_write forbids.
+func checkAfterWrite(in *balancer.Input, fail func(string)) {
+	s := &in.Session
+	switch s.Settings.AfterWrite {
+	case balancer.AfterWriteAlways:
+		if s.Wrote {
+			fail("always: a read left the primary after a write")
+		}
+	case balancer.AfterWriteTransTransaction:
+		if s.WroteInBlock && s.Tx != balancer.TxNone {
+			fail("trans_transaction: a block left the primary after a write in a block")
+		}
+	case balancer.AfterWriteDMLAdaptive:
+		written := s.TxWritten
+		if name, ok := balancer.TouchedBy(&written, in.Verdict); ok && s.Tx != balancer.TxNone {
+			fail("dml_adaptive: a read of " + name + " left the primary, which the block wrote")
+		}
 	}
 }
 

@@ -1,36 +1,106 @@
 package balancer
 
-import "github.com/howdah/howdah/cluster"
+import (
+	"time"
+
+	"github.com/howdah/howdah/cluster"
+)
 
 // decideRead chooses the node of a read that may run anywhere.
 func decideRead(in *Input) Decision {
-	s, v := &in.Session, in.View
-	id, reason := cluster.NoNode, ReasonKept
-	if s.Settings.Balance == BalanceSession {
-		id = s.ReadNode
-	}
+	v := in.View
+	id, reason := keptNode(in), ReasonKept
 	if !usable(v, v.Node(id)) {
-		// The draw does not look at horizons: a session that has just written would
-		// otherwise always draw the primary, and keep it.
-		id, reason = draw(in, false), ReasonDrawn
+		// The choice does not look at horizons: a session that has just written would
+		// otherwise always choose the primary, and keep it.
+		id, reason = choose(in, func(n *cluster.Node) bool { return usable(v, n) && n.Lagging == "" }), ReasonDrawn
 	}
-	if id == cluster.NoNode {
-		return toPrimary(in, ReasonNoReadNode, "", false)
-	}
-	if reached(s, v.Node(id)) {
+	n := v.Node(id)
+	switch {
+	case n == nil:
+		return noReadNode(in)
+	case n.Lagging != "":
+		return decideLagging(in, n)
+	case reached(in, n):
 		return toRead(in, id, reason)
 	}
-	if v.Primary != cluster.NoNode {
-		d := toPrimary(in, ReasonHorizon, v.Node(id).Name, false)
-		d.ReadNode = id
-		return d
+	return decideBehind(in, n)
+}
+
+// keptNode is the read node that the session has and keeps, or NoNode.
+func keptNode(in *Input) cluster.NodeID {
+	s := &in.Session
+	switch s.Settings.Balance {
+	case BalanceSession:
+		return s.ReadNode
+	case BalanceTransaction:
+		if s.Tx != TxNone { // forgotten when the block began
+			return s.ReadNode
+		}
 	}
-	// Without a primary no horizon grows: a standby that has enough is better than waiting.
-	if other := draw(in, true); other != cluster.NoNode {
-		return toRead(in, other, ReasonDrawn)
+	return cluster.NoNode
+}
+
+// noReadNode decides for the primary as no node can be chosen.
+func noReadNode(in *Input) Decision {
+	for i := range in.View.Nodes {
+		if n := &in.View.Nodes[i]; usable(in.View, n) {
+			return toPrimary(in, ReasonLag, n.Lagging, false)
+		}
 	}
-	d := toPrimary(in, ReasonHorizon, "", false)
-	d.ReadNode = id
+	return toPrimary(in, ReasonNoReadNode, "", false)
+}
+
+// decideLagging decides for a session whose read node is over a limit of lag.
+func decideLagging(in *Input, n *cluster.Node) Decision {
+	if in.Session.Settings.PreferLowerLag || in.View.Primary == cluster.NoNode {
+		if best := leastLagging(in); best != nil {
+			return toRead(in, best.ID, ReasonLag)
+		}
+	}
+	d := toPrimary(in, ReasonLag, n.Lagging, false)
+	d.ReadNode = n.ID
+	return d
+}
+
+// leastLagging is the standby that lags least, within the limits and with all that
+// the read needs, or nil.
+func leastLagging(in *Input) *cluster.Node {
+	var best *cluster.Node
+	for i := range in.View.Nodes {
+		n := &in.View.Nodes[i]
+		if n.Role == cluster.RoleStandby && Serves(in, n) && (best == nil || n.Behind.Less(best.Behind)) {
+			best = n
+		}
+	}
+	return best
+}
+
+// moveAfter is how much a session's read node must be behind what a read needs
+// before the session moves to another node that is not: a change of connections
+// costs more than a few reads on the primary.
+const moveAfter = int64(500 * time.Millisecond)
+
+// decideBehind decides for a read whose node does not show yet all that it must.
+func decideBehind(in *Input, n *cluster.Node) Decision {
+	s, v := &in.Session, in.View
+	other := cluster.NoNode
+	switch needs := needed(in, n); {
+	case needs == WriteInFlight && v.Primary != cluster.NoNode:
+	case v.Primary == cluster.NoNode || s.Settings.Balance == BalanceSession && needs-n.Horizon > moveAfter:
+		// Without a primary no horizon grows: a standby that has enough is better than waiting.
+		other = choose(in, func(n *cluster.Node) bool { return n.Role == cluster.RoleStandby && Serves(in, n) })
+	case s.Settings.Balance != BalanceSession:
+		if last := v.Node(s.LastReadNode); last != nil && last.Role == cluster.RoleStandby && Serves(in, last) {
+			return toRead(in, last.ID, ReasonKept)
+		}
+		other = choose(in, func(n *cluster.Node) bool { return n.Role == cluster.RoleStandby && Serves(in, n) })
+	}
+	if other != cluster.NoNode {
+		return toRead(in, other, ReasonMoved)
+	}
+	d := toPrimary(in, ReasonHorizon, n.Name, false)
+	d.ReadNode = n.ID
 	return d
 }
 
@@ -42,6 +112,12 @@ func toRead(in *Input, id cluster.NodeID, reason Reason) Decision {
 	return d
 }
 
+// Serves is whether n may serve the read now: it is usable for reads, within the
+// limits of lag, and shows all that the read needs.
+func Serves(in *Input, n *cluster.Node) bool {
+	return usable(in.View, n) && n.Lagging == "" && reached(in, n)
+}
+
 // usable is whether reads may go to n. A node that claims to be a primary but is not the primary never is.
 func usable(v *cluster.View, n *cluster.Node) bool {
 	if n == nil || n.State != cluster.StateUp || !(n.Weight > 0) {
@@ -50,40 +126,23 @@ func usable(v *cluster.View, n *cluster.Node) bool {
 	return n.Role == cluster.RoleStandby || n.ID == v.Primary
 }
 
-// reached is whether n shows all that the session wrote or saw.
-func reached(s *Session, n *cluster.Node) bool {
-	if s.Settings.Consistency == ConsistencyNone || n.Role == cluster.RolePrimary {
+// reached is whether n shows all that the read needs.
+func reached(in *Input, n *cluster.Node) bool {
+	if in.Session.Settings.Consistency == ConsistencyNone || n.Role == cluster.RolePrimary {
 		return true
 	}
-	if n.Horizon < s.FloorPrimary {
-		return false
-	}
-	return n.ID == s.LastReadNode || n.Horizon >= s.LastReadTime
+	return n.Horizon >= needed(in, n)
 }
 
-// draw picks a usable node by weight, or NoNode; with onlyReached one that shows all the session needs.
-func draw(in *Input, onlyReached bool) cluster.NodeID {
-	eligible := func(n *cluster.Node) bool {
-		return usable(in.View, n) && (!onlyReached || reached(&in.Session, n))
+// needed is the horizon that a read on n needs.
+func needed(in *Input, n *cluster.Node) int64 {
+	s := &in.Session
+	needs := s.FloorPrimary
+	if n.ID != s.LastReadNode {
+		needs = max(needs, s.LastReadTime)
 	}
-	total := 0.0
-	for i := range in.View.Nodes {
-		if n := &in.View.Nodes[i]; eligible(n) {
-			total += n.Weight
-		}
+	if s.Settings.Consistency == ConsistencyCluster {
+		needs = max(needs, in.Written)
 	}
-	// 53 bits: all that a float64 holds, so that at < total.
-	at := float64(in.Random>>11) / (1 << 53) * total
-	last := cluster.NoNode
-	for i := range in.View.Nodes {
-		n := &in.View.Nodes[i]
-		if !eligible(n) {
-			continue
-		}
-		last = n.ID
-		if at -= n.Weight; at < 0 {
-			break
-		}
-	}
-	return last
+	return needs
 }

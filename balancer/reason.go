@@ -38,12 +38,20 @@ const (
 	ReasonTransactionControl
 	// ReasonUnknown: it was not understood.
 	ReasonUnknown
+	// ReasonAfterWrite: the session wrote earlier (routing.after_write).
+	ReasonAfterWrite
+	// ReasonWritten: the block wrote a relation that is read (routing.after_write: dml_adaptive).
+	ReasonWritten
+	// ReasonLag: the read node is over a limit of lag.
+	ReasonLag
 	// ReasonHorizon: the read node does not have all yet that the session wrote or saw.
 	ReasonHorizon
 	// ReasonKept: the session's read node.
 	ReasonKept
-	// ReasonDrawn: drawn by weight.
+	// ReasonDrawn: chosen now (routing.choice).
 	ReasonDrawn
+	// ReasonMoved: the session's read node is too far behind, and this one is not.
+	ReasonMoved
 	// ReasonNoReadNode: no node with a weight can be used for reads.
 	ReasonNoReadNode
 	// ReasonNoPrimary: the primary is needed and there is none now.
@@ -71,9 +79,13 @@ var reasonNames = [reasons]string{
 	ReasonSessionState:       "session state",
 	ReasonTransactionControl: "transaction control",
 	ReasonUnknown:            "unknown",
+	ReasonAfterWrite:         "after write",
+	ReasonWritten:            "relation written",
+	ReasonLag:                "lag",
 	ReasonHorizon:            "horizon",
 	ReasonKept:               "kept",
 	ReasonDrawn:              "drawn",
+	ReasonMoved:              "moved",
 	ReasonNoReadNode:         "no read node",
 	ReasonNoPrimary:          "no primary",
 	ReasonHealed:             "healed",

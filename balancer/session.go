@@ -5,17 +5,32 @@ import (
 	"github.com/howdah/howdah/parser"
 )
 
-// Balance is how often a read node is drawn. Pgpool-II: load_balance_mode,
-// statement_level_load_balance.
+// Balance is how long a session keeps the node chosen for its reads. Pgpool-II:
+// load_balance_mode, statement_level_load_balance.
 type Balance uint8
 
 const (
-	// BalanceSession draws when the session first reads and keeps the node while it is usable.
+	// BalanceSession chooses when the session first reads and keeps the node while it is usable.
 	BalanceSession Balance = iota
 	// BalanceOff sends everything to the primary.
 	BalanceOff
-	// BalanceStatement draws for every statement outside a transaction, and once for a transaction.
+	// BalanceTransaction chooses for every transaction: a block, or a statement outside one.
+	BalanceTransaction
+	// BalanceStatement chooses for every statement, also in a block whose reads
+	// nothing binds to one node (READ COMMITTED, not READ ONLY).
 	BalanceStatement
+)
+
+// Choice is how a node is chosen among those that may serve a read.
+type Choice uint8
+
+const (
+	// ChoiceWeight draws by weight.
+	ChoiceWeight Choice = iota
+	// ChoiceLeastConnections takes the node with the fewest sessions of howdah per weight.
+	ChoiceLeastConnections
+	// ChoiceFastest takes the node that should answer first.
+	ChoiceFastest
 )
 
 // Transactions is where the reads of a read-write transaction run.
@@ -28,6 +43,23 @@ const (
 	PrimaryOnly
 )
 
+// AfterWrite is what a write does to the reads after it. Pgpool-II:
+// disable_load_balance_on_write. SET and SAVEPOINT are no writes.
+type AfterWrite uint8
+
+const (
+	// AfterWriteTransaction: the rest of the block stays on the primary.
+	AfterWriteTransaction AfterWrite = iota
+	// AfterWriteOff: nothing; a block may not see what it wrote.
+	AfterWriteOff
+	// AfterWriteTransTransaction: also all later blocks of the session.
+	AfterWriteTransTransaction
+	// AfterWriteAlways: also what comes later outside of blocks, and after writes outside of blocks.
+	AfterWriteAlways
+	// AfterWriteDMLAdaptive: in the block, reads of what it wrote.
+	AfterWriteDMLAdaptive
+)
+
 // Consistency is what a session's reads may not miss.
 type Consistency uint8
 
@@ -36,13 +68,22 @@ const (
 	ConsistencySession Consistency = iota
 	// ConsistencyNone: whatever the standby has, as Pgpool-II.
 	ConsistencyNone
+	// ConsistencyCluster: nor older than what anybody wrote through howdah to what is read.
+	ConsistencyCluster
 )
 
 // Settings are the session's routing settings.
 type Settings struct {
 	Balance      Balance
+	Choice       Choice
 	Transactions Transactions
+	AfterWrite   AfterWrite
 	Consistency  Consistency
+	// PreferLowerLag: if the session's node is over a limit of lag, the standby that
+	// lags least serves its reads instead of the primary.
+	PreferLowerLag bool
+	// Dependencies are for AfterWriteDMLAdaptive; nil is none.
+	Dependencies *Dependencies
 }
 
 // Pin is why a session must have the primary for everything.
@@ -104,6 +145,17 @@ type Session struct {
 	// resolved by the caller; IsolationDefault is taken as READ COMMITTED.
 	TxReadOnly  bool
 	TxIsolation parser.Isolation
+	// TxWriteNode is the primary on which the block is open and has something (a
+	// setting, a write) that must end as the block does, or NoNode. The session sets it to
+	// Decision.Node when a unit with Decision.Effect is sent. While TxPrimary is
+	// false the block may read elsewhere.
+	TxWriteNode cluster.NodeID
+	// TxWritten are the relations that the block wrote, for AfterWriteDMLAdaptive.
+	TxWritten Written
+
+	// WroteInBlock and Wrote are true once the session wrote in a block, or at all
+	// (see AfterWrite). DISCARD ALL makes them false again.
+	WroteInBlock, Wrote bool
 
 	// FloorPrimary is when (cluster.Now) the last statement, of any kind, that
 	// the session ran on the primary completed; 0 if none did. Everything it
@@ -121,5 +173,5 @@ type Session struct {
 
 // NewSession is the state of a session that has just begun.
 func NewSession(s Settings) Session {
-	return Session{Settings: s, ReadNode: cluster.NoNode, TxNode: cluster.NoNode, LastReadNode: cluster.NoNode}
+	return Session{Settings: s, ReadNode: cluster.NoNode, TxNode: cluster.NoNode, TxWriteNode: cluster.NoNode, LastReadNode: cluster.NoNode}
 }

@@ -138,6 +138,8 @@ type Statement struct {
 	TransactionScoped bool
 	// CreatesTemp is a statement that makes a temporary object.
 	CreatesTemp bool
+	// CallsUnknown is a statement that calls a function of which nothing is known.
+	CallsUnknown bool
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
 }

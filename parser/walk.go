@@ -292,6 +292,7 @@ func (w *walker) function(n *pg.FuncCall) {
 	case catalog.Writes:
 		w.raise(AccessWrite, reason)
 	default:
+		w.st.CallsUnknown = true
 		// What is a write already is understood well enough.
 		if w.floor < AccessWrite {
 			w.raise(AccessUnknown, reason)
