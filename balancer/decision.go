@@ -58,7 +58,7 @@ type Decision struct {
 	// Detail says more about Reason (the verdict's reason, the pin) at no cost; it may be empty.
 	Detail string
 	// ReadNode is the read node for the session to keep: the old one, the one drawn
-	// now, or NoNode. After ReasonHorizon it is the node that lags (wait for it with cluster.WaitHorizon).
+	// now, or NoNode. After ReasonHorizon it is the node that lags, which the owner may wait for.
 	ReadNode cluster.NodeID
 	// Effect is true for a unit in a block that leaves something in the block on
 	// Node, the primary: when it is sent, the session sets TxWriteNode.

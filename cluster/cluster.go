@@ -117,23 +117,6 @@ func (c *Cluster) WaitFor(ctx context.Context, ok func(*View) bool) (*View, erro
 // Call it before View to miss nothing.
 func (c *Cluster) Changed() <-chan struct{} { return c.current.Load().next }
 
-// WaitHorizon asks for fresh positions at once and waits until node's horizon
-// reaches floor (see Now). It reports whether it did before ctx ended; false
-// also when the node ceases to be up. In a local network this takes about two
-// round trips, much less than waiting for the next regular probes.
-func (c *Cluster) WaitHorizon(ctx context.Context, id NodeID, floor int64) bool {
-	c.Refresh()
-	view, err := c.WaitFor(ctx, func(v *View) bool {
-		n := v.Node(id)
-		return n == nil || n.State != StateUp || n.Horizon >= floor
-	})
-	if err != nil {
-		return false
-	}
-	n := view.Node(id)
-	return n != nil && n.State == StateUp
-}
-
 // Report says that a session saw an I/O error or a refusal on the node. It is
 // no verdict: the node is probed at once, and what the probe finds counts.
 // It never blocks; reports that come together cause one probe.

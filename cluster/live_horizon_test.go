@@ -50,7 +50,8 @@ func TestHorizonShowsWhatWasWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		floor := cluster.Now()
-		if !c.WaitHorizon(ctx, 1, floor) {
+		c.Refresh()
+		if _, err := c.WaitFor(ctx, horizonReaches(1, floor)); err != nil {
 			t.Fatalf("write %d: horizon %d did not reach %d: %+v", n, c.View().Nodes[1].Horizon, floor, c.View().Nodes)
 		}
 		var got int

@@ -188,10 +188,10 @@ func TestFollowsServers(t *testing.T) {
 	})
 }
 
-func TestWaitHorizonIsPrompt(t *testing.T) {
+func TestRefreshIsPrompt(t *testing.T) {
 	pg := pgcluster.ForTest(t, pgcluster.Options{Standbys: 1})
 	check := checkSettings()
-	check.Interval = 10 * time.Second // so that only the request can be the cause
+	check.Interval, check.IdleInterval = 10*time.Second, 10*time.Second // so that only the request can be the cause
 	c := run(t, backendsOf(pg), check)
 	within(t, c, patience, "roles", func(v *cluster.View) bool {
 		return v.Primary == 0 && is(1, cluster.StateUp, cluster.RoleStandby)(v)
@@ -199,7 +199,9 @@ func TestWaitHorizonIsPrompt(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	start := time.Now()
-	if !c.WaitHorizon(ctx, 1, cluster.Now()) {
+	floor := cluster.Now()
+	c.Refresh()
+	if _, err := c.WaitFor(ctx, horizonReaches(1, floor)); err != nil {
 		t.Fatalf("horizon not reached: %+v", c.View().Nodes)
 	}
 	t.Logf("took %v", time.Since(start))

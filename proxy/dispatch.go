@@ -61,14 +61,11 @@ func (s *session) place(ctx context.Context) (*lease, error) {
 	if s.cycle != nil && d.Target == balancer.ToRead {
 		return s.cycle, nil // a cycle that is on the primary stays there
 	}
-	if l := s.openBlock(); l != nil && s.cycle == nil &&
-		(d.Node == l.srv.Node || d.Node == cluster.NoNode && d.Reason == balancer.ReasonNoPrimary && l.slot == d.Target) {
+	if l := s.blockLease(&d); l != nil && s.cycle == nil {
 		// The block's own connection is what counts, whatever the view says of its node meanwhile.
 		ok, err := s.stillThere(l)
 		if ok {
-			if d.Standing {
-				s.in.Session.TxPrimary = true
-			}
+			s.noteDecision(&d, l)
 			return l, nil
 		}
 		if err != nil {
@@ -86,11 +83,36 @@ func (s *session) place(ctx context.Context) (*lease, error) {
 			return nil, err
 		}
 	}
-	if d.Standing && !s.in.Session.TxPrimary {
-		s.in.Session.TxPrimary = true
+	s.noteDecision(&d, l)
+	return l, nil
+}
+
+// noteDecision keeps what a decision, for which l is the lease, means for the open block.
+func (s *session) noteDecision(d *balancer.Decision, l *lease) {
+	bs := &s.in.Session
+	if bs.Tx == balancer.TxNone || l.slot != balancer.ToPrimary {
+		return
+	}
+	if d.Effect || d.Standing {
+		bs.TxWriteNode = l.srv.Node
+	}
+	if d.Standing && !bs.TxPrimary {
+		bs.TxPrimary = true
 		s.endOthers(l) // what a standby read in the block it need not hold on to
 	}
-	return l, nil
+}
+
+// blockLease returns the lease on which the block is open and that d means, if there is one.
+func (s *session) blockLease(d *balancer.Decision) *lease {
+	away := d.Node == cluster.NoNode && d.Reason == balancer.ReasonNoPrimary
+	if l := s.openBlock(); l != nil && (d.Node == l.srv.Node || away && l.slot == d.Target) {
+		return l
+	}
+	l, bs := s.leases[balancer.ToPrimary], &s.in.Session
+	if bs.Tx == balancer.TxOpen && l != nil && l.srv.Node == bs.TxWriteNode && l.inTransaction() && (d.Node == l.srv.Node || away) {
+		return l
+	}
+	return nil
 }
 
 // fetchesPortal reports whether the unit is SQL that uses a portal made by Bind.
@@ -129,6 +151,12 @@ func (s *session) decide() balancer.Decision {
 	}
 	in.View = s.srv.cluster.View()
 	in.Random = s.rand.Uint64()
+	if in.Session.Settings.Choice != balancer.ChoiceWeight {
+		in.Loads = s.srv.loads.snapshot(in.Loads[:0], len(in.View.Nodes))
+	}
+	if s.set.tracksWrites() && in.Verdict != nil && in.Verdict.Access <= parser.AccessRead {
+		in.Written = s.writes.needed(in.Verdict)
+	}
 	d := balancer.Decide(in)
 	if d.Target != balancer.ToRead || d.Reason == balancer.ReasonFailedTransaction || d.Reason == balancer.ReasonTransactionEnd {
 		return s.traced(d)
@@ -192,8 +220,7 @@ func (s *session) acquire(ctx context.Context, d *balancer.Decision) (*lease, er
 	defer hold.end()
 	for {
 		if d.Reason == balancer.ReasonTransactionLost {
-			return nil, &wire.Error{Code: "40001", Message: "the transaction was lost with its primary",
-				Hint: "Roll back and run the transaction again."}
+			return nil, errTransactionLost
 		}
 		if d.Node == cluster.NoNode {
 			if err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return v.Primary != cluster.NoNode }); err != nil {
@@ -265,6 +292,10 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 		s.leases[d.Target] = nil
 		s.giveBack(l)
 	}
+	if d.Target == balancer.ToPrimary && s.in.Session.Tx == balancer.TxOpen && s.in.Session.TxWriteNode != cluster.NoNode {
+		// Another connection would begin the block anew, without what it did so far.
+		return nil, errTransactionLost
+	}
 	n := s.srv.cluster.View().Node(d.Node)
 	if n == nil {
 		return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("no such node any more")}
@@ -276,6 +307,7 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 		return nil, err
 	}
 	s.lastID++
+	s.srv.loads.lent(d.Node, 1)
 	l = &lease{srv: srv, id: s.lastID, slot: d.Target, status: wire.TxIdle, used: cluster.Now()}
 	s.leases[d.Target] = l
 	if d.Target == balancer.ToPrimary {
@@ -283,6 +315,10 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	}
 	return l, nil
 }
+
+// errTransactionLost: what the block did is gone with the server connection where it did it.
+var errTransactionLost = &wire.Error{Code: "40001", Message: "the transaction was lost with its primary",
+	Hint: "Roll back and run the transaction again."}
 
 // errPrimaryMoved: another server is the primary now, and the session has
 // something on the old one that cannot be had elsewhere.
@@ -314,6 +350,14 @@ func (s *session) exchange(l *lease) error {
 	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && s.mayHold(l)
 	l.healing = false
 	s.closeElsewhere(l)
+	s.noteSent(l)
+	if s.set.balancer.Choice == balancer.ChoiceFastest {
+		s.srv.loads.asked(l.srv.Node, 1)
+		defer s.srv.loads.asked(l.srv.Node, -1)
+		if v := u.verdict; v != nil && v.Access <= parser.AccessRead {
+			s.asked = cluster.Now()
+		}
+	}
 	if err := s.send(l); err != nil {
 		return err
 	}
@@ -349,6 +393,7 @@ func (s *session) relay(l *lease) error {
 		if err := l.srv.Fill(); err != nil {
 			return serverError{err}
 		}
+		s.noteAnswer(l)
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *session) mayHold(l *lease) bool {
 func (s *session) heal(ctx context.Context, l *lease) error {
 	l.healing, l.failed = false, false
 	if l.inTransaction() {
-		s.endOthers(nil)
+		s.endOn(l)
 	}
 	if l.broken {
 		s.dropLease(l)
@@ -64,24 +64,19 @@ func (s *session) heal(ctx context.Context, l *lease) error {
 // primary, or while there is none on another standby. NoNode: nowhere.
 func (s *session) elsewhere(node cluster.NodeID) cluster.NodeID {
 	view := s.srv.cluster.View()
+	s.in.View = view
 	if view.Primary != cluster.NoNode {
 		return view.Primary
 	}
 	if s.in.Session.Tx == balancer.TxNone {
 		for i := range view.Nodes {
 			n := &view.Nodes[i]
-			if n.ID != node && n.State == cluster.StateUp && n.Weight > 0 && s.shownBy(n) {
+			if n.ID != node && n.Role == cluster.RoleStandby && balancer.Serves(&s.in, n) {
 				return n.ID
 			}
 		}
 	}
 	return cluster.NoNode
-}
-
-// shownBy reports whether a standby shows all that the session wrote or saw.
-func (s *session) shownBy(n *cluster.Node) bool {
-	bs := &s.in.Session
-	return bs.Settings.Consistency == balancer.ConsistencyNone || n.Horizon >= max(bs.FloorPrimary, bs.LastReadTime)
 }
 
 // runAgain runs the unit, of which the client has got nothing, elsewhere than on the node.
@@ -97,9 +92,7 @@ func (s *session) runAgain(ctx context.Context, node cluster.NodeID) error {
 	if err != nil {
 		return s.report(err)
 	}
-	if d.Standing {
-		s.in.Session.TxPrimary = true
-	}
+	s.noteDecision(&d, l)
 	s.cycle = l
 	s.busy(l.srv)
 	err = s.exchange(l)

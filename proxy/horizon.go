@@ -8,10 +8,12 @@ import (
 	"github.com/howdah/howdah/cluster"
 )
 
-// A session that reads without pause after a write would never leave the
-// primary: every read there shows it something newer than the standby is known
-// to have. So after a few such reads it waits, shortly, for the standby to be
-// seen to have caught up (about two round trips to the servers).
+// A read whose node does not show yet all that it must goes to the primary, or
+// waits first: for routing.consistency_wait. Without that, too, a session that reads
+// without pause after a write must wait now and then or it would never leave the primary:
+// every read there shows it something newer than the standby is known to have. So after a
+// few such reads it waits, shortly, for a standby to be seen to have caught up (about
+// two round trips to the servers).
 const (
 	horizonReads    = 3                      // reads on the primary before the first wait
 	horizonWait     = 20 * time.Millisecond  // the longest wait
@@ -26,10 +28,10 @@ type catchUp struct {
 	after  int64 // cluster.Now before which it does not wait again
 }
 
-// await waits for the read node if it is time to. It returns true if the node
-// has caught up: then the decision is to be made again.
+// await waits for a node that may serve the read, if it is time to. It returns true
+// if there is one: then the decision is to be made again.
 func (c *catchUp) await(ctx context.Context, s *session, d *balancer.Decision) bool {
-	if d.Reason != balancer.ReasonHorizon {
+	if d.Reason != balancer.ReasonHorizon || d.Standing {
 		if d.Target == balancer.ToRead {
 			*c = catchUp{}
 		}
@@ -37,18 +39,49 @@ func (c *catchUp) await(ctx context.Context, s *session, d *balancer.Decision) b
 	}
 	c.missed++
 	now := cluster.Now()
-	if c.missed <= horizonReads || now < c.after || d.Node == cluster.NoNode {
+	limit := s.set.consistencyWait
+	if limit == 0 {
+		if limit = horizonWait; c.missed <= horizonReads {
+			return false
+		}
+	}
+	if now < c.after || d.Node == cluster.NoNode {
 		return false
 	}
-	ctx, done := s.waiting(ctx)
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, horizonWait)
-	defer cancel()
-	if s.srv.cluster.WaitHorizon(ctx, d.ReadNode, s.in.Session.FloorPrimary) {
+	if s.awaitReadNode(ctx, limit) {
 		*c = catchUp{}
 		return true
 	}
+	// Pauses that grow: a standby that is far behind must not cost every read the wait.
 	c.pause = min(max(2*c.pause, horizonBackoff), horizonPauseMax)
-	c.after = now + int64(c.pause)
+	c.after = cluster.Now() + int64(c.pause)
 	return false
 }
+
+// awaitReadNode asks for fresh positions at once and waits until the balancer finds
+// a standby for the read, for so long at most.
+func (s *session) awaitReadNode(ctx context.Context, limit time.Duration) bool {
+	ctx, done := s.waiting(ctx)
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	in, asked := s.in, int64(0)
+	_, err := s.srv.cluster.WaitFor(ctx, func(v *cluster.View) bool {
+		in.View = v
+		if s.set.tracksWrites() {
+			in.Written = s.writes.needed(in.Verdict)
+		}
+		if balancer.Decide(&in).Target == balancer.ToRead {
+			return true
+		}
+		if now := cluster.Now(); now-asked >= horizonAsk {
+			asked = now
+			s.srv.cluster.Refresh()
+		}
+		return false
+	})
+	return err == nil
+}
+
+// horizonAsk is how often a session that waits asks for fresh positions.
+const horizonAsk = int64(10 * time.Millisecond)

@@ -25,7 +25,9 @@ type expected struct {
 	reply   reply
 	swallow bool // howdah's own message: the client does not hear of it
 	quiet   bool // nor of an error of it
-	// version is what the connection's settings are once this, their replay, has succeeded; 0: it is none.
+	// replay: it makes the session's settings on this connection. version is what they are
+	// once it has succeeded, 0 if the settings are the block's only.
+	replay  bool
 	version uint64
 	// stmt is the statement made or closed (replyParse, replyClose).
 	stmt *prepared
@@ -79,6 +81,9 @@ type lease struct {
 
 	// copyIn: the server waits for CopyData.
 	copyIn bool
+
+	// applied is how many of state.pending the block on this lease has; of the read node's only.
+	applied int
 
 	// version is the state of the session's settings that this connection has.
 	version uint64

@@ -32,6 +32,8 @@ type Server struct {
 	auth     *auth.Authenticator
 	settings atomic.Pointer[settings]
 	logins   logins
+	loads    loads
+	writes   *writeTable
 
 	registry registry
 	clients  atomic.Int64 // connections, logged in or not
@@ -50,7 +52,7 @@ func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a}
+	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a, writes: newWriteTable(c.Routing.TrackedRelations)}
 	srv.registry.sessions = map[uint32]*session{}
 	srv.settings.Store(set)
 	srv.context, srv.abort = context.WithCancel(context.Background())
@@ -63,6 +65,9 @@ func (srv *Server) Reconfigure(c *configs.Config) error {
 	set, err := newSettings(c)
 	if err != nil {
 		return err
+	}
+	if set.tracksWrites() && !srv.settings.Load().tracksWrites() {
+		srv.writes.since.Store(cluster.Now())
 	}
 	srv.settings.Store(set)
 	// Sessions that wait for their clients wait by the old settings.

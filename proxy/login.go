@@ -58,6 +58,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params}
 	s.cancelled = make(chan struct{}, 1)
 	s.in.Session = balancer.NewSession(set.balancer)
+	s.writes = srv.writes.session(req.key.Database)
 	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
 	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
 	s.noteEncoding()
@@ -209,14 +210,14 @@ func (srv *Server) queryAuth(ctx context.Context, user string, set *settings) (a
 }
 
 // anyNode returns a node for howdah's own questions: the primary, or any that
-// is up. It waits for one as a statement waits for a primary.
+// is up and may be read. It waits for one as a statement waits for a primary.
 func (srv *Server) anyNode(ctx context.Context, set *settings) (*cluster.Node, error) {
 	pick := func(v *cluster.View) *cluster.Node {
 		if n := v.Node(v.Primary); n != nil {
 			return n
 		}
 		for i := range v.Nodes {
-			if n := &v.Nodes[i]; n.State == cluster.StateUp {
+			if n := &v.Nodes[i]; n.State == cluster.StateUp && n.Weight > 0 {
 				return n
 			}
 		}

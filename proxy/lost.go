@@ -63,7 +63,11 @@ func (s *session) serverFailed(l *lease, err error) error {
 // dropLease closes a lease's connection.
 func (s *session) dropLease(l *lease) {
 	s.leases[l.slot] = nil
+	s.srv.loads.lent(l.srv.Node, -1)
 	s.srv.pool.Discard(l.srv)
+	if l.slot == balancer.ToPrimary {
+		s.writes.ended()
+	}
 	if l.slot == balancer.ToRead {
 		// The node may come back with less than it has shown.
 		s.in.Session.LastReadNode = cluster.NoNode

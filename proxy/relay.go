@@ -204,6 +204,9 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 			s.state.rollback()
 		} else {
 			s.commit(l)
+			if l.slot == balancer.ToPrimary {
+				s.writes.committed()
+			}
 		}
 	case parser.KindTwoPhase:
 		s.commit(l) // PREPARE TRANSACTION keeps the settings; the others change none
@@ -214,6 +217,9 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 		s.noteUnknown()
 	default:
 		s.note(stmt)
+		if l.slot == balancer.ToRead {
+			l.applied = len(s.state.pending) // it ran here
+		}
 	}
 }
 
@@ -236,6 +242,9 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 		l.version = e.version
 	}
 	l.pop()
+	if l.slot == balancer.ToPrimary && !e.swallow {
+		s.noteReady(msg[wire.HeaderSize]) // before the client can know of it
+	}
 	l.status, l.ignoring, l.copyIn, l.completions = msg[wire.HeaderSize], false, false, 0
 	if act == forward {
 		l.holding = false
@@ -268,6 +277,10 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		if l.ignoring && !l.owes() {
 			return swallow, s.endCycle(l)
 		}
+		if next := l.next(); !fatal && e != nil && e.reply != replyQuery && e.reply != replySync && next != nil && next.reply == replyQuery {
+			// The server skips all up to a Sync, and with it the Query behind what failed.
+			return swallow, serverError{fmt.Errorf("what goes before a query failed: %s", wire.ErrorField(body, 'M'))}
+		}
 		return swallow, nil
 	}
 	if e != nil && e.quiet && !fatal {
@@ -289,7 +302,7 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 	case e == nil:
 		l.ignoring = true
 		return forward, nil
-	case e != nil && e.version != 0 && l.slot == balancer.ToRead:
+	case e != nil && e.replay && l.slot == balancer.ToRead:
 		// The standby may not have the role, say, yet.
 		l.healing, l.held, l.broken = true, 0, true
 		return swallow, nil
@@ -308,13 +321,14 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 }
 
 // parameter takes note of a ParameterStatus. The client hears of those of the
-// primary connection only: what a read node reports, the primary has reported.
+// primary connection only: what a read node reports, the primary has reported. But a
+// block that fails on the read node ends its settings there first.
 func (s *session) parameter(l *lease, msg []byte, act action) action {
 	name, value := l.srv.NoteParameter(msg[wire.HeaderSize:])
-	if l.slot != balancer.ToPrimary {
+	old, ok := s.told.Get(name)
+	if l.slot != balancer.ToPrimary && (act == swallow || l.applied == 0 || old == value) {
 		return swallow
 	}
-	old, ok := s.told.Get(name)
 	if ok && old == value && act == swallow {
 		return swallow
 	}

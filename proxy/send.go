@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/wire"
@@ -22,7 +24,9 @@ func (s *session) send(l *lease) error {
 	s.draining = l
 	var err error
 	if u.rest == 0 && (u.ready || u.flush) && l.owes() {
-		err = l.srv.Exchange(b, s.drainFn)
+		if err = l.srv.Exchange(b, s.drainFn); err == nil {
+			s.noteAnswer(l)
+		}
 	} else {
 		err = l.srv.WriteDuplex(b, s.drainFn)
 	}
@@ -81,13 +85,14 @@ func (s *session) prefix(l *lease) []byte {
 	block := (tx == balancer.TxDeferred || tx == balancer.TxOpen) && !l.inTransaction()
 	stale := l.version != s.state.version && !l.inTransaction()
 	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
-	if !stale && !block && !executes || s.cycle == l && l.cycling {
+	lacks := l.slot == balancer.ToRead && tx != balancer.TxNone && (block || l.applied < len(s.state.pending)) && len(s.state.pending) > 0
+	if !stale && !block && !executes && !lacks || s.cycle == l && l.cycling {
 		return nil
 	}
 	b := s.out[:0]
 	if stale {
 		b = wire.AppendQuery(b, s.state.replay(l.version > 0))
-		l.expect(expected{reply: replyQuery, swallow: true, version: s.state.version})
+		l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
 	}
 	if executes {
 		b = s.appendExecuted(b, l)
@@ -95,13 +100,21 @@ func (s *session) prefix(l *lease) []byte {
 	if block {
 		// In extended messages a BEGIN that fails makes the server ignore the unit;
 		// as a Query of its own it would let the unit run outside of any block.
-		b = appendRun(b, l, s.begin)
+		begin := s.begin
+		if l.slot == balancer.ToRead {
+			begin = s.beginRead
+		}
+		b = appendRun(b, l, begin)
 		l.status = wire.TxOpen // before a Sync or Query no server says so
+		l.applied = 0
 		if v := s.unit.verdict; tx == balancer.TxOpen && v != nil && (v.Single == parser.KindSetTransaction || v.Single == parser.KindBegin) {
 			// The block has read already, elsewhere: the server must refuse
 			// another isolation level as it does after a query.
 			b = appendRun(b, l, "SELECT")
 		}
+	}
+	if lacks {
+		b = s.appendPending(b, l)
 	}
 	if u := &s.unit; block && !u.simple && (!u.binds || u.foreign || u.opaque) {
 		// The unit may ask for the unnamed portal, which the client never made.
@@ -119,6 +132,24 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	s.out = b[:0]
 	return b
+}
+
+// appendPending makes the settings that the block made on the primary, on the
+// node where it reads. If one cannot be made there, the unit runs on the primary.
+func (s *session) appendPending(b []byte, l *lease) []byte {
+	var sql strings.Builder
+	for _, stmt := range s.state.pending[l.applied:] {
+		if stmt.Set != parser.SetNone {
+			sql.WriteString(stmt.SQL)
+			sql.WriteByte(';')
+		}
+	}
+	l.applied = len(s.state.pending)
+	if sql.Len() == 0 {
+		return b
+	}
+	l.expect(expected{reply: replyQuery, swallow: true, replay: true})
+	return wire.AppendQuery(b, sql.String())
 }
 
 // appendRun appends the extended messages that run sql, unseen by the client.

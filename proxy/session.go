@@ -47,10 +47,15 @@ type session struct {
 	skipping bool
 
 	// begin is the statement that opens the transaction block on a server
-	// connection on which it is not open yet.
-	begin string
+	// connection on which it is not open yet; beginRead is the same for a read node.
+	begin, beginRead string
 
 	catchUp catchUp
+	// writes are its writes that others do not see yet, for routing.consistency: cluster.
+	writes writes
+	// asked is when (cluster.Now) the read was sent whose answer has not begun, 0 if
+	// nobody wants to know.
+	asked int64
 	// stale are statements that were deallocated on the primary and may still
 	// exist on the read node.
 	stale []*prepared
@@ -373,6 +378,7 @@ func (s *session) clientStatus() byte {
 // end gives the leases back.
 func (s *session) end() {
 	s.stopWatch()
+	defer s.writes.ended()
 	for slot, l := range s.leases {
 		if l != nil {
 			s.leases[slot] = nil
@@ -387,6 +393,7 @@ const endTimeout = 2 * time.Second
 
 // giveBack returns a lease to the pool, or closes it if it cannot be made clean.
 func (s *session) giveBack(l *lease) {
+	s.srv.loads.lent(l.srv.Node, -1)
 	if l.copyIn || l.passing > 0 || l.ignoring || l.cycling || l.lastWords != nil {
 		s.srv.pool.Discard(l.srv)
 		return
@@ -470,6 +477,7 @@ func (s *session) noteUse(l *lease) {
 	if l.slot == balancer.ToPrimary {
 		if v := s.unit.verdict; v == nil || !showsNoData(v) {
 			s.in.Session.FloorPrimary = now
+			s.srv.cluster.NoteUse()
 		}
 	} else {
 		s.in.Session.LastReadNode, s.in.Session.LastReadTime = l.srv.Node, now

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/balancer"
@@ -22,6 +23,13 @@ type settings struct {
 	maxStatements int
 	debug         bool // decisions are logged
 	balancer      balancer.Settings
+	// consistencyWait is routing.consistency_wait.
+	consistencyWait time.Duration
+}
+
+// tracksWrites reports whether reads look at what others wrote.
+func (set *settings) tracksWrites() bool {
+	return set.balancer.Consistency == balancer.ConsistencyCluster
 }
 
 // newSettings reads the files that the configuration names.
@@ -44,6 +52,8 @@ func newSettings(c *configs.Config) (*settings, error) {
 		}
 	}
 	set.balancer = balancerSettings(&c.Routing)
+	set.balancer.PreferLowerLag = c.ReplicationCheck.PreferLowerLag
+	set.consistencyWait = c.Routing.ConsistencyWait
 	return set, nil
 }
 
@@ -53,16 +63,53 @@ func balancerSettings(r *configs.Routing) balancer.Settings {
 	switch r.Balance {
 	case "off":
 		b.Balance = balancer.BalanceOff
+	case "transaction":
+		b.Balance = balancer.BalanceTransaction
 	case "statement":
 		b.Balance = balancer.BalanceStatement
+	}
+	switch r.Choice {
+	case "least_connections":
+		b.Choice = balancer.ChoiceLeastConnections
+	case "fastest":
+		b.Choice = balancer.ChoiceFastest
 	}
 	if r.Transactions == "primary" {
 		b.Transactions = balancer.PrimaryOnly
 	}
-	if r.Consistency == "none" {
+	switch r.Consistency {
+	case "none":
 		b.Consistency = balancer.ConsistencyNone
+	case "cluster":
+		b.Consistency = balancer.ConsistencyCluster
 	}
+	switch r.AfterWrite {
+	case "off":
+		b.AfterWrite = balancer.AfterWriteOff
+	case "trans_transaction":
+		b.AfterWrite = balancer.AfterWriteTransTransaction
+	case "always":
+		b.AfterWrite = balancer.AfterWriteAlways
+	case "dml_adaptive":
+		b.AfterWrite = balancer.AfterWriteDMLAdaptive
+	case "dml_adaptive_global":
+		// Pgpool-II guesses how long a relation that somebody wrote is stale on
+		// standbys; the horizon knows.
+		b.AfterWrite, b.Consistency = balancer.AfterWriteDMLAdaptive, balancer.ConsistencyCluster
+	}
+	b.Dependencies = dependencies(r.DMLDependencies)
 	return b
+}
+
+// dependencies reads routing.dml_dependencies.
+func dependencies(pairs []string) *balancer.Dependencies {
+	var all []balancer.Dependency
+	for _, text := range pairs {
+		if d, err := configs.ParseDependency(text); err == nil { // Validate has refused others
+			all = append(all, balancer.Dependency(d))
+		}
+	}
+	return balancer.NewDependencies(all)
 }
 
 // PoolSettings are the parts of the configuration that the pool obeys.

@@ -77,7 +77,7 @@ func (s *session) note(stmt *parser.Statement) {
 		st.release(stmt.Object)
 	case stmt.Kind == parser.KindRollbackTo:
 		st.rollbackTo(stmt.Object)
-	case stmt.CreatesTemp, stmt.Set != parser.SetNone && stmt.Set != parser.SetLocal,
+	case stmt.CreatesTemp, stmt.Set != parser.SetNone, // SET LOCAL for the node where the block reads
 		stmt.Kind == parser.KindSavepoint, stmt.Kind == parser.KindDiscard,
 		stmt.Kind == parser.KindListen, stmt.Kind == parser.KindUnlisten:
 		if len(st.pending) >= maxPending {
@@ -149,7 +149,7 @@ func (s *session) apply(stmt *parser.Statement) {
 		}
 	case stmt.Kind == parser.KindDiscard:
 		s.discarded(stmt.Object)
-	case stmt.Set != parser.SetNone:
+	case stmt.Set != parser.SetNone && stmt.Set != parser.SetLocal:
 		st.set(stmt)
 	}
 }
@@ -255,6 +255,7 @@ func (s *session) discarded(what string) {
 		first := state{version: st.version + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
 			isolation: st.firstIsolation, readOnly: st.firstReadOnly, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending}
 		*st = first
+		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
 		s.deallocated("")
 	}
 }

@@ -54,13 +54,21 @@ func (s *session) beginBlock(st *parser.Statement) {
 	bs := &s.in.Session
 	bs.Tx, bs.TxNode, bs.TxPrimary = balancer.TxDeferred, cluster.NoNode, false
 	bs.TxIsolation, bs.TxReadOnly = s.state.isolation, s.state.readOnly
+	s.forgetBlock()
+	if bs.Settings.Balance != balancer.BalanceSession {
+		bs.ReadNode = cluster.NoNode // the block chooses its own
+	}
 	if st.Isolation != parser.IsolationDefault {
 		bs.TxIsolation = st.Isolation
 	}
 	if st.ReadOnly != parser.ReadOnlyDefault {
 		bs.TxReadOnly = st.ReadOnly == parser.ReadOnlyYes
 	}
-	s.begin = st.SQL
+	s.begin, s.beginRead = st.SQL, st.SQL
+	if st.ReadOnly == parser.ReadOnlyNo {
+		// A standby refuses READ WRITE. What may read there is READ COMMITTED.
+		s.beginRead = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	}
 }
 
 // endBlock forgets the block.
@@ -68,8 +76,15 @@ func (s *session) endBlock() {
 	bs := &s.in.Session
 	bs.Tx, bs.TxNode, bs.TxPrimary, bs.TxReadOnly = balancer.TxNone, cluster.NoNode, false, false
 	bs.TxIsolation = parser.IsolationDefault
-	s.begin = ""
+	s.forgetBlock()
+	s.begin, s.beginRead = "", ""
 	s.stmts.closePortals()
+}
+
+// forgetBlock forgets what the block left on the primary.
+func (s *session) forgetBlock() {
+	s.in.Session.TxWriteNode = cluster.NoNode
+	s.in.Session.TxWritten.Reset()
 }
 
 // answerSelf answers the unit, which runs one statement without rows, as a server would.
@@ -172,6 +187,7 @@ func (s *session) endAborted(chain bool) {
 	}
 	bs := &s.in.Session
 	bs.Tx, bs.TxNode, bs.TxPrimary = balancer.TxDeferred, cluster.NoNode, false
+	s.forgetBlock()
 }
 
 // abortTransaction makes the block, if there is one, a failed one that no
@@ -185,22 +201,26 @@ func (s *session) abortTransaction() {
 	s.endOthers(nil)
 }
 
-// endOthers rolls back the block on all leases but l. They only read in it.
+// endOthers rolls back the block on all leases but l: they only read in it, or what
+// they did in it is lost with the rest.
 // The answers are read when the lease is used next.
 func (s *session) endOthers(l *lease) {
 	for _, o := range s.leases {
-		if o == nil || o == l || !o.inTransaction() {
-			continue
+		if o != nil && o != l && o.inTransaction() {
+			s.endOn(o)
 		}
-		o.status = wire.TxIdle
-		if p := s.stmts.unnamed; p != nil {
-			p.on[o.slot] = 0 // a simple Query ends it
-		}
-		o.expect(expected{reply: replyQuery, swallow: true})
-		if err := o.srv.Write(wire.AppendQuery(s.out[:0], "ROLLBACK")); err != nil {
-			s.leases[o.slot] = nil
-			s.srv.pool.Discard(o.srv)
-		}
+	}
+}
+
+// endOn rolls back the block on a lease.
+func (s *session) endOn(o *lease) {
+	o.status = wire.TxIdle
+	if p := s.stmts.unnamed; p != nil {
+		p.on[o.slot] = 0 // a simple Query ends it
+	}
+	o.expect(expected{reply: replyQuery, swallow: true})
+	if err := o.srv.Write(wire.AppendQuery(s.out[:0], "ROLLBACK")); err != nil {
+		s.dropLease(o)
 	}
 }
 
@@ -230,6 +250,9 @@ func (s *session) finishTransaction(l *lease) error {
 			bs.TxPrimary = l.slot == balancer.ToPrimary
 		}
 		bs.Tx, bs.TxNode = balancer.TxOpen, l.srv.Node
+		if ended {
+			s.endOthers(l) // COMMIT AND CHAIN began another one here
+		}
 	case wire.TxFailed:
 		if bs.Tx == balancer.TxNone {
 			s.beginBlock(s.beginOf())

@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+)
+
+// writeTable knows when relations were last written through howdah, by anybody
+// (routing.consistency: cluster). It is an array of places, found by a hash of
+// database and relation; relations that share a place count as written together,
+// so nothing is ever dropped and nothing grows. It is read and written without locks.
+//
+// A write counts as in flight while it, or the COMMIT of its block, is with the
+// primary, and with the time of its answer from before the client can have that
+// answer on. Whoever heard of the write, from its client or by reading it on the
+// primary, reads after that.
+type writeTable struct {
+	seed  maphash.Seed
+	slots []writeSlot // a power of two
+	// since is when (cluster.Now) the writes began to be tracked.
+	since atomic.Int64
+}
+
+// writeSlot is one place.
+type writeSlot struct {
+	// at is when (cluster.Now) the last write completed; 0 is never.
+	at atomic.Int64
+	// inFlight counts the writes that may have committed and are not answered.
+	inFlight atomic.Int64
+}
+
+func newWriteTable(places int) *writeTable {
+	return &writeTable{seed: maphash.MakeSeed(), slots: make([]writeSlot, 1<<bits.Len(uint(places-1)))}
+}
+
+// database is the hash of a database's name.
+func (t *writeTable) database(name string) uint64 { return maphash.String(t.seed, name) }
+
+// slot is the place of a relation, by its bare name.
+func (t *writeTable) slot(database uint64, relation string) *writeSlot {
+	h := maphash.String(t.seed, relation) ^ (database*0x9e3779b97f4a7c15 | 1)
+	return &t.slots[h&uint64(len(t.slots)-1)]
+}
+
+// The places of a database as a whole; no relation has such names.
+const (
+	anyRelation      = "\x00any"  // every write
+	unknownRelations = "\x00some" // writes of which it is not known what they wrote
+)
+
+// needed is what a read of the place must show: the time of the last write, or balancer.WriteInFlight.
+func (w *writeSlot) needed() int64 {
+	// In this order: a write that ends between the two is seen by its time.
+	if w.inFlight.Load() > 0 {
+		return balancer.WriteInFlight
+	}
+	return w.at.Load()
+}
+
+// stamp notes that a write completed; times may come in any order.
+func (w *writeSlot) stamp(at int64) {
+	for {
+		old := w.at.Load()
+		if old >= at || w.at.CompareAndSwap(old, at) {
+			return
+		}
+	}
+}
+
+// writes are a session's own writes that are not over yet.
+type writes struct {
+	table        *writeTable
+	database     uint64
+	all, unknown *writeSlot
+	pending      []*writeSlot // of the open transaction, each once
+	counted      bool         // pending are counted as in flight
+}
+
+// maxPendingWrites bounds the places that one transaction's writes are kept for;
+// one that writes more relations wrote unknown ones.
+const maxPendingWrites = 64
+
+func (t *writeTable) session(database string) writes {
+	db := t.database(database)
+	return writes{table: t, database: db, all: t.slot(db, anyRelation), unknown: t.slot(db, unknownRelations)}
+}
+
+// needed is the time of the last write that a read must show.
+func (w *writes) needed(v *parser.Verdict) int64 {
+	if !w.plain(v) {
+		return max(w.all.needed(), w.table.since.Load())
+	}
+	needs := max(w.unknown.needed(), w.table.since.Load())
+	for i := range v.Statements {
+		for _, r := range v.Statements[i].Relations {
+			needs = max(needs, w.table.slot(w.database, r.Name).needed())
+		}
+	}
+	return needs
+}
+
+// add takes in a unit that is about to be sent to the primary. commits says that
+// it may end a transaction, so that its writes, and those before, can become visible.
+func (w *writes) add(v *parser.Verdict, commits bool) {
+	if writes, named := balancer.Writes(v); writes {
+		w.keep(w.all)
+		if named && w.plain(v) {
+			for i := range v.Statements {
+				for _, r := range v.Statements[i].Relations {
+					w.keep(w.table.slot(w.database, r.Name))
+				}
+			}
+		} else {
+			w.keep(w.unknown)
+		}
+	}
+	if commits && !w.counted && len(w.pending) > 0 {
+		w.count(1)
+	}
+}
+
+// keep adds a place to pending.
+func (w *writes) keep(slot *writeSlot) {
+	for _, p := range w.pending {
+		if p == slot {
+			return
+		}
+	}
+	if len(w.pending) >= maxPendingWrites && slot != w.all && slot != w.unknown {
+		slot = w.unknown
+		for _, p := range w.pending {
+			if p == slot {
+				return
+			}
+		}
+	}
+	w.pending = append(w.pending, slot)
+	if w.counted {
+		slot.inFlight.Add(1)
+	}
+}
+
+func (w *writes) count(by int64) {
+	for _, p := range w.pending {
+		p.inFlight.Add(by)
+	}
+	w.counted = by > 0
+}
+
+// committed notes that a COMMIT completed.
+func (w *writes) committed() {
+	if len(w.pending) == 0 {
+		return
+	}
+	now := cluster.Now()
+	for _, p := range w.pending {
+		p.stamp(now)
+	}
+}
+
+// ended notes that the transaction is over, or was lost with what it may have done.
+func (w *writes) ended() {
+	if len(w.pending) == 0 {
+		return
+	}
+	w.committed()
+	w.answered()
+	w.pending = w.pending[:0]
+}
+
+// unknownEnded notes a write of which nothing was noted when it was sent.
+func (w *writes) unknownEnded() {
+	now := cluster.Now()
+	w.all.stamp(now)
+	w.unknown.stamp(now)
+}
+
+// answered notes that the primary has answered and the transaction goes on.
+func (w *writes) answered() {
+	if w.counted {
+		w.count(-1)
+	}
+}
+
+// plain is whether a unit reads and writes just the relations that its statements
+// name. The text alone cannot tell: a name may be a view's, a partition's or a parent's,
+// and triggers, rules and foreign keys write elsewhere. While nothing is known of the
+// database's relations no unit is plain.
+func (w *writes) known() map[string]bool { return nil }
+
+func (w *writes) plain(v *parser.Verdict) bool {
+	if v == nil || len(v.Statements) == 0 {
+		return v != nil && v.Access == parser.AccessNone
+	}
+	known := w.known()
+	for i := range v.Statements {
+		st := &v.Statements[i]
+		if st.CallsUnknown || len(st.Relations) > 0 && known == nil {
+			return false
+		}
+		for _, r := range st.Relations {
+			if !known[r.Name] {
+				return false
+			}
+		}
+	}
+	return true
+}
