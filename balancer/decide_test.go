@@ -289,6 +289,8 @@ func parseSession(v *cluster.View, s *balancer.Session, words []string) (err err
 				err = fmt.Errorf("no such after-write: %q", value)
 			}
 			s.Settings.AfterWrite = balancer.AfterWrite(i)
+		case "waited":
+			s.WaitedInVain = true
 		case "prefer-lower-lag":
 			s.Settings.PreferLowerLag = true
 		case "consistency-cluster":

@@ -33,7 +33,7 @@ func randomInput(r *rand.Rand) *balancer.Input {
 			AfterWrite: balancer.AfterWrite(r.IntN(5)), Consistency: balancer.Consistency(r.IntN(3)), PreferLowerLag: r.IntN(2) == 0, Dependencies: dependencies},
 		ReadNode: node(), Tx: balancer.TxState(r.IntN(4)), TxNode: node(), TxPrimary: r.IntN(3) == 0,
 		TxReadOnly: r.IntN(2) == 0, TxIsolation: parser.Isolation(r.IntN(5)),
-		TxWriteNode: cluster.NoNode, Wrote: r.IntN(4) == 0, WroteInBlock: r.IntN(4) == 0,
+		TxWriteNode: cluster.NoNode, WaitedInVain: r.IntN(3) == 0, Wrote: r.IntN(4) == 0, WroteInBlock: r.IntN(4) == 0,
 		FloorPrimary: time(), LastReadNode: node(), LastReadTime: time(),
 	}, Written: time()}
 	if r.IntN(4) == 0 {

@@ -87,7 +87,7 @@ func decideBehind(in *Input, n *cluster.Node) Decision {
 	other := cluster.NoNode
 	switch needs := needed(in, n); {
 	case needs == WriteInFlight && v.Primary != cluster.NoNode:
-	case v.Primary == cluster.NoNode || s.Settings.Balance == BalanceSession && needs-n.Horizon > moveAfter:
+	case v.Primary == cluster.NoNode || s.Settings.Balance == BalanceSession && (s.WaitedInVain || needs-n.Horizon > moveAfter):
 		// Without a primary no horizon grows: a standby that has enough is better than waiting.
 		other = choose(in, func(n *cluster.Node) bool { return n.Role == cluster.RoleStandby && Serves(in, n) })
 	case s.Settings.Balance != BalanceSession:

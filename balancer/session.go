@@ -169,6 +169,12 @@ type Session struct {
 	// lost since: a restarted standby may have gone back and is as good as another one.
 	LastReadNode cluster.NodeID
 	LastReadTime int64
+	// WaitedInVain: the session has waited for its read node to catch up, and it did
+	// not: another node that shows enough is better.
+	WaitedInVain bool
+	// Ahead: the session has read on a standby since it last made sure that the
+	// primary shows as much. No decision depends on it.
+	Ahead bool
 }
 
 // NewSession is the state of a session that has just begun.

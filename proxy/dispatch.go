@@ -24,6 +24,9 @@ func (s *session) dispatch(ctx context.Context) error {
 	if err != nil {
 		return s.report(err)
 	}
+	if err := s.catchUpPrimary(l); err != nil {
+		return s.serverFailed(l, err)
+	}
 	s.cycle = l
 	s.busy(l.srv)
 	err = s.exchange(l)

@@ -15,9 +15,9 @@ import (
 // few such reads it waits, shortly, for a standby to be seen to have caught up (about
 // two round trips to the servers).
 const (
-	horizonReads    = 3                      // reads on the primary before the first wait
-	horizonWait     = 20 * time.Millisecond  // the longest wait
-	horizonBackoff  = 100 * time.Millisecond // pause after a wait in vain; it doubles
+	horizonReads    = 3                     // reads on the primary before the first wait
+	horizonWait     = 20 * time.Millisecond // the longest wait
+	horizonBackoff  = 50 * time.Millisecond // pause after a wait in vain; it doubles
 	horizonPauseMax = 5 * time.Second
 )
 
@@ -34,6 +34,7 @@ func (c *catchUp) await(ctx context.Context, s *session, d *balancer.Decision) b
 	if d.Reason != balancer.ReasonHorizon || d.Standing {
 		if d.Target == balancer.ToRead {
 			*c = catchUp{}
+			s.in.Session.WaitedInVain = false
 		}
 		return false
 	}
@@ -52,6 +53,7 @@ func (c *catchUp) await(ctx context.Context, s *session, d *balancer.Decision) b
 		*c = catchUp{}
 		return true
 	}
+	s.in.Session.WaitedInVain = true
 	// Pauses that grow: a standby that is far behind must not cost every read the wait.
 	c.pause = min(max(2*c.pause, horizonBackoff), horizonPauseMax)
 	c.after = cluster.Now() + int64(c.pause)
@@ -84,4 +86,4 @@ func (s *session) awaitReadNode(ctx context.Context, limit time.Duration) bool {
 }
 
 // horizonAsk is how often a session that waits asks for fresh positions.
-const horizonAsk = int64(10 * time.Millisecond)
+const horizonAsk = int64(5 * time.Millisecond)

@@ -480,6 +480,6 @@ func (s *session) noteUse(l *lease) {
 			s.srv.cluster.NoteUse()
 		}
 	} else {
-		s.in.Session.LastReadNode, s.in.Session.LastReadTime = l.srv.Node, now
+		s.in.Session.LastReadNode, s.in.Session.LastReadTime, s.in.Session.Ahead = l.srv.Node, now, true
 	}
 }

@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/wire"
+)
+
+// A standby may show a transaction before the primary does. A commit is visible on
+// the primary only when its backend, after writing (and with synchronous replication
+// sending) the log, gets to say so; the standby needs just the log. On a busy
+// machine the primary is tens of milliseconds late at times. So a session that reads on
+// a standby and then on the primary could go back in time. When it does so, it
+// asks both: which transactions run on the primary that are committed on the
+// standby? While there is one, it waits.
+
+const (
+	// aheadFor is how long after a read on a standby the question is asked.
+	aheadFor = int64(5 * time.Second)
+	// aheadWait bounds the waiting, as a transaction can wait for ever for a synchronous
+	// standby that is down; aheadPause is how long between the questions.
+	aheadWait  = 200 * time.Millisecond
+	aheadPause = time.Millisecond
+	// aheadTimeout is for the answers; a server that takes longer is taken for dead.
+	aheadTimeout = 10 * time.Second
+)
+
+const (
+	runningSQL = "SELECT pg_catalog.array_agg(x)::pg_catalog.text FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x"
+	// What the standby has not seen ended yet lies at or above its xmax, and it has no status there.
+	committedSQL = "SELECT pg_catalog.array_agg(x)::pg_catalog.text FROM pg_catalog.unnest($1::pg_catalog.xid8[]) x " +
+		"WHERE CASE WHEN x < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) THEN pg_catalog.pg_xact_status(x) = 'committed' END"
+	stillRunningSQL = "SELECT 1 FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x WHERE x = ANY ($1::pg_catalog.xid8[]) LIMIT 1"
+)
+
+// catchUpPrimary sees to it that the primary, on l, shows what the session has seen on
+// its read node.
+func (s *session) catchUpPrimary(l *lease) error {
+	bs := &s.in.Session
+	if !bs.Ahead || l.slot != balancer.ToPrimary || !s.readsNow(l) {
+		return nil
+	}
+	bs.Ahead = false
+	read := s.leases[balancer.ToRead]
+	if read == nil || read.srv.Node != bs.LastReadNode || !s.isQuiet(read) || !s.isQuiet(l) || cluster.Now()-bs.LastReadTime > aheadFor {
+		return nil
+	}
+	// A cancel request does not end this: it would break the connection for nothing.
+	ctx, end := context.WithTimeout(s.srv.context, aheadTimeout)
+	defer end()
+	limit, cancel := context.WithTimeout(ctx, aheadWait)
+	defer cancel()
+	running, err := s.ask(ctx, l, runningSQL)
+	if err != nil || running == "" {
+		return err
+	}
+	late, err := s.ask(ctx, read, committedSQL, running)
+	if err != nil {
+		s.dropLease(read) // the read does not need it
+		return nil
+	}
+	for late != "" && limit.Err() == nil {
+		still, err := s.ask(ctx, l, stillRunningSQL, late)
+		if err != nil || still == "" {
+			return err
+		}
+		pause(limit, aheadPause)
+	}
+	return nil
+}
+
+// readsNow reports whether the unit is a read that shows on l what is committed now.
+func (s *session) readsNow(l *lease) bool {
+	v := s.unit.verdict
+	if v == nil || s.unit.opaque || v.Access != parser.AccessRead {
+		return false
+	}
+	bs := &s.in.Session
+	return bs.Settings.Consistency != balancer.ConsistencyNone && bs.Tx != balancer.TxFailed &&
+		(!l.inTransaction() || bs.TxIsolation <= parser.IsolationReadCommitted)
+}
+
+// isQuiet reports whether howdah may ask something of its own on the lease.
+func (s *session) isQuiet(l *lease) bool {
+	return !l.owes() && !l.cycling && l != s.cycle && l.status != wire.TxFailed && len(l.srv.Buffered()) == 0 &&
+		!(s.state.listening && l.slot == balancer.ToPrimary) // a notification would be lost
+}
+
+// ask asks the lease's server for one text; it is empty if the answer is none or null.
+func (s *session) ask(ctx context.Context, l *lease, sql string, params ...string) (string, error) {
+	if p := s.stmts.unnamed; p != nil {
+		p.on[l.slot] = 0
+	}
+	row, err := l.srv.QueryRow(ctx, sql, params...)
+	if err != nil {
+		return "", serverError{err}
+	}
+	if len(row) == 0 {
+		return "", nil
+	}
+	return string(bytes.TrimSpace(row[0])), nil
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
