@@ -54,9 +54,6 @@ func (w *Written) add(name string) {
 // Reset forgets all.
 func (w *Written) Reset() { w.names, w.all = w.names[:0], false }
 
-// any is whether anything was written.
-func (w *Written) any() bool { return w.all || len(w.names) > 0 }
-
 // touchedBy is a written relation that the read names; its name may be empty.
 func (w *Written) touchedBy(v *parser.Verdict) (string, bool) {
 	if w.all {
@@ -114,6 +111,9 @@ func leavesDataAlone(v *parser.Verdict) bool {
 	return true
 }
 
+// truncate is the Reason of TRUNCATE, which CASCADE takes to relations it does not name.
+const truncate = "TRUNCATE"
+
 // writesNamed is whether all that a unit writes is among the relations it names.
 func writesNamed(v *parser.Verdict) bool {
 	if v == nil || v.Access != parser.AccessWrite || len(v.Statements) == 0 {
@@ -121,7 +121,7 @@ func writesNamed(v *parser.Verdict) bool {
 	}
 	for i := range v.Statements {
 		st := &v.Statements[i]
-		if st.Access > parser.AccessSession && (st.Access != parser.AccessWrite || st.Kind != parser.KindWrite || st.CallsUnknown) {
+		if st.Access > parser.AccessSession && (st.Reason == truncate || st.Access != parser.AccessWrite || st.Kind != parser.KindWrite || st.CallsUnknown) {
 			return false
 		}
 		if st.Kind == parser.KindExecute || st.Kind == parser.KindFetch || st.Kind == parser.KindTwoPhase {

@@ -75,10 +75,10 @@ type asker struct {
 	number int
 }
 
-func newAsker(t testing.TB, st steady) *asker {
+func newAsker(t testing.TB, st steady, change func(*configs.Config)) *asker {
 	t.Helper()
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-	h := start(t, func(c *configs.Config) { c.Timeouts.ClientIdle = 0 }, primary, standby)
+	h := start(t, change, primary, standby)
 	standby.scripted(prompt())
 	primary.scripted(func(*fakeConn, byte, []byte) answer { t.Error("a read came to the primary"); return hangUp })
 	a := &asker{client: connectAs(t, h.addr, "u"), steady: st, number: 100_000_000}
@@ -118,21 +118,31 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if raceDetector {
 		return // sync.Pool forgets at random under it
 	}
-	const queries = 5000
 	for _, st := range steadies() {
 		t.Run(st.name, func(t *testing.T) {
-			a := newAsker(t, st)
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			for range queries {
-				a.once()
-			}
-			runtime.ReadMemStats(&after)
-			if n := float64(after.Mallocs-before.Mallocs) / queries; n >= 0.05 {
-				t.Errorf("%.2f allocations per query, want 0", n)
-			}
+			a := newAsker(t, st, nil)
+			a.allocatesNothing(t)
 		})
+	}
+	// What looks at others' work and writes does so without allocating, too.
+	t.Run("Cluster", func(t *testing.T) {
+		newAsker(t, steadies()[0], func(c *configs.Config) {
+			c.Routing.Consistency, c.Routing.Choice, c.Routing.AfterWrite = "cluster", "fastest", "dml_adaptive"
+		}).allocatesNothing(t)
+	})
+}
+
+func (a *asker) allocatesNothing(t *testing.T) {
+	const queries = 5000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range queries {
+		a.once()
+	}
+	runtime.ReadMemStats(&after)
+	if n := float64(after.Mallocs-before.Mallocs) / queries; n >= 0.05 {
+		t.Errorf("%.2f allocations per query, want 0", n)
 	}
 }
 
@@ -141,7 +151,7 @@ func benchmarkSession(b *testing.B, name string) {
 		if st.name != name {
 			continue
 		}
-		a := newAsker(b, st)
+		a := newAsker(b, st, nil)
 		a.nc.SetDeadline(noDeadline)
 		b.ReportAllocs()
 		for b.Loop() {
