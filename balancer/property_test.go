@@ -77,7 +77,7 @@ func TestDecideProperties(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	away := 0
-	for range 300_000 {
+	for range 150_000 {
 		in := randomInput(r)
 		s, v := &in.Session, in.View
 		d := balancer.Decide(in)
