@@ -277,10 +277,6 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		if l.ignoring && !l.owes() {
 			return swallow, s.endCycle(l)
 		}
-		if next := l.next(); !fatal && e != nil && e.reply != replyQuery && e.reply != replySync && next != nil && next.reply == replyQuery {
-			// The server skips all up to a Sync, and with it the Query behind what failed.
-			return swallow, serverError{fmt.Errorf("what goes before a query failed: %s", wire.ErrorField(body, 'M'))}
-		}
 		return swallow, nil
 	}
 	if e != nil && e.quiet && !fatal {
