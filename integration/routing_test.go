@@ -46,10 +46,13 @@ func run(t *testing.T, conn interface {
 // alone and in a block, while the standbys do not apply anything.
 func TestOthersWritesAreSeen(t *testing.T) {
 	t.Parallel()
-	f := newRouting(t, "CREATE TABLE pets (n int); INSERT INTO pets VALUES (0); CREATE VIEW animals AS SELECT n FROM pets; CREATE TABLE rocks AS SELECT 0 AS n",
+	f := newRouting(t, `CREATE TABLE pets (n int); INSERT INTO pets VALUES (0); CREATE VIEW animals AS SELECT n FROM pets;
+		CREATE TABLE rocks AS SELECT 0 AS n`,
 		[]float64{0, 1, 1}, map[string]any{"routing.consistency": "cluster"})
-	writer, reader := connect(t, f.server), connect(t, f.server)
-	ask(t, reader, "SELECT n FROM pets")
+	writer, reader, geologist := connect(t, f.server), connect(t, f.server), connect(t, f.server)
+	f.readUntilOnStandbys(t, "SELECT n FROM pets", "pets")
+	ask(t, geologist, "SELECT n FROM rocks")
+	rocks := f.scans(t, 1, "rocks") + f.scans(t, 2, "rocks")
 	for _, standby := range []int{1, 2} {
 		must(t, f.cluster.PauseReplay(t.Context(), standby))
 	}
@@ -70,13 +73,67 @@ func TestOthersWritesAreSeen(t *testing.T) {
 				t.Fatalf("a session reads %d from %s, another has written %d", got, relation, i)
 			}
 		}
+		ask(t, geologist, "SELECT n FROM rocks") // nobody writes them
 	}
+	must(t, geologist.Close(t.Context()))
 	for _, standby := range []int{1, 2} {
 		must(t, f.cluster.ResumeReplay(t.Context(), standby))
 	}
 	must(t, f.cluster.WaitReplay(t.Context(), 0))
+	eventually(t, "reads on standbys of what nobody wrote", func() error {
+		if away := f.scans(t, 1, "rocks") + f.scans(t, 2, "rocks") - rocks; away < 90 {
+			return fmt.Errorf("%d of 100", away)
+		}
+		return nil
+	})
 	// When nobody writes any more, standbys serve again.
 	f.readUntilOnStandbys(t, "SELECT n FROM pets", "pets")
+}
+
+// TestHiddenWritesAreSeen has a session read relations that another one's statements
+// do not name and write all the same.
+func TestHiddenWritesAreSeen(t *testing.T) {
+	t.Parallel()
+	f := newRouting(t, `CREATE TABLE owners (id int PRIMARY KEY); CREATE TABLE audits (n int); CREATE TABLE parents (id int PRIMARY KEY);
+		CREATE TABLE children (id int REFERENCES parents ON DELETE CASCADE);
+		INSERT INTO parents SELECT i FROM generate_series(1, 20) i; INSERT INTO children SELECT i FROM generate_series(1, 20) i;
+		CREATE TABLE months (n int) PARTITION BY RANGE (n); CREATE TABLE january PARTITION OF months FOR VALUES FROM (0) TO (100);
+		CREATE TABLE late (n int); CREATE TABLE rocks AS SELECT 0 AS n;
+		CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO audits VALUES (1); RETURN NULL; END$$;
+		CREATE TRIGGER audit AFTER INSERT ON owners FOR EACH ROW EXECUTE FUNCTION audit();
+		CREATE VIEW masters AS SELECT id FROM owners`,
+		[]float64{0, 1, 1}, map[string]any{"routing.consistency": "cluster"})
+	writer, reader := connect(t, f.server), connect(t, f.server)
+	f.readUntilOnStandbys(t, "SELECT n FROM rocks", "rocks")
+	for _, standby := range []int{1, 2} {
+		must(t, f.cluster.PauseReplay(t.Context(), standby))
+	}
+	for i := 1; i <= 20; i++ {
+		for _, step := range []struct {
+			write, read string
+			want        int
+		}{
+			{fmt.Sprintf("INSERT INTO owners VALUES (%d)", i), "SELECT count(*) FROM audits", 2*i - 1},
+			{fmt.Sprintf("INSERT INTO masters VALUES (%d)", 100+i), "SELECT count(*) FROM owners", 2 * i},
+			{fmt.Sprintf("DELETE FROM parents WHERE id = %d", i), "SELECT count(*) FROM children", 20 - i},
+			{fmt.Sprintf("INSERT INTO months VALUES (%d)", i), "SELECT count(*) FROM january", i},
+		} {
+			run(t, writer, step.write)
+			if got := ask(t, reader, step.read); got != step.want {
+				t.Fatalf("after %s another session's %s gives %d, want %d", step.write, step.read, got, step.want)
+			}
+		}
+	}
+	// A definition changes: what was plain is not any more.
+	run(t, writer, "INSERT INTO late VALUES (1)")
+	run(t, writer, "CREATE TRIGGER late AFTER INSERT ON late FOR EACH ROW EXECUTE FUNCTION audit()")
+	run(t, writer, "INSERT INTO late VALUES (2)")
+	if got := ask(t, reader, "SELECT count(*) FROM audits"); got != 41 {
+		t.Errorf("%d audits, want 41", got)
+	}
+	for _, standby := range []int{1, 2} {
+		must(t, f.cluster.ResumeReplay(t.Context(), standby))
+	}
 }
 
 // readUntilOnStandbys has new sessions run the read until the standbys' statistics

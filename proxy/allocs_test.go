@@ -80,7 +80,11 @@ func newAsker(t testing.TB, st steady, change func(*configs.Config)) *asker {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
 	h := start(t, change, primary, standby)
 	standby.scripted(prompt())
-	primary.scripted(func(*fakeConn, byte, []byte) answer { t.Error("a read came to the primary"); return hangUp })
+	if change == nil {
+		primary.scripted(func(*fakeConn, byte, []byte) answer { t.Error("a read came to the primary"); return hangUp })
+	} else {
+		primary.scripted(prompt()) // it is asked about its relations
+	}
 	a := &asker{client: connectAs(t, h.addr, "u"), steady: st, number: 100_000_000}
 	if st.before != nil {
 		a.send(st.before)

@@ -7,6 +7,15 @@ import (
 	"github.com/howdah/howdah/wire"
 )
 
+// writesNeeded is the time of the last write by anybody that a read must show.
+func (s *session) writesNeeded(v *parser.Verdict) int64 {
+	names, wanted := s.writes.relations.current()
+	if wanted {
+		s.loadPlain()
+	}
+	return s.writes.needed(v, names)
+}
+
 // noteSent keeps the books of a unit's writes, just before it is sent.
 func (s *session) noteSent(l *lease) {
 	u := &s.unit

@@ -158,7 +158,7 @@ func (s *session) decide() balancer.Decision {
 		in.Loads = s.srv.loads.snapshot(in.Loads[:0], len(in.View.Nodes))
 	}
 	if s.set.tracksWrites() && in.Verdict != nil && in.Verdict.Access <= parser.AccessRead {
-		in.Written = s.writes.needed(in.Verdict)
+		in.Written = s.writesNeeded(in.Verdict)
 	}
 	d := balancer.Decide(in)
 	if d.Target != balancer.ToRead || d.Reason == balancer.ReasonFailedTransaction || d.Reason == balancer.ReasonTransactionEnd {

@@ -71,7 +71,7 @@ func (s *session) awaitReadNode(ctx context.Context, limit time.Duration) bool {
 	_, err := s.srv.cluster.WaitFor(ctx, func(v *cluster.View) bool {
 		in.View = v
 		if s.set.tracksWrites() {
-			in.Written = s.writes.needed(in.Verdict)
+			in.Written = s.writesNeeded(in.Verdict)
 		}
 		if balancer.Decide(&in).Target == balancer.ToRead {
 			return true

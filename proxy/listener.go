@@ -34,6 +34,7 @@ type Server struct {
 	logins   logins
 	loads    loads
 	writes   *writeTable
+	plains   plains
 
 	registry registry
 	clients  atomic.Int64 // connections, logged in or not

@@ -58,7 +58,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params}
 	s.cancelled = make(chan struct{}, 1)
 	s.in.Session = balancer.NewSession(set.balancer)
-	s.writes = srv.writes.session(req.key.Database)
+	s.writes = srv.writes.session(req.key.Database, srv.plains.of(req.key.Database))
 	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
 	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
 	s.noteEncoding()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"hash/maphash"
 	"math/bits"
+	"strings"
 	"sync/atomic"
 
 	"github.com/howdah/howdah/balancer"
@@ -77,22 +78,28 @@ type writes struct {
 	table        *writeTable
 	database     uint64
 	all, unknown *writeSlot
-	pending      []*writeSlot // of the open transaction, each once
-	counted      bool         // pending are counted as in flight
+	relations    *plainRelations
+	// version is that of relations when the first pending write was sent; defines says
+	// that one of them may change definitions.
+	version uint64
+	defines bool
+	pending []*writeSlot // of the open transaction, each once
+	counted bool         // pending are counted as in flight
 }
 
 // maxPendingWrites bounds the places that one transaction's writes are kept for;
 // one that writes more relations wrote unknown ones.
 const maxPendingWrites = 64
 
-func (t *writeTable) session(database string) writes {
+// session makes a session's; relations may be nil.
+func (t *writeTable) session(database string, relations *plainRelations) writes {
 	db := t.database(database)
-	return writes{table: t, database: db, all: t.slot(db, anyRelation), unknown: t.slot(db, unknownRelations)}
+	return writes{table: t, database: db, relations: relations, all: t.slot(db, anyRelation), unknown: t.slot(db, unknownRelations)}
 }
 
-// needed is the time of the last write that a read must show.
-func (w *writes) needed(v *parser.Verdict) int64 {
-	if !w.plain(v) {
+// needed is the time of the last write that a read must show; names are the plain relations.
+func (w *writes) needed(v *parser.Verdict, names map[string]bool) int64 {
+	if !plain(v, names) {
 		return max(w.all.needed(), w.table.since.Load())
 	}
 	needs := max(w.unknown.needed(), w.table.since.Load())
@@ -108,8 +115,16 @@ func (w *writes) needed(v *parser.Verdict) int64 {
 // it may end a transaction, so that its writes, and those before, can become visible.
 func (w *writes) add(v *parser.Verdict, commits bool) {
 	if writes, named := balancer.Writes(v); writes {
+		names, _ := w.relations.current()
+		if len(w.pending) == 0 {
+			w.version = w.relations.now()
+		}
+		if mayDefine(v) {
+			w.defines = true
+			w.relations.defined()
+		}
 		w.keep(w.all)
-		if named && w.plain(v) {
+		if named && plain(v, names) {
 			for i := range v.Statements {
 				for _, r := range v.Statements[i].Relations {
 					w.keep(w.table.slot(w.database, r.Name))
@@ -157,9 +172,16 @@ func (w *writes) committed() {
 	if len(w.pending) == 0 {
 		return
 	}
+	if w.defines {
+		w.relations.defined()
+	}
 	now := cluster.Now()
 	for _, p := range w.pending {
 		p.stamp(now)
+	}
+	if w.version != w.relations.now() {
+		// A write that waited for a definition to change may have obeyed the new one.
+		w.unknown.stamp(now)
 	}
 }
 
@@ -170,11 +192,12 @@ func (w *writes) ended() {
 	}
 	w.committed()
 	w.answered()
-	w.pending = w.pending[:0]
+	w.pending, w.defines = w.pending[:0], false
 }
 
 // unknownEnded notes a write of which nothing was noted when it was sent.
 func (w *writes) unknownEnded() {
+	w.relations.defined()
 	now := cluster.Now()
 	w.all.stamp(now)
 	w.unknown.stamp(now)
@@ -189,23 +212,24 @@ func (w *writes) answered() {
 
 // plain is whether a unit reads and writes just the relations that its statements
 // name. The text alone cannot tell: a name may be a view's, a partition's or a parent's,
-// and triggers, rules and foreign keys write elsewhere. While nothing is known of the
-// database's relations no unit is plain.
-func (w *writes) known() map[string]bool { return nil }
-
-func (w *writes) plain(v *parser.Verdict) bool {
+// and triggers, rules and foreign keys write elsewhere. So all must be known to be plain.
+func plain(v *parser.Verdict, names map[string]bool) bool {
 	if v == nil || len(v.Statements) == 0 {
 		return v != nil && v.Access == parser.AccessNone
 	}
-	known := w.known()
 	for i := range v.Statements {
 		st := &v.Statements[i]
-		if st.CallsUnknown || len(st.Relations) > 0 && known == nil {
+		if st.CallsUnknown {
 			return false
 		}
 		for _, r := range st.Relations {
-			if !known[r.Name] {
+			if !names[r.Name] {
 				return false
+			}
+		}
+		for _, f := range st.Functions {
+			if strings.Contains(f.Name, "_to_xml") {
+				return false // table_to_xml and its like read what their arguments say
 			}
 		}
 	}

@@ -16,16 +16,16 @@ import (
 func TestWritesAreSeenBeforeTheirAnswer(t *testing.T) {
 	table := newWriteTable(1 << 10)
 	read := parser.Classify("SELECT * FROM pets")
-	a, b, other := table.session("d"), table.session("d"), table.session("e")
+	a, b, other := table.session("d", nil), table.session("d", nil), table.session("e", nil)
 	want := func(what string, w *writes, inFlight bool, atLeast int64) {
 		t.Helper()
-		got := w.needed(read)
+		got := w.needed(read, nil)
 		if (got == balancer.WriteInFlight) != inFlight || got < atLeast {
 			t.Errorf("%s: a read needs %d, want in flight %v, at least %d", what, got, inFlight, atLeast)
 		}
 	}
 	want("before", &b, false, 0)
-	if got := b.needed(read); got != 0 {
+	if got := b.needed(read, nil); got != 0 {
 		t.Errorf("a read needs %d though nothing was written", got)
 	}
 	a.add(parser.Classify("INSERT INTO pets VALUES (1)"), true)
@@ -101,7 +101,7 @@ func TestWritesOfMany(t *testing.T) {
 	var work sync.WaitGroup
 	for i := range 4 {
 		work.Go(func() {
-			w := table.session("d")
+			w := table.session("d", nil)
 			for range 2000 {
 				w.add(write, true)
 				before := cluster.Now()
@@ -111,10 +111,10 @@ func TestWritesOfMany(t *testing.T) {
 			}
 		})
 		work.Go(func() {
-			w := table.session("d")
+			w := table.session("d", nil)
 			for range 2000 {
 				least := acknowledged.Load()
-				if needs := w.needed(read); needs < least {
+				if needs := w.needed(read, nil); needs < least {
 					t.Errorf("reader %d: a read needs %d, a write was answered after %d", i, needs, least)
 					return
 				}
@@ -137,7 +137,7 @@ func TestWritesInFlightAreTakenBack(t *testing.T) {
 	table := newWriteTable(256)
 	texts := []string{"INSERT INTO a VALUES (1)", "UPDATE b SET n = 1", "CREATE TABLE c ()", "COMMIT", "SELECT 1", "DELETE FROM d"}
 	for range 2000 {
-		w := table.session("d")
+		w := table.session("d", nil)
 		for range r.IntN(20) {
 			switch r.IntN(5) {
 			case 0:
@@ -161,7 +161,7 @@ func TestWritesInFlightAreTakenBack(t *testing.T) {
 
 func TestManyPendingWritesAreBounded(t *testing.T) {
 	table := newWriteTable(1 << 16)
-	w := table.session("d")
+	w := table.session("d", nil)
 	for i := range 10_000 {
 		w.keep(&table.slots[i])
 	}
@@ -169,7 +169,7 @@ func TestManyPendingWritesAreBounded(t *testing.T) {
 		t.Errorf("%d places are pending", len(w.pending))
 	}
 	w.ended()
-	other := table.session("d")
+	other := table.session("d", nil)
 	if other.unknown.needed() == 0 {
 		t.Error("writes over the bound do not count as writes of anything")
 	}
@@ -224,4 +224,69 @@ func TestRoutingWords(t *testing.T) {
 		try(func(r *configs.Routing) { r.Consistency = w }, "consistency "+w)
 	}
 	try(func(r *configs.Routing) { r.Transactions = "primary" }, "transactions primary")
+}
+
+func TestPlainUnits(t *testing.T) {
+	names := map[string]bool{"pets": true, "owners": true}
+	for sql, want := range map[string]bool{
+		"":                                  true,
+		"SELECT 1":                          true,
+		"SELECT * FROM pets":                true,
+		"SELECT * FROM public.pets, owners": true,
+		"SELECT * FROM pets, animals":       false,
+		"SELECT f(n) FROM pets":             false,
+		"SELECT table_to_xml('x', true, true, '')":         false,
+		"INSERT INTO pets SELECT * FROM owners":            true,
+		"WITH animals AS (SELECT 1) SELECT * FROM animals": true,
+	} {
+		if got := plain(parser.Classify(sql), names); got != want {
+			t.Errorf("%q: plain %v, want %v", sql, got, want)
+		}
+	}
+	if plain(nil, names) || plain(&parser.Verdict{Access: parser.AccessRead}, names) {
+		t.Error("what is not at hand counts as plain")
+	}
+	if plain(parser.Classify("SELECT * FROM pets"), nil) {
+		t.Error("nothing is known, and yet a relation is plain")
+	}
+}
+
+// A write to one plain relation is none of another, but of everything that is not plain.
+func TestWritesByRelation(t *testing.T) {
+	table := newWriteTable(1 << 12)
+	relations := &plainRelations{}
+	names := map[string]bool{"pets": true, "rocks": true}
+	relations.known.Store(&plainKnown{at: cluster.Now(), names: names})
+	w, r := table.session("d", relations), table.session("d", relations)
+	needs := func(sql string) int64 { return r.needed(parser.Classify(sql), names) }
+	w.add(parser.Classify("INSERT INTO pets VALUES (1)"), true)
+	w.ended()
+	if needs("SELECT * FROM pets") == 0 || needs("SELECT * FROM animals") == 0 || needs("SELECT * FROM rocks") != 0 {
+		t.Errorf("after a write of pets: pets %d, a view %d, rocks %d", needs("SELECT * FROM pets"), needs("SELECT * FROM animals"), needs("SELECT * FROM rocks"))
+	}
+	// A definition that changes while a write waits.
+	w.add(parser.Classify("INSERT INTO pets VALUES (1)"), true)
+	d := table.session("d", relations)
+	d.add(parser.Classify("CREATE TRIGGER t AFTER INSERT ON pets FOR EACH ROW EXECUTE FUNCTION f()"), true)
+	d.ended()
+	before := cluster.Now()
+	w.ended()
+	if needs("SELECT * FROM rocks") < before {
+		t.Error("a write that a new definition may have concerned counts for its relation only")
+	}
+	if names, wanted := relations.current(); names != nil || !wanted {
+		t.Error("what was known before a definition changed still counts")
+	}
+}
+
+func TestParsePlain(t *testing.T) {
+	got := parsePlain("4:pets6:a:3:x\n2:é1:")
+	if len(got) != 3 || !got["pets"] || !got["a:3:x\n"] || !got["é"] {
+		t.Errorf("got %v", got)
+	}
+	for _, bad := range []string{"", "x", "-1:a", "9:a", ":", "99999999999999999999:a"} {
+		if got := parsePlain(bad); len(got) != 0 {
+			t.Errorf("%q gives %v", bad, got)
+		}
+	}
 }
