@@ -12,10 +12,10 @@
 //
 // Each node has a prober, a goroutine with a connection and deadlines of its
 // own, so that a host that never answers delays nobody. Every
-// replication_check.interval it asks its server in one round trip: in recovery?
+// replication_check.interval (idle_interval while nothing is written) it asks its server in one round trip: in recovery?
 // which position? which timeline? One goroutine, Run, puts the findings
-// together into the next View and publishes it. The two decisions are pure and stand alone: decide.go (state
-// and role of each node) and horizon.go (what a standby is known to have).
+// together into the next View and publishes it. The decisions are pure and stand alone: decide.go (state
+// and role of each node), horizon.go (what a standby is known to have) and lag.go (how far it is behind).
 //
 // # A node's state
 //

@@ -3,11 +3,13 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
 )
 
@@ -28,6 +30,8 @@ const (
 	aheadPause = time.Millisecond
 	// aheadTimeout is for the answers; a server that takes longer is taken for dead.
 	aheadTimeout = 10 * time.Second
+	// aheadVersion is the first server_version_num that has the functions.
+	aheadVersion = 130000
 )
 
 const (
@@ -47,6 +51,9 @@ func (s *session) catchUpPrimary(l *lease) error {
 	}
 	bs.Ahead = false
 	read := s.leases[balancer.ToRead]
+	if n := s.srv.cluster.View().Node(l.srv.Node); n == nil || n.ServerVersion < aheadVersion {
+		return nil
+	}
 	if read == nil || read.srv.Node != bs.LastReadNode || !s.isQuiet(read) || !s.isQuiet(l) || cluster.Now()-bs.LastReadTime > aheadFor {
 		return nil
 	}
@@ -57,7 +64,7 @@ func (s *session) catchUpPrimary(l *lease) error {
 	defer cancel()
 	running, err := s.ask(ctx, l, runningSQL)
 	if err != nil || running == "" {
-		return err
+		return s.orRefused(l, err)
 	}
 	late, err := s.ask(ctx, read, committedSQL, running)
 	if err != nil {
@@ -67,17 +74,28 @@ func (s *session) catchUpPrimary(l *lease) error {
 	for late != "" && limit.Err() == nil {
 		still, err := s.ask(ctx, l, stillRunningSQL, late)
 		if err != nil || still == "" {
-			return err
+			return s.orRefused(l, err)
 		}
 		pause(limit, aheadPause)
 	}
 	return nil
 }
 
+// orRefused forgives the primary a refusal (a statement_timeout, say): the question is
+// a courtesy. But in a block it has failed that.
+func (s *session) orRefused(l *lease, err error) error {
+	var refused *pool.Refused
+	if errors.As(err, &refused) && !l.inTransaction() {
+		s.log.Debug("whether the primary shows what was read on a standby is not known", "error", err)
+		return nil
+	}
+	return err
+}
+
 // readsNow reports whether the unit is a read that shows on l what is committed now.
 func (s *session) readsNow(l *lease) bool {
 	v := s.unit.verdict
-	if v == nil || s.unit.opaque || v.Access != parser.AccessRead {
+	if v == nil || s.unit.opaque || s.unit.foreign || v.Access != parser.AccessRead {
 		return false
 	}
 	bs := &s.in.Session
