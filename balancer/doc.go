@@ -34,7 +34,7 @@
 //     "write", "session state", "transaction control" or "unknown". Only a BEGIN
 //     READ ONLY is where its reads will be.
 //  8. The read node: the session's own while it is usable (up, of a weight above
-//     0) and routing.balance keeps it: "kept". Else one is chosen as routing.choice
+//  0. and routing.balance keeps it: "kept". Else one is chosen as routing.choice
 //     says among the usable within the limits of lag: "drawn". The primary takes part
 //     with its own weight. None is usable: "no read node", the primary.
 //  9. Lag: a kept node that is over a limit is not read. The primary serves the read, or the
