@@ -22,9 +22,18 @@ func (w *walker) statement(node *pg.Node) {
 		w.raise(AccessUnknown, reasonUnknown)
 		return
 	}
+	if w.planOnly && planned[name] {
+		r.access = AccessRead
+	}
 	w.st.Kind, w.floor = r.kind, r.access
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
+}
+
+// planned are the statements that EXPLAIN without ANALYZE plans on a standby as well.
+var planned = map[string]bool{
+	"InsertStmt": true, "UpdateStmt": true, "DeleteStmt": true, "MergeStmt": true,
+	"CreateTableAsStmt": true, "DeclareCursorStmt": true,
 }
 
 // label is a statement's name for a reason: CreateSeqStmt -> CreateSeq.
@@ -76,6 +85,9 @@ func (w *walker) dispatch(node *pg.Node) {
 		w.st.SQL = w.sql
 	case *pg.Node_VariableShowStmt:
 		w.st.Object = strings.ToLower(n.VariableShowStmt.Name)
+		if !sharedSettings[w.st.Object] {
+			w.raise(AccessSession, "SHOW "+w.st.Object)
+		}
 	case *pg.Node_DiscardStmt:
 		w.st.Object = discardTargets[n.DiscardStmt.Target]
 	case *pg.Node_PrepareStmt:
@@ -130,8 +142,8 @@ func (w *walker) copyStmt(n *pg.CopyStmt) {
 	w.children(n.ProtoReflect())
 }
 
-// explain: without ANALYZE nothing runs, yet a plan that would write is the
-// primary's, which knows the statistics and locks it needs.
+// explain: without ANALYZE nothing runs. A standby has the statistics that a plan
+// is made from, and may take the locks that planning a write takes.
 func (w *walker) explain(n *pg.ExplainStmt) {
 	analyze := false
 	for _, option := range n.Options {
@@ -151,7 +163,7 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 		w.raise(AccessUnknown, reasonUnknown)
 		return
 	}
-	inner := walker{sql: w.sql}
+	inner := walker{sql: w.sql, planOnly: !analyze}
 	inner.statement(n.Query)
 	w.literalDependent = w.literalDependent || inner.literalDependent
 	w.st.Relations, w.st.Functions = inner.st.Relations, inner.st.Functions

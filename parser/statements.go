@@ -21,7 +21,7 @@ var statementRules = map[string]rule{
 	"ExplainStmt":        {KindExplain, AccessRead},
 	"TransactionStmt":    {KindUnknown, AccessTransaction},
 	"VariableSetStmt":    {KindSet, AccessSession},
-	"VariableShowStmt":   {KindShow, AccessSession},
+	"VariableShowStmt":   {KindShow, AccessRead},
 	"ConstraintsSetStmt": {KindSet, AccessSession},
 	"DiscardStmt":        {KindDiscard, AccessSession},
 	"PrepareStmt":        {KindPrepare, AccessSession},

@@ -22,6 +22,9 @@ type walker struct {
 	floor Access
 	// inside counts the query nodes above: 0 at the statement itself.
 	inside int
+	// planOnly: the statement is explained and does not run. What it would write or
+	// lock is as good as read; its functions may be called to make the plan.
+	planOnly bool
 }
 
 // scope is one visible WITH member; the chain goes outwards.
@@ -43,6 +46,13 @@ func (s *scope) has(name string) bool {
 func (w *walker) raise(access Access, reason string) {
 	if access > w.st.Access {
 		w.st.Access, w.st.Reason = access, reason
+	}
+}
+
+// effect is raise for what only happens when the statement runs.
+func (w *walker) effect(access Access, reason string) {
+	if !w.planOnly {
+		w.raise(access, reason)
 	}
 }
 
@@ -112,7 +122,7 @@ func (w *walker) walk(m protoreflect.Message) {
 		return
 	case *pg.LockingClause:
 		// Its relations are aliases of FROM items.
-		w.raise(AccessWrite, lockReasons[n.Strength])
+		w.effect(AccessWrite, lockReasons[n.Strength])
 		return
 	case *pg.RangeVar:
 		w.relation(n)
@@ -212,9 +222,9 @@ func (w *walker) modify(m protoreflect.Message, verb string, target *pg.RangeVar
 	if w.inside > 0 {
 		reason += " in WITH"
 	}
-	w.raise(AccessWrite, reason)
+	w.effect(AccessWrite, reason)
 	if target != nil {
-		w.named(target)
+		w.target(target)
 	}
 	saved := w.ctes
 	w.inside++
@@ -229,12 +239,20 @@ func (w *walker) modify(m protoreflect.Message, verb string, target *pg.RangeVar
 	w.ctes = saved
 }
 
+// target lists a relation that no WITH member can hide.
+func (w *walker) target(n *pg.RangeVar) {
+	w.named(n)
+	if isTempSchema(n.Schemaname) {
+		w.raise(AccessSession, "temporary relation "+n.Relname)
+	}
+}
+
 // into is the target of SELECT INTO or CREATE TABLE AS; nothing below it is an expression.
 func (w *walker) into(n *pg.IntoClause) {
 	if w.st.Kind == KindSelect {
 		w.st.Kind = KindWrite
 	}
-	w.raise(AccessWrite, "SELECT INTO")
+	w.effect(AccessWrite, "SELECT INTO")
 	if rel := n.Rel; rel != nil {
 		w.named(rel)
 		if rel.Relpersistence == "t" || isTempSchema(rel.Schemaname) {
@@ -249,25 +267,20 @@ func (w *walker) relation(n *pg.RangeVar) {
 		return
 	}
 	w.named(n)
-	switch {
-	case isTempSchema(n.Schemaname) || n.Relpersistence == "t":
+	if isTempSchema(n.Schemaname) || n.Relpersistence == "t" {
 		if w.st.Kind == KindDDL {
 			w.st.CreatesTemp = true
 		}
 		w.raise(AccessSession, "temporary relation "+n.Relname)
-	case isSystemSchema(n.Schemaname), n.Schemaname == "" && strings.HasPrefix(n.Relname, "pg_"):
-		// Views of extensions (pg_stat_statements) are as much the node's own
-		// as those of pg_catalog, hence no list of known names.
-		w.raise(AccessSession, "system catalog "+n.Relname)
+		return
+	}
+	if system, shared := systemRelation(n.Schemaname, n.Relname); system && !shared {
+		w.raise(AccessSession, "state of the node: "+n.Relname)
 	}
 }
 
 func (w *walker) named(n *pg.RangeVar) {
 	w.st.Relations = append(w.st.Relations, Name{Schema: n.Schemaname, Name: n.Relname})
-}
-
-func isSystemSchema(schema string) bool {
-	return schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast"
 }
 
 func isTempSchema(schema string) bool {
@@ -279,10 +292,14 @@ func (w *walker) function(n *pg.FuncCall) {
 	name := nameFrom(n.Funcname)
 	w.st.Functions = append(w.st.Functions, name)
 	class := catalog.Unknown
-	if name.Schema == "" || name.Schema == "pg_catalog" {
+	switch {
+	case name.Schema == "" || name.Schema == "pg_catalog":
 		class = catalog.Function(name.Name)
+	case name.Schema == "information_schema" && schemaFunctions[name.Name]:
+		class = catalog.Safe
 	}
 	reason := "function " + name.String()
+	class = w.byArguments(name.Name, n.Args, class)
 	switch class {
 	case catalog.Safe:
 	case catalog.TransactionScoped:

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// answer is all that a server said to one text.
+type answer struct {
+	results []result
+	// code and message are of the error that ended it; empty if none did.
+	code, message string
+	// status is that of ReadyForQuery.
+	status byte
+}
+
+// result is the answer to one statement of the text.
+type result struct {
+	fields []string
+	rows   []string
+	tag    string
+}
+
+// refused is whether the error says that a standby cannot do it.
+func (a *answer) refused() bool {
+	switch a.code {
+	case "25006":
+		return true
+	case "0A000", "55000", "XX000", "42501", "58P01":
+		return strings.Contains(a.message, "recovery") || strings.Contains(a.message, "standby")
+	}
+	return false
+}
+
+// timedOut is whether a time limit or a lock of the session under test ended it.
+func (a *answer) timedOut() bool {
+	switch a.code {
+	case "57014", "55P03", "40001", "40P01", "57P01", "57P03":
+		return true
+	}
+	return false
+}
+
+// sameShape is whether two answers have the same columns and the same kind of
+// end, whatever their rows.
+func sameShape(a, b *answer) bool {
+	return slices.EqualFunc(a.results, b.results, func(x, y result) bool { return slices.Equal(x.fields, y.fields) }) && a.code == b.code
+}
+
+// same is whether two answers are equal; ordered says of which results the order counts.
+func same(a, b *answer, ordered []bool) bool {
+	if !sameShape(a, b) || a.message != b.message {
+		return false
+	}
+	for i := range a.results {
+		x, y := a.results[i], b.results[i]
+		if x.tag != y.tag || len(x.rows) != len(y.rows) {
+			return false
+		}
+		xs, ys := x.rows, y.rows
+		if i >= len(ordered) || !ordered[i] {
+			xs, ys = slices.Sorted(slices.Values(xs)), slices.Sorted(slices.Values(ys))
+		}
+		if !slices.Equal(xs, ys) {
+			return false
+		}
+	}
+	return true
+}
+
+// String is the beginning of the answer, for reports.
+func (a *answer) String() string {
+	const most = 300
+	var b strings.Builder
+	for _, r := range a.results {
+		for _, row := range r.rows {
+			if b.Len() < most {
+				fmt.Fprintf(&b, "(%s)", row)
+			}
+		}
+		fmt.Fprintf(&b, "%s ", r.tag)
+	}
+	if a.code != "" {
+		fmt.Fprintf(&b, "%s %s", a.code, a.message)
+	}
+	return fmt.Sprintf("%.*s", most, b.String())
+}
+
+// differences shows the first row in which two answers differ.
+func differences(a, b *answer) (string, string) {
+	for i := range min(len(a.results), len(b.results)) {
+		xs, ys := slices.Sorted(slices.Values(a.results[i].rows)), slices.Sorted(slices.Values(b.results[i].rows))
+		for k := range min(len(xs), len(ys)) {
+			if xs[k] != ys[k] {
+				return xs[k], ys[k]
+			}
+		}
+	}
+	return a.String(), b.String()
+}
+
+// receive reads one answer up to ReadyForQuery.
+func receive(f *pgproto3.Frontend) (*answer, error) {
+	a := &answer{}
+	var r result
+	for {
+		message, err := f.Receive()
+		if err != nil {
+			return nil, fmt.Errorf("read answer: %w", err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.RowDescription:
+			for _, d := range m.Fields {
+				r.fields = append(r.fields, fmt.Sprintf("%s %d %d", d.Name, d.DataTypeOID, d.TypeModifier))
+			}
+		case *pgproto3.DataRow:
+			r.rows = append(r.rows, rowText(m.Values))
+		case *pgproto3.CopyData:
+			r.rows = append(r.rows, string(m.Data))
+		case *pgproto3.CopyInResponse:
+			f.Send(&pgproto3.CopyFail{Message: "trial"})
+			if err := f.Flush(); err != nil {
+				return nil, fmt.Errorf("refuse COPY: %w", err)
+			}
+		case *pgproto3.CommandComplete:
+			r.tag = string(m.CommandTag)
+			a.results = append(a.results, r)
+			r = result{}
+		case *pgproto3.EmptyQueryResponse:
+			a.results = append(a.results, result{tag: "empty"})
+		case *pgproto3.ErrorResponse:
+			a.code, a.message = m.Code, m.Message
+			if len(r.rows) > 0 || len(r.fields) > 0 {
+				a.results = append(a.results, r)
+			}
+			r = result{}
+		case *pgproto3.ReadyForQuery:
+			a.status = m.TxStatus
+			return a, nil
+		}
+	}
+}
+
+func rowText(values [][]byte) string {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = "NULL"
+		if v != nil {
+			parts[i] = string(v)
+		}
+	}
+	return strings.Join(parts, "|")
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+// script is a file for psql.
+type script struct {
+	// name is how labels and -only call it; path is the file.
+	name, path string
+	// dir is where psql runs, for files that the script names.
+	dir string
+	// database is made before the first script that names it.
+	database string
+}
+
+// scriptTimeout bounds one script; what it has not run by then is not labelled.
+const scriptTimeout = 3 * time.Minute
+
+// sessionOptions bound what the session under test waits for.
+const sessionOptions = "-c statement_timeout=30s -c lock_timeout=5s"
+
+// clusterOptions is a primary and the standby that statements are tried on.
+func clusterOptions() pgcluster.Options {
+	return pgcluster.Options{Standbys: 1, Settings: map[string]string{
+		"max_prepared_transactions": "10",
+		"track_commit_timestamp":    "off",
+		"log_statement":             "none",
+		"log_min_messages":          "fatal",
+		// Otherwise two nodes may begin a scan at different pages.
+		"synchronize_seqscans": "off",
+		// Autovacuum would make the primary's plans and statistics change under the trials.
+		"autovacuum": "off",
+	}}
+}
+
+// found is what a run showed.
+type found struct {
+	labels []label
+	counts counts
+	// builtin are the names of PostgreSQL's own functions.
+	builtin map[string]bool
+}
+
+// run labels the statements of the scripts on a started cluster. env is added to psql's environment.
+func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env []string, progress func(string)) (*found, error) {
+	r, err := newRelay(cluster)
+	if err != nil {
+		return nil, err
+	}
+	serving := make(chan struct{})
+	go func() { // run waits for it below
+		defer close(serving)
+		r.serve(ctx)
+	}()
+	databases := map[string]bool{}
+	var runErr error
+	for _, s := range scripts {
+		if ctx.Err() != nil {
+			break // what was found until now is worth reporting
+		}
+		if !databases[s.database] {
+			databases[s.database] = true
+			create := fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0", s.database)
+			if runErr = cluster.Exec(ctx, 0, "postgres", create); runErr != nil {
+				break
+			}
+		}
+		r.script(s.name)
+		start := time.Now()
+		if runErr = r.psql(ctx, cluster, s, env); runErr != nil {
+			break
+		}
+		progress(fmt.Sprintf("%s: %v", s.name, time.Since(start).Round(time.Millisecond)))
+	}
+	closeErr := r.listener.Close()
+	<-serving
+	labels, n, err := r.take()
+	if err := errors.Join(runErr, closeErr, err); err != nil {
+		return nil, err
+	}
+	f := &found{labels: labels, counts: n}
+	if f.builtin, err = builtinFunctions(context.WithoutCancel(ctx), cluster); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// psql runs one script through the relay. The statements may fail, psql may not.
+func (r *relay) psql(ctx context.Context, cluster *pgcluster.Cluster, s script, env []string) error {
+	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(cluster.Bin(), "psql"), "-X", "-q", "-f", s.path)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", r.port()), "PGUSER=postgres",
+		"PGDATABASE="+s.database, "PGOPTIONS="+sessionOptions, "PGSSLMODE=disable", "PGGSSENCMODE=disable", "PSQLRC=/dev/null", "LC_ALL=C.UTF-8")
+	cmd.Env = append(cmd.Env, env...)
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && ctx.Err() == nil && exit.Exited() {
+		return nil // a script that ends with \quit or a lost connection
+	}
+	if err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("run psql with %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// builtinFunctions are the functions of a database in which nobody made any.
+func builtinFunctions(ctx context.Context, cluster *pgcluster.Cluster) (map[string]bool, error) {
+	s, err := openSession(ctx, cluster, 0, map[string]string{"user": "postgres", "database": "postgres"})
+	if err != nil {
+		return nil, err
+	}
+	defer s.close() //nolint:errcheck // nothing depends on it
+	a, err := s.ask("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace")
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, name := range a.results[0].rows {
+		names[name] = true
+	}
+	return names, nil
+}
