@@ -66,8 +66,11 @@ func (s *session) beginBlock(st *parser.Statement) {
 	}
 	s.begin, s.beginRead = st.SQL, st.SQL
 	if st.ReadOnly == parser.ReadOnlyNo {
-		// A standby refuses READ WRITE. What may read there is READ COMMITTED.
-		s.beginRead = "BEGIN ISOLATION LEVEL READ COMMITTED"
+		// A standby refuses READ WRITE. The level is kept: the block may ask for it.
+		s.beginRead = "BEGIN ISOLATION LEVEL " + bs.TxIsolation.String()
+		if bs.TxIsolation == parser.IsolationDefault {
+			s.beginRead = "BEGIN"
+		}
 	}
 }
 

@@ -71,6 +71,14 @@ SELECT count(*) FROM t
 
 COMMIT
 
+BEGIN READ WRITE
+
+SELECT count(*) FROM t
+
+INSERT INTO t VALUES (45, 'x')
+
+ROLLBACK
+
 SET default_transaction_read_only = on
 
 INSERT INTO t VALUES (44, 'x')
