@@ -1,6 +1,8 @@
 package parser
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -22,6 +24,22 @@ func Rules() []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// NodeDecisions counts the tables that have a node: 1 is right.
+func NodeDecisions(node string) int {
+	n := 0
+	for _, in := range []bool{HasRule(node), grammarNodes[node], analyzedNodes[node]} {
+		if in {
+			n++
+		}
+	}
+	return n
+}
+
+// NodeNames are the nodes in the tables that are no statements.
+func NodeNames() []string {
+	return slices.Concat(slices.Collect(maps.Keys(grammarNodes)), slices.Collect(maps.Keys(analyzedNodes)))
 }
 
 // Walk is the walker's verdict on one node, wherever it stands.
@@ -119,3 +137,18 @@ func (st *Statement) line() string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// Table is the caches' table for tests.
+type Table struct{ t *table }
+
+// NewTable makes a table of at most maxBytes.
+func NewTable(maxBytes int64) Table { return Table{newTable(maxBytes)} }
+
+// Put remembers a verdict.
+func (t Table) Put(hash uint64, text []byte, v *Verdict) { t.t.put(hash, text, v) }
+
+// Bytes is what the entries hold.
+func (t Table) Bytes() int64 { return t.t.bytes.Load() }
+
+// Entries counts them.
+func (t Table) Entries() int { return t.t.count() }

@@ -248,6 +248,37 @@ func BenchmarkVerdictSkeleton(b *testing.B) {
 	}
 }
 
+// BenchmarkSkeleton is the cost of a text that is known but for its literals, by
+// length; ns/100B is to stay below 1000.
+func BenchmarkSkeleton(b *testing.B) {
+	for _, c := range []struct{ name, sql string }{
+		{"select", "SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.total > 1000 AND o.state = 'paid' ORDER BY o.id LIMIT 1000000"},
+		{"comments", "/* trace 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 */ SELECT a -- the column\n FROM t /* of /* nested */ t */ WHERE b = 7000000"},
+		{"literals", "SELECT a FROM t WHERE b IN (" + strings.Repeat("1234567, 'some text', ", 40) + "1000000)"},
+		{"long", "SELECT " + strings.Repeat("coalesce(first_column, second_column) AS name, ", 60) + "1 FROM t WHERE a = 1000000"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p := newParser()
+			sql := []byte(c.sql)
+			at := strings.LastIndexAny(c.sql, "0123456789")
+			p.Verdict(sql)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				n := i
+				for k := at; k >= 0 && '0' <= c.sql[k] && c.sql[k] <= '9'; k-- {
+					sql[k] = byte('1' + n%9)
+					n /= 9
+				}
+				p.Verdict(sql)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)*100/float64(len(sql)), "ns/100B")
+			if misses := p.Stats().Misses; misses != 1 {
+				b.Errorf("%d misses", misses)
+			}
+		})
+	}
+}
+
 func BenchmarkClassify(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,6 +2,7 @@ package parser_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -145,8 +146,42 @@ func checkVerdicts(t *testing.T, sql, skeleton string) {
 	}
 }
 
-// corpus is every text of the golden files.
+// corpus is every text of the golden files, and every statement of the scripts
+// that are tried on servers.
 func corpus(t testing.TB) []string {
+	t.Helper()
+	return append(goldenTexts(t), scriptTexts(t)...)
+}
+
+// scriptTexts are the statements of the corpus' scripts for psql.
+func scriptTexts(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("../integration/corpus/testdata/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	var texts []string
+	for _, file := range files {
+		script, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for line := range strings.Lines(string(script)) {
+			if strings.HasPrefix(line, `\`) && text.Len() == 0 {
+				continue
+			}
+			text.WriteString(strings.ReplaceAll(line, `\;`, ";"))
+			if strings.HasSuffix(line, ";\n") {
+				texts = append(texts, strings.TrimSpace(text.String()))
+				text.Reset()
+			}
+		}
+	}
+	return texts
+}
+
+func goldenTexts(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -41,6 +41,45 @@ func TestEveryStatementHasARule(t *testing.T) {
 	}
 }
 
+// TestEveryNodeHasADecision: every node of the library is in just one of the
+// tables, and the tables name no others.
+func TestEveryNodeHasADecision(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	fields := nodeFields()
+	for i := range fields.Len() {
+		d := fields.Get(i).Message()
+		if d == nil {
+			continue
+		}
+		name := string(d.Name())
+		known[name] = true
+		if n := parser.NodeDecisions(name); n != 1 {
+			t.Errorf("%s is in %d tables", name, n)
+		}
+	}
+	if len(known) < 200 {
+		t.Errorf("the library has %d nodes only", len(known))
+	}
+	for _, name := range parser.NodeNames() {
+		if !known[name] {
+			t.Errorf("%s is no node of the library", name)
+		}
+	}
+}
+
+// TestUnknownNodeIsNoRead: a message that no table has is not understood, even if it holds nothing.
+func TestUnknownNodeIsNoRead(t *testing.T) {
+	t.Parallel()
+	stranger := (&pg.ScanToken{}).ProtoReflect()
+	if n := parser.NodeDecisions(string(stranger.Descriptor().Name())); n != 0 {
+		t.Fatalf("%s is known", stranger.Descriptor().Name())
+	}
+	if got := parser.Walk(stranger); got != parser.AccessUnknown {
+		t.Errorf("access %v", got)
+	}
+}
+
 // leaves are the nodes that hold names or constants, never an expression.
 var leaves = map[protoreflect.Name]bool{
 	"A_Const": true, "ColumnRef": true, "ParamRef": true, "Alias": true, "String": true,

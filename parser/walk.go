@@ -137,8 +137,19 @@ func (w *walker) walk(m protoreflect.Message) {
 		w.raise(AccessWrite, "WHERE CURRENT OF")
 	case *pg.NextValueExpr:
 		w.raise(AccessWrite, "function nextval")
+	case *pg.Node:
+	default:
+		w.known(m)
 	}
 	w.children(m)
+}
+
+// known raises what no table knows: a node that came with a newer library.
+func (w *walker) known(m protoreflect.Message) {
+	name := string(m.Descriptor().Name())
+	if _, ok := statementRules[name]; !ok && !grammarNodes[name] && !analyzedNodes[name] {
+		w.raise(AccessUnknown, reasonNode)
+	}
 }
 
 // column looks for what only sequences have: a standby shows a sequence's state

@@ -185,6 +185,11 @@ func (w *watcher) texts(ctx context.Context, client, server net.Conn) error {
 			if _, err := server.Write(frame); err != nil {
 				return fmt.Errorf("pass on: %w", err)
 			}
+			if frame[0] == 'F' || frame[0] == 'S' { // large objects, \gdesc
+				if last, ok = <-w.answered; !ok {
+					return io.EOF
+				}
+			}
 			continue
 		}
 		sql := string(frame[5 : len(frame)-1])
