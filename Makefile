@@ -8,7 +8,7 @@ UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
 
-.PHONY: build check test unit integration parity demo bench fuzz deps clean
+.PHONY: build check test unit integration parity corpus demo bench fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -32,6 +32,9 @@ integration: ## the built binary against real servers and drivers
 
 parity: ## the same scripts direct and through howdah
 	go test -timeout 10m -count=1 ./integration/parity
+
+corpus: ## hold the verdicts against what a primary and a standby answer
+	go run ./integration/corpus
 
 demo: ## a primary, two standbys and howdah on port 9999
 	scripts/deps.sh

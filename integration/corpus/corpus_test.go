@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/howdah/howdah/integration/pgcluster"
 )
@@ -20,21 +21,21 @@ func TestOwnScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster := pgcluster.ForTest(t, clusterOptions())
-	f, err := run(t.Context(), cluster, scripts, nil, func(line string) { t.Log(line) })
+	f, err := run(t.Context(), cluster, scripts, nil, func(script, time.Duration, []label) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := judge(f.labels, f.builtin)
+	j := judge(f.labels)
 	for i := range j.wrong {
 		l := &j.wrong[i]
-		t.Errorf("%s: called a read: %s\nstandby: %s\nprimary: %s", l.File, l.SQL, l.standbySaid, l.primarySaid)
+		t.Errorf("%s: called a read: %s\nstandby: %s\nprimary: %s", l.File, l.SQL, l.StandbySaid, l.PrimarySaid)
 	}
 	if len(f.labels) < wantStatements || j.primary < 100 {
 		t.Errorf("only %d statements have a label, %d of them primary", len(f.labels), j.primary)
 	}
 	// What a node says of itself is equal on two fresh nodes by chance.
 	chosen := slices.DeleteFunc(slices.Clone(f.labels), func(l label) bool { return l.File == "own/node_state" })
-	j = judge(chosen, f.builtin)
+	j = judge(chosen)
 	if got := float64(j.builtin.reads) / float64(j.builtin.equal); got < wantShare {
 		var report bytes.Buffer
 		j.print(&report, f.counts, 10)

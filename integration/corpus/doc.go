@@ -36,7 +36,8 @@
 // regress.so in DIR/src/test/regress the few tests that need it fail, equally on
 // both nodes. Half an hour is normal.
 //
-// The labels go to -out, one JSON object a line: {"sql": …, "label": "primary" |
+// The labels go to -out, and -judge FILE holds the verdicts of today against them
+// without running anything. One JSON object a line: {"sql": …, "label": "primary" |
 // "equal"} and what is known besides. The report on standard output counts the wrong
 // verdicts (primary by label, a read by verdict), then the share of the equal
 // statements that the verdict calls reads, and groups both kinds of disagreement by the verdict's

@@ -25,8 +25,9 @@ type label struct {
 	// Own: it calls functions that PostgreSQL is not born with.
 	Own bool `json:"own,omitempty"`
 
-	// standbySaid and primarySaid are the beginnings of answers that differ.
-	standbySaid, primarySaid string
+	// StandbySaid and PrimarySaid are the beginnings of answers that differ.
+	StandbySaid string `json:"standby,omitempty"`
+	PrimarySaid string `json:"primary,omitempty"`
 }
 
 // read is whether the parser would let a standby answer.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/howdah/howdah/integration/pgcluster"
 )
@@ -25,20 +27,25 @@ import (
 var testdata embed.FS
 
 type options struct {
-	suite, out, only string
-	examples         int
+	suite, out, only, judge string
+	examples                int
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.suite, "suite", "", "PostgreSQL's unpacked `source`; empty is our own scripts")
 	flag.StringVar(&o.out, "out", "", "`file` for the labels, one JSON object a line")
+	flag.StringVar(&o.judge, "judge", "", "judge the labels of this `file`, made by -out, and run nothing")
 	flag.StringVar(&o.only, "only", "", "run only scripts whose name matches the `regexp`")
 	flag.IntVar(&o.examples, "examples", 3, "examples of each reason in the report")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := command(ctx, o, os.Stdout, os.Stderr); err != nil {
+	run := command
+	if o.judge != "" {
+		run = rejudge
+	}
+	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "corpus:", err)
 		os.Exit(1)
 	}
@@ -83,15 +90,39 @@ func command(ctx context.Context, o options, out, progress io.Writer) (err error
 	if err := cluster.Start(ctx); err != nil {
 		return err
 	}
-	f, err := run(ctx, cluster, chosen, env, func(line string) { fmt.Fprintln(progress, line) })
+	save, err := newSaver(o.out)
 	if err != nil {
 		return err
 	}
-	judge(f.labels, f.builtin).print(out, f.counts, o.examples)
-	if o.out == "" {
-		return nil
+	defer func() { err = errors.Join(err, save.close()) }()
+	f, err := run(ctx, cluster, chosen, env, func(s script, took time.Duration, labels []label) error {
+		fmt.Fprintf(progress, "%s: %v\n", s.name, took.Round(time.Millisecond))
+		return save.add(labels)
+	})
+	if err != nil {
+		return err
 	}
-	return writeLabels(o.out, f.labels)
+	judge(f.labels).print(out, f.counts, o.examples)
+	return nil
+}
+
+// rejudge reports on labels that were made before.
+func rejudge(_ context.Context, o options, out, _ io.Writer) error {
+	text, err := os.ReadFile(o.judge)
+	if err != nil {
+		return fmt.Errorf("read labels: %w", err)
+	}
+	var labels []label
+	decode := json.NewDecoder(bytes.NewReader(text))
+	for decode.More() {
+		var l label
+		if err := decode.Decode(&l); err != nil {
+			return fmt.Errorf("read labels: %w", err)
+		}
+		labels = append(labels, l)
+	}
+	judge(labels).print(out, counts{}, o.examples)
+	return nil
 }
 
 // ownScripts writes the embedded scripts to dir, for psql to read.
@@ -115,17 +146,41 @@ func ownScripts(dir string) ([]script, error) {
 	return scripts, nil
 }
 
-func writeLabels(file string, labels []label) error {
-	var b strings.Builder
-	encode := json.NewEncoder(&b)
-	encode.SetEscapeHTML(false)
+// saver writes labels as they come.
+type saver struct {
+	file *os.File
+	json *json.Encoder
+}
+
+// newSaver makes the file; without a name nothing is saved.
+func newSaver(name string) (*saver, error) {
+	if name == "" {
+		return &saver{}, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("make file of labels: %w", err)
+	}
+	s := &saver{file: f, json: json.NewEncoder(f)}
+	s.json.SetEscapeHTML(false)
+	return s, nil
+}
+
+func (s *saver) add(labels []label) error {
+	if s.file == nil {
+		return nil
+	}
 	for i := range labels {
-		if err := encode.Encode(&labels[i]); err != nil {
-			return fmt.Errorf("encode label: %w", err)
+		if err := s.json.Encode(&labels[i]); err != nil {
+			return fmt.Errorf("write label: %w", err)
 		}
 	}
-	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-		return fmt.Errorf("write labels: %w", err)
-	}
 	return nil
+}
+
+func (s *saver) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
 }

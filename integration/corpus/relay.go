@@ -23,7 +23,9 @@ const maxFrame = 1 << 29
 // relay stands between psql and the primary. It shows every text that psql
 // sends to a trier before it passes it on.
 type relay struct {
-	cluster  *pgcluster.Cluster
+	cluster *pgcluster.Cluster
+	// builtin are the names of PostgreSQL's own functions.
+	builtin  map[string]bool
 	listener net.Listener
 
 	sessions sync.WaitGroup
@@ -43,12 +45,16 @@ type counts struct {
 	Texts, Session, Failed, Untried, Context int
 }
 
-func newRelay(cluster *pgcluster.Cluster) (*relay, error) {
+func newRelay(ctx context.Context, cluster *pgcluster.Cluster) (*relay, error) {
+	builtin, err := builtinFunctions(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	return &relay{cluster: cluster, listener: l}, nil
+	return &relay{cluster: cluster, builtin: builtin, listener: l}, nil
 }
 
 func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
@@ -79,11 +85,13 @@ func (r *relay) script(name string) {
 	r.file = name
 }
 
-// take returns what was found so far.
+// take hands over the labels found since it was last called.
 func (r *relay) take() ([]label, counts, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.labels, r.counts, errors.Join(r.errs...)
+	labels := r.labels
+	r.labels = nil
+	return labels, r.counts, errors.Join(r.errs...)
 }
 
 // startup reads psql's first messages and refuses encryption.
@@ -131,7 +139,7 @@ func (r *relay) session(ctx context.Context, client net.Conn) error {
 		return err
 	}
 	defer t.close() //nolint:errcheck // nothing depends on it
-	w := &watcher{relay: r, trier: t, answered: make(chan outcome, 1)}
+	w := &watcher{relay: r, trier: t, answered: make(chan outcome, 1), ended: make(chan struct{})}
 	answers := make(chan error, 1)
 	go func() { // ends when either side closes, which session's return sees to
 		err := w.answers(server, client)
@@ -140,6 +148,7 @@ func (r *relay) session(ctx context.Context, client net.Conn) error {
 		answers <- err
 	}()
 	err = w.texts(ctx, client, server)
+	close(w.ended)
 	_ = server.Close()
 	return errors.Join(err, ignoreClosed(<-answers))
 }
@@ -164,6 +173,8 @@ type watcher struct {
 	trier *trier
 	// answered gets the outcome of every text, the login's first.
 	answered chan outcome
+	// ended: texts has returned, and nobody takes outcomes any more.
+	ended chan struct{}
 	// pending are texts that change settings when the open transaction commits.
 	pending []string
 }
@@ -205,7 +216,7 @@ func (w *watcher) texts(ctx context.Context, client, server net.Conn) error {
 		if last, ok = w.waitAnswer(in, server); !ok {
 			return io.EOF
 		}
-		w.keep(l, code, last)
+		w.keep(l, v, code, last)
 		if err := w.follow(sql, v, last); err != nil {
 			return err
 		}
@@ -258,7 +269,7 @@ func (w *watcher) tryText(ctx context.Context, sql string, v *parser.Verdict, st
 
 // keep takes a label in, unless the psql session itself was answered otherwise
 // than the trial sessions.
-func (w *watcher) keep(l *label, code string, o outcome) {
+func (w *watcher) keep(l *label, v *parser.Verdict, code string, o outcome) {
 	if l == nil {
 		return
 	}
@@ -268,7 +279,7 @@ func (w *watcher) keep(l *label, code string, o outcome) {
 		w.relay.counts.Context++
 		return
 	}
-	l.File = w.relay.file
+	l.File, l.Own = w.relay.file, ownFunctions(v, w.relay.builtin)
 	w.relay.labels = append(w.relay.labels, *l)
 }
 
@@ -315,12 +326,19 @@ func (w *watcher) answers(server, client net.Conn) error {
 		case 'C':
 			o.tag = string(frame[5 : len(frame)-1])
 		case 'G':
-			w.answered <- outcome{status: 'G'}
+			w.tell(outcome{status: 'G'})
 		case 'Z':
 			o.status = frame[5]
-			w.answered <- o
+			w.tell(o)
 			o = outcome{}
 		}
+	}
+}
+
+func (w *watcher) tell(o outcome) {
+	select {
+	case w.answered <- o:
+	case <-w.ended:
 	}
 }
 

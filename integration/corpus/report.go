@@ -45,12 +45,11 @@ type judgement struct {
 }
 
 // judge holds every label against the parser's verdict.
-func judge(labels []label, builtin map[string]bool) *judgement {
+func judge(labels []label) *judgement {
 	j := &judgement{missed: map[string]*group{}}
 	for i := range labels {
 		l := &labels[i]
 		v := parser.Classify(l.SQL)
-		l.Own = ownFunctions(v, builtin)
 		switch {
 		case l.Label == labelPrimary:
 			j.primary++
@@ -91,19 +90,21 @@ func (j *judgement) miss(l *label, v *parser.Verdict) {
 
 // print writes the report; at most examples of each group are shown.
 func (j *judgement) print(out io.Writer, n counts, examples int) {
-	fmt.Fprintf(out, "texts %d: session %d, in a failed transaction %d, untried %d, only in their context %d\n",
-		n.Texts, n.Session, n.Failed, n.Untried, n.Context)
+	if n.Texts > 0 {
+		fmt.Fprintf(out, "texts %d: session %d, in a failed transaction %d, untried %d, only in their context %d\n",
+			n.Texts, n.Session, n.Failed, n.Untried, n.Context)
+	}
 	fmt.Fprintf(out, "labelled: primary %d, equal %d, equal but unstable %d\n", j.primary, j.all.equal, j.unstable)
 	fmt.Fprintf(out, "called reads, of all equal:             %v\n", j.all)
 	fmt.Fprintf(out, "called reads, of those without error:   %v\n", j.answered)
-	fmt.Fprintf(out, "called reads, of those with own names only to relations: %v\n", j.builtin)
+	fmt.Fprintf(out, "called reads, of those of them whose functions are built in: %v\n", j.builtin)
 	fmt.Fprintf(out, "\nWRONG: %d\n", len(j.wrong))
 	for i := range j.wrong {
 		l := &j.wrong[i]
 		fmt.Fprintf(out, "  %s %s %s: %s\n", l.File, l.Why, l.Code, oneLine(l.SQL))
-		fmt.Fprintf(out, "      standby: %s\n", oneLine(l.standbySaid))
-		if l.primarySaid != "" {
-			fmt.Fprintf(out, "      primary: %s\n", oneLine(l.primarySaid))
+		fmt.Fprintf(out, "      standby: %s\n", oneLine(l.StandbySaid))
+		if l.PrimarySaid != "" {
+			fmt.Fprintf(out, "      primary: %s\n", oneLine(l.PrimarySaid))
 		}
 	}
 	groups := make([]*group, 0, len(j.missed))

@@ -46,13 +46,12 @@ func clusterOptions() pgcluster.Options {
 type found struct {
 	labels []label
 	counts counts
-	// builtin are the names of PostgreSQL's own functions.
-	builtin map[string]bool
 }
 
-// run labels the statements of the scripts on a started cluster. env is added to psql's environment.
-func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env []string, progress func(string)) (*found, error) {
-	r, err := newRelay(cluster)
+// run labels the statements of the scripts on a started cluster. env is added to
+// psql's environment; done is told of every script that has run.
+func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env []string, done func(s script, took time.Duration, labels []label) error) (*found, error) {
+	r, err := newRelay(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +60,7 @@ func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env 
 		defer close(serving)
 		r.serve(ctx)
 	}()
+	f := &found{}
 	databases := map[string]bool{}
 	var runErr error
 	for _, s := range scripts {
@@ -79,16 +79,19 @@ func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env 
 		if runErr = r.psql(ctx, cluster, s, env); runErr != nil {
 			break
 		}
-		progress(fmt.Sprintf("%s: %v", s.name, time.Since(start).Round(time.Millisecond)))
+		var labels []label
+		if labels, f.counts, runErr = r.take(); runErr != nil {
+			break
+		}
+		f.labels = append(f.labels, labels...)
+		if runErr = done(s, time.Since(start), labels); runErr != nil {
+			break
+		}
 	}
 	closeErr := r.listener.Close()
 	<-serving
-	labels, n, err := r.take()
+	_, _, err = r.take()
 	if err := errors.Join(runErr, closeErr, err); err != nil {
-		return nil, err
-	}
-	f := &found{labels: labels, counts: n}
-	if f.builtin, err = builtinFunctions(context.WithoutCancel(ctx), cluster); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -112,22 +115,4 @@ func (r *relay) psql(ctx context.Context, cluster *pgcluster.Cluster, s script, 
 		return fmt.Errorf("run psql with %s: %w", s.path, err)
 	}
 	return nil
-}
-
-// builtinFunctions are the functions of a database in which nobody made any.
-func builtinFunctions(ctx context.Context, cluster *pgcluster.Cluster) (map[string]bool, error) {
-	s, err := openSession(ctx, cluster, 0, map[string]string{"user": "postgres", "database": "postgres"})
-	if err != nil {
-		return nil, err
-	}
-	defer s.close() //nolint:errcheck // nothing depends on it
-	a, err := s.ask("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace")
-	if err != nil {
-		return nil, err
-	}
-	names := map[string]bool{}
-	for _, name := range a.results[0].rows {
-		names[name] = true
-	}
-	return names, nil
 }

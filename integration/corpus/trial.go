@@ -189,7 +189,7 @@ func (t *trier) try(ctx context.Context, sql string, v *parser.Verdict) (l *labe
 	l = &label{SQL: sql, Label: labelPrimary, Code: there.code}
 	switch {
 	case there.refused():
-		l.Why, l.standbySaid = "refused", there.message
+		l.Why, l.StandbySaid = "refused", there.message
 		return l, "", nil
 	case acts(v):
 		l.Why = "acts"
@@ -218,7 +218,25 @@ func (t *trier) compare(l *label, there, here, again *answer) {
 		l.Label, l.Unstable = labelEqual, true
 	default:
 		l.Why = "differs"
-		l.standbySaid, l.primarySaid = differences(there, here)
+		l.StandbySaid, l.PrimarySaid = differences(there, here)
 	}
 	l.Unstable = l.Unstable || strings.HasPrefix(l.Code, "57")
+}
+
+// builtinFunctions are the functions of a database in which nobody made any.
+func builtinFunctions(ctx context.Context, cluster *pgcluster.Cluster) (map[string]bool, error) {
+	s, err := openSession(ctx, cluster, 0, map[string]string{"user": "postgres", "database": "postgres"})
+	if err != nil {
+		return nil, err
+	}
+	defer s.close() //nolint:errcheck // nothing depends on it
+	a, err := s.ask("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace")
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, name := range a.results[0].rows {
+		names[name] = true
+	}
+	return names, nil
 }
