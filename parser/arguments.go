@@ -8,18 +8,28 @@ import (
 	"github.com/howdah/howdah/parser/catalog"
 )
 
-// byArguments corrects the class of a built-in function whose arguments say more than its name.
-func (w *walker) byArguments(name string, args []*pg.Node, class catalog.Class) catalog.Class {
+// classOf is the class of a call, by the name and, where they say more than the
+// name, the arguments.
+func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
+	switch {
+	case name.Schema == "information_schema" && schemaFunctions[name.Name]:
+		return catalog.Safe
+	case name.Schema != "" && name.Schema != "pg_catalog":
+		return catalog.Unknown
+	}
+	class := catalog.Function(name.Name)
 	switch {
 	case class == catalog.Unknown:
-		return class
-	case name == "current_setting" && len(args) > 0:
+		if len(args) == 1 && castingTypes[name.Name] {
+			return catalog.Safe
+		}
+	case name.Name == "current_setting" && len(args) > 0:
 		// Another literal may name another setting.
 		w.literalDependent = true
 		if s := args[0].GetAConst().GetSval(); s != nil && sharedSettings[strings.ToLower(s.Sval)] {
 			return catalog.Safe
 		}
-	case name == "age" && len(args) == 1 && isTransactionID(args[0]):
+	case name.Name == "age" && len(args) == 1 && isTransactionID(args[0]):
 		return catalog.NodeState
 	}
 	return class

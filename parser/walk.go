@@ -69,11 +69,22 @@ func contents(node *pg.Node) protoreflect.Message {
 	return m.Get(field).Message()
 }
 
+// each calls f for the fields of m that are set, in the order of their
+// declaration. (Range has an order that changes with every build of the program, and with it
+// reasons would.)
+func each(m protoreflect.Message, f func(protoreflect.FieldDescriptor, protoreflect.Value)) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		if field := fields.Get(i); m.Has(field) {
+			f(field, m.Get(field))
+		}
+	}
+}
+
 // children walks every message that m holds.
 func (w *walker) children(m protoreflect.Message) {
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+	each(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) {
 		w.field(field, value)
-		return true
 	})
 }
 
@@ -187,11 +198,10 @@ func (w *walker) query(m protoreflect.Message, with *pg.WithClause) {
 	saved := w.ctes
 	w.inside++
 	w.with(with)
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+	each(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) {
 		if field.Name() != "with_clause" {
 			w.field(field, value)
 		}
-		return true
 	})
 	w.inside--
 	w.ctes = saved
@@ -240,11 +250,10 @@ func (w *walker) modify(m protoreflect.Message, verb string, target *pg.RangeVar
 	saved := w.ctes
 	w.inside++
 	w.with(with)
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+	each(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) {
 		if name := field.Name(); name != "with_clause" && name != "relation" {
 			w.field(field, value)
 		}
-		return true
 	})
 	w.inside--
 	w.ctes = saved
@@ -302,15 +311,8 @@ func isTempSchema(schema string) bool {
 func (w *walker) function(n *pg.FuncCall) {
 	name := nameFrom(n.Funcname)
 	w.st.Functions = append(w.st.Functions, name)
-	class := catalog.Unknown
-	switch {
-	case name.Schema == "" || name.Schema == "pg_catalog":
-		class = catalog.Function(name.Name)
-	case name.Schema == "information_schema" && schemaFunctions[name.Name]:
-		class = catalog.Safe
-	}
+	class := w.classOf(name, n.Args)
 	reason := "function " + name.String()
-	class = w.byArguments(name.Name, n.Args, class)
 	switch class {
 	case catalog.Safe:
 	case catalog.TransactionScoped:
