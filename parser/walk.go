@@ -149,6 +149,11 @@ func (w *walker) walk(m protoreflect.Message) {
 	case *pg.NextValueExpr:
 		w.raise(AccessWrite, "function nextval")
 	case *pg.Node:
+		// One of some 270 fields is set: each would look at all of them.
+		if inner := contents(n); inner != nil {
+			w.walk(inner)
+		}
+		return
 	default:
 		w.known(m)
 	}
