@@ -29,6 +29,8 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 		if s := args[0].GetAConst().GetSval(); s != nil && sharedSettings[strings.ToLower(s.Sval)] {
 			return catalog.Safe
 		}
+	case name.Name == "ts_rewrite" && len(args) == 3:
+		return catalog.Safe // with two, the second is SQL to run
 	case name.Name == "age" && len(args) == 1 && isTransactionID(args[0]):
 		return catalog.NodeState
 	}

@@ -28,6 +28,9 @@ func (w *walker) statement(node *pg.Node) {
 	w.st.Kind, w.floor = r.kind, r.access
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
+	if w.asksSchema && w.saysTemp {
+		w.raise(AccessSession, "temporary schema")
+	}
 }
 
 // planned are the statements that EXPLAIN without ANALYZE plans on a standby as well.

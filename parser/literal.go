@@ -92,7 +92,7 @@ func (l *lexer) plain(start, body int) int {
 	backslash := bytes.IndexByte(text, '\\') >= 0
 	l.info.backslash = l.info.backslash || backslash
 	switch {
-	case len(text) <= maxTimeText && mentionsNow(text):
+	case isTelling(text):
 		l.info.variable = true
 		return i
 	case backslash:
@@ -181,7 +181,7 @@ func (l *lexer) escaped(open int) int {
 	const longestEscape = len(`\U00000000`)
 	switch {
 	case spells && len(text) <= maxTimeText*longestEscape,
-		len(text) <= maxTimeText && mentionsNow(text):
+		isTelling(text):
 		l.info.variable, l.info.escaped = true, true
 		return i
 	case spells:
@@ -232,7 +232,7 @@ func (l *lexer) dollarQuoted(start int) int {
 	}
 	text := l.sql[i : i+n]
 	end := i + n + len(delimiter)
-	if len(text) <= maxTimeText && mentionsNow(text) {
+	if isTelling(text) {
 		l.info.variable, l.info.escaped = true, true
 		return end
 	}
@@ -244,6 +244,25 @@ func (l *lexer) dollarQuoted(start int) int {
 		return l.replace(start, end, holdEmpty)
 	}
 	return l.replace(start, end, holdString)
+}
+
+// isTelling is whether a literal may say something that the walk looks for; it
+// stays in the skeleton. The walk sees it with doubled quotes undone.
+func isTelling[T string | []byte](text T) bool {
+	return len(text) <= 2*maxTimeText && (mentionsNow(text) || mentionsTemp(text))
+}
+
+// tempSchema is how the names of the schemas of temporary objects begin.
+const tempSchema = "pg_temp"
+
+// mentionsTemp finds the name of a schema of temporary objects.
+func mentionsTemp[T string | []byte](text T) bool {
+	for i := 0; i+len(tempSchema) <= len(text); i++ {
+		if text[i] == 'p' && string(text[i:i+len(tempSchema)]) == tempSchema {
+			return true
+		}
+	}
+	return false
 }
 
 // mentionsNow finds the words that date and time input reads as the current

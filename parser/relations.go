@@ -67,8 +67,8 @@ var sharedSettings = makeSet(`
 	intervalstyle is_superuser join_collapse_limit lc_collate lc_ctype lc_messages lc_monetary lc_numeric
 	lc_time max_function_args max_identifier_length max_index_keys plan_cache_mode
 	quote_all_identifiers role row_security search_path segment_size server_encoding server_version server_version_num
-	session_authorization standard_conforming_strings timezone transaction_isolation
-	transform_null_equals xmlbinary xmloption`)
+	session_authorization standard_conforming_strings timezone transaction_deferrable
+	transaction_isolation transform_null_equals xmlbinary xmloption`)
 
 // schemaFunctions are the functions of information_schema: SQL functions over catalogs.
 var schemaFunctions = makeSet(`

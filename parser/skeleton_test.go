@@ -293,6 +293,7 @@ func FuzzSkeleton(f *testing.F) {
 		"SELECT E'\\u0041', 'a'\n'b', u&'x' uescape '!'", "SELECT $$a$$'b'", "select 1.e1, 1..2, .5.5",
 		"select a$1, $1a, $_$ $_$", "select 'a'--x\n'b'", "select b'1'2'", "select \"\"", "select 1/*/* */*/2",
 		"select *-/**/-1, 1+/*x*/+2", "select e'\\'", "select 'now' 'today'", "select $$today$$",
+		"select current_schema, 'pg_temp'", "select '" + strings.Repeat("''", 70) + " now'", "select '" + strings.Repeat(" ", 130) + "now'",
 	} {
 		f.Add(sql)
 	}

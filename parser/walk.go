@@ -25,6 +25,10 @@ type walker struct {
 	// planOnly: the statement is explained and does not run. What it would write or
 	// lock is as good as read; its functions may be called to make the plan.
 	planOnly bool
+	// asksSchema: it asks for the first schema of search_path; saysTemp: a literal
+	// names a temporary schema. Both together ask whether that comes first: a session of
+	// which it does makes the schema by asking, which a standby refuses.
+	asksSchema, saysTemp bool
 }
 
 // scope is one visible WITH member; the chain goes outwards.
@@ -193,9 +197,14 @@ var lockReasons = map[pg.LockClauseStrength]string{
 // transaction, whatever their type turns out to be. The lexer keeps such literals in
 // the skeleton, so they need not make the verdict literal dependent.
 func (w *walker) constant(c *pg.A_Const) {
-	if s := c.GetSval(); s != nil && mentionsNow(s.Sval) {
+	s := c.GetSval()
+	if s == nil || len(s.Sval) > maxTimeText {
+		return
+	}
+	if mentionsNow(s.Sval) {
 		w.st.TransactionScoped = true
 	}
+	w.saysTemp = w.saysTemp || mentionsTemp(s.Sval)
 }
 
 // query walks a SELECT with its WITH members in scope.
@@ -317,6 +326,7 @@ func (w *walker) function(n *pg.FuncCall) {
 	name := nameFrom(n.Funcname)
 	w.st.Functions = append(w.st.Functions, name)
 	class := w.classOf(name, n.Args)
+	w.asksSchema = w.asksSchema || name.Name == "current_schema"
 	reason := "function " + name.String()
 	switch class {
 	case catalog.Safe:
@@ -342,6 +352,7 @@ func (w *walker) function(n *pg.FuncCall) {
 }
 
 func (w *walker) valueFunction(op pg.SQLValueFunctionOp) {
+	w.asksSchema = w.asksSchema || op == pg.SQLValueFunctionOp_SVFOP_CURRENT_SCHEMA
 	switch op {
 	case pg.SQLValueFunctionOp_SVFOP_CURRENT_ROLE, pg.SQLValueFunctionOp_SVFOP_CURRENT_USER,
 		pg.SQLValueFunctionOp_SVFOP_USER, pg.SQLValueFunctionOp_SVFOP_SESSION_USER,
