@@ -89,17 +89,30 @@ func (a *answer) String() string {
 	return fmt.Sprintf("%.*s", most, b.String())
 }
 
-// differences shows the first row in which two answers differ.
+// differences shows the first row that only one of two answers has, or else
+// how each begins.
 func differences(a, b *answer) (string, string) {
 	for i := range min(len(a.results), len(b.results)) {
-		xs, ys := slices.Sorted(slices.Values(a.results[i].rows)), slices.Sorted(slices.Values(b.results[i].rows))
-		for k := range min(len(xs), len(ys)) {
-			if xs[k] != ys[k] {
-				return xs[k], ys[k]
-			}
+		x, y := onlyIn(a.results[i].rows, b.results[i].rows), onlyIn(b.results[i].rows, a.results[i].rows)
+		if x != "" || y != "" {
+			return fmt.Sprintf("%d rows, %s", len(a.results[i].rows), x), fmt.Sprintf("%d rows, %s", len(b.results[i].rows), y)
 		}
 	}
 	return a.String(), b.String()
+}
+
+// onlyIn is the first row that a has more often than b.
+func onlyIn(a, b []string) string {
+	count := map[string]int{}
+	for _, row := range b {
+		count[row]++
+	}
+	for _, row := range a {
+		if count[row]--; count[row] < 0 {
+			return row
+		}
+	}
+	return ""
 }
 
 // receive reads one answer up to ReadyForQuery.

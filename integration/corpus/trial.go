@@ -140,7 +140,12 @@ func (t *trier) set(sql string) error {
 	return t.repeat(sql)
 }
 
+// repeat makes a setting in both sessions. The standby must have what the
+// setting names, a role say.
 func (t *trier) repeat(sql string) error {
+	if err := t.waitReplay(); err != nil {
+		return err
+	}
 	_, errStandby := t.standby.ask(sql)
 	_, errTwin := t.twin.ask(sql)
 	if errStandby != nil || errTwin != nil {
