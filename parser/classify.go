@@ -40,7 +40,7 @@ func Classify(sql string) *Verdict {
 
 // opaque is the verdict on a text that was not understood.
 func opaque(reason string) *Verdict {
-	v := &Verdict{Statements: []Statement{{Kind: KindUnknown, Access: AccessUnknown, Reason: reason}}}
+	v := &Verdict{Statements: []Statement{{Kind: KindUnknown, Access: AccessUnknown, Reason: reason, Redefines: true}}}
 	v.LiteralDependent = true
 	return v.sum()
 }
@@ -54,7 +54,7 @@ func classifyTree(sql string) *Verdict {
 	for _, raw := range tree.Stmts {
 		w := walker{sql: textOf(sql, raw)}
 		w.statement(raw.Stmt)
-		w.st.dedup()
+		w.finish()
 		v.Statements = append(v.Statements, w.st)
 		v.LiteralDependent = v.LiteralDependent || w.literalDependent
 	}
@@ -80,12 +80,14 @@ func (v *Verdict) sum() *Verdict {
 		}
 		v.TransactionScoped = v.TransactionScoped || st.TransactionScoped
 		v.CreatesTemp = v.CreatesTemp || st.CreatesTemp
+		v.Redefines = v.Redefines || st.Redefines
 		st.LocksSession = locksSession(st.Functions)
 		v.Stateful = v.Stateful || st.stateful()
 	}
 	if len(v.Statements) == 1 {
 		v.Single = v.Statements[0].Kind
 	}
+	v.resolved = &resolutions{}
 	return v
 }
 

@@ -14,12 +14,14 @@ func (w *walker) statement(node *pg.Node) {
 	m := contents(node)
 	if m == nil {
 		w.raise(AccessUnknown, reasonUnknown)
+		w.st.Redefines = true
 		return
 	}
 	name := string(m.Descriptor().Name())
 	r, ok := statementRules[name]
 	if !ok {
 		w.raise(AccessUnknown, reasonUnknown)
+		w.st.Redefines = true
 		return
 	}
 	if w.planOnly && planned[name] {
@@ -28,6 +30,7 @@ func (w *walker) statement(node *pg.Node) {
 	w.st.Kind, w.floor = r.kind, r.access
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
+	w.st.Redefines = w.st.Redefines || w.redefines(name, w.st.Kind, node)
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")
 	}
@@ -72,9 +75,11 @@ func (w *walker) dispatch(node *pg.Node) {
 	case *pg.Node_DoStmt:
 		// Its body is a literal. One that may change settings makes them unknown.
 		w.literalDependent = true
-		if strings.Contains(strings.ToLower(n.DoStmt.String()), "set") {
+		body := strings.ToLower(n.DoStmt.String())
+		if strings.Contains(body, "set") {
 			w.st.Set = SetOpaque
 		}
+		w.st.CreatesTemp = strings.Contains(body, "temp")
 	case *pg.Node_CopyStmt:
 		w.copyStmt(n.CopyStmt)
 	case *pg.Node_ExplainStmt:
@@ -118,6 +123,14 @@ func (w *walker) dispatch(node *pg.Node) {
 		w.walk(n.SelectStmt.ProtoReflect())
 	case *pg.Node_DropStmt:
 		w.dropped(n.DropStmt)
+	case *pg.Node_RenameStmt:
+		w.walk(n.RenameStmt.ProtoReflect())
+		if rel := n.RenameStmt.Relation; rel != nil && n.RenameStmt.RenameType != pg.ObjectType_OBJECT_COLUMN {
+			w.st.Relations = append(w.st.Relations, Name{Schema: rel.Schemaname, Name: n.RenameStmt.Newname})
+		}
+	case *pg.Node_CreateStmt:
+		w.walk(n.CreateStmt.ProtoReflect())
+		w.st.DropsAtCommit = n.CreateStmt.Oncommit == pg.OnCommitAction_ONCOMMIT_DROP
 	default:
 		w.definition(node)
 		w.walk(node.ProtoReflect())
@@ -171,11 +184,16 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	w.literalDependent = w.literalDependent || inner.literalDependent
 	w.st.Relations, w.st.Functions = inner.st.Relations, inner.st.Functions
 	w.st.TransactionScoped = inner.st.TransactionScoped
-	w.st.CreatesTemp = inner.st.CreatesTemp && analyze
+	if analyze {
+		w.st.CreatesTemp, w.st.TempNames, w.st.DropsAtCommit = inner.st.CreatesTemp, inner.st.TempNames, inner.st.DropsAtCommit
+	}
+	w.st.Redefines = inner.st.Redefines && analyze
 	if inner.st.Set != SetNone && analyze {
 		w.st.Set = SetOpaque
 	}
-	w.raise(inner.st.Access, "EXPLAIN of "+inner.st.Reason)
+	w.uses, w.certain = inner.uses, max(w.certain, inner.certain)
+	w.uses.explained = true
+	w.raiseByName(inner.st.Access, "EXPLAIN of "+inner.st.Reason)
 }
 
 // isTrue reads the argument of a boolean option; what it does not know is true.
@@ -202,6 +220,7 @@ func (w *walker) dropped(n *pg.DropStmt) {
 	default:
 		return
 	}
+	w.st.Drops = true
 	for _, object := range n.Objects {
 		if list := object.GetList(); list != nil {
 			w.st.Relations = append(w.st.Relations, nameFrom(list.Items))

@@ -14,9 +14,13 @@
 // Two texts with one skeleton have one verdict. Where a verdict depends on a
 // literal, the skeleton cache remembers just that, and the exact text is asked for.
 //
-// What it cannot see in the text, and leaves to who knows the database: views,
-// rules, user-defined operators, casts and types that call functions, user
-// functions that hide or overload built-in ones, temporary and unlogged tables
-// named without pg_temp. It reads the text as UTF-8 with
-// standard_conforming_strings on (see Verdict.Backslash).
+// What a name means, the text does not say: views, functions, operators, casts of
+// users, unlogged tables. The verdict keeps the names (Uses), and Resolve looks them up
+// in an Env: the operator's Rules, a database's Knowledge, a search path. Knowledge is
+// made from the facts that package catalog reads through any Querier:
+//
+//	verdict + Env ──remembered?──▶ verdict as it is there
+//	           │ else: operator's lists > knowledge > built-in functions > unknown
+//
+// It reads the text as UTF-8 with standard_conforming_strings on (see Verdict.Backslash).
 package parser

@@ -17,8 +17,8 @@ func Skeleton(sql string) (skeleton string, ok bool) {
 // HasRule says whether a statement node is in the table.
 func HasRule(node string) bool { _, ok := statementRules[node]; return ok }
 
-// Rules are the names in the table.
-func Rules() []string {
+// RuleNames are the names in the table.
+func RuleNames() []string {
 	var names []string
 	for name := range statementRules {
 		names = append(names, name)
@@ -78,7 +78,7 @@ func (v *Verdict) String() string {
 		on   bool
 		name string
 	}{
-		{v.TransactionScoped, "transaction-scoped"}, {v.CreatesTemp, "creates-temp"}, {v.Stateful, "stateful"},
+		{v.TransactionScoped, "transaction-scoped"}, {v.CreatesTemp, "creates-temp"}, {v.Redefines, "redefines"}, {v.Stateful, "stateful"},
 		{v.LiteralDependent, "literal-dependent"}, {v.Backslash, "backslash"},
 	} {
 		if f.on {
@@ -134,6 +134,13 @@ func (st *Statement) line() string {
 	}
 	if st.CreatesTemp {
 		parts = append(parts, "creates-temp")
+	}
+	add("temp", strings.Join(st.TempNames, ","))
+	if st.DropsAtCommit {
+		parts = append(parts, "drops-at-commit")
+	}
+	if st.Drops {
+		parts = append(parts, "drops")
 	}
 	return strings.Join(parts, " ")
 }

@@ -19,7 +19,7 @@ func (w *walker) variableSet(n *pg.VariableSetStmt) {
 	switch n.Kind {
 	case pg.VariableSetKind_VAR_SET_VALUE:
 		w.st.Set = SetValue
-		w.st.Value = argumentsText(n.Args)
+		w.st.Value = argumentsText(n.Args, len(n.Args) > 1 || w.st.Setting == "search_path")
 	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:
 		w.st.Set = SetReset
 	case pg.VariableSetKind_VAR_RESET_ALL:
@@ -68,7 +68,7 @@ func (w *walker) setMulti(n *pg.VariableSetStmt) {
 
 // argumentsText is the value of SET as the server flattens it: a list is
 // joined by ", ", and its parts are quoted where they need it.
-func argumentsText(args []*pg.Node) string {
+func argumentsText(args []*pg.Node, list bool) string {
 	parts := make([]string, 0, len(args))
 	for _, arg := range args {
 		c := arg.GetAConst()
@@ -76,7 +76,7 @@ func argumentsText(args []*pg.Node) string {
 			return "" // SET TIME ZONE INTERVAL …
 		}
 		text := constantText(c)
-		if len(args) > 1 {
+		if list {
 			text = quoteListed(text)
 		}
 		parts = append(parts, text)

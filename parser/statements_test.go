@@ -34,7 +34,7 @@ func TestEveryStatementHasARule(t *testing.T) {
 			t.Errorf("%s has no rule", name)
 		}
 	}
-	for _, name := range parser.Rules() {
+	for _, name := range parser.RuleNames() {
 		if !known[name] {
 			t.Errorf("rule for %s, which is no statement", name)
 		}

@@ -147,7 +147,23 @@ func (v *Verdict) size() int64 {
 		st := &v.Statements[i]
 		n += int64(unsafe.Sizeof(*st))
 		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value))
-		n += namesSize(st.Relations) + namesSize(st.Functions)
+		n += namesSize(st.Relations) + namesSize(st.Functions) + st.Uses.size()
+		n += int64(cap(st.TempNames)) * int64(unsafe.Sizeof("")) // the texts are those of Relations
+	}
+	return n
+}
+
+// size also counts one resolution, which most verdicts will have.
+func (u *Uses) size() int64 {
+	if u == nil {
+		return 0
+	}
+	n := int64(unsafe.Sizeof(*u) + unsafe.Sizeof(Statement{}) + unsafe.Sizeof(Verdict{}))
+	n += int64(cap(u.Calls)) * int64(unsafe.Sizeof(Call{})) // its names are those of Functions
+	n += namesSize(u.Operators) + namesSize(u.Types)
+	n += int64(cap(u.Fields)) * int64(unsafe.Sizeof(""))
+	for _, f := range u.Fields {
+		n += int64(len(f))
 	}
 	return n
 }

@@ -94,7 +94,9 @@ const (
 	SetOpaque         // a setting changed in a way that cannot be repeated elsewhere from the text (set_config with a parameter, SET … FROM CURRENT)
 )
 
-// Statement is the verdict on one statement. It is immutable and shared.
+// Statement is the verdict on one statement. It is immutable and shared. Where
+// what a name means decides, Access is that of the worst case that the text and the
+// built-in functions allow; Resolve knows better with a database's help.
 type Statement struct {
 	Kind   Kind
 	Access Access
@@ -105,6 +107,9 @@ type Statement struct {
 	Relations []Name
 	// Functions are the functions it calls.
 	Functions []Name
+	// Uses is what it uses by name, for Resolve; nil if no name could change the
+	// verdict: it names nothing, or is no read whatever its names mean.
+	Uses *Uses
 
 	// SQL is the statement's own text; filled only for KindBegin, KindSet,
 	// KindSetTransaction and a repeatable set_config(), which the session may have to
@@ -136,12 +141,22 @@ type Statement struct {
 	// transaction (now(), CURRENT_TIMESTAMP …): inside a transaction block
 	// that also uses the primary it must run there.
 	TransactionScoped bool
-	// CreatesTemp is a statement that makes a temporary object.
-	CreatesTemp bool
-	// CallsUnknown is a statement that calls a function of which nothing is known.
+	// CreatesTemp is a statement that makes a temporary object. TempNames are the
+	// relations among them, and some that exist already; if it has none, what is made is something
+	// else or not known. DropsAtCommit is ON COMMIT DROP.
+	CreatesTemp   bool
+	TempNames     []string
+	DropsAtCommit bool
+	// Drops is a DROP of the Relations.
+	Drops bool
+	// CallsUnknown is a statement that calls a function of which the text and the
+	// built-in names say nothing.
 	CallsUnknown bool
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
+	// Redefines is a statement that may change what names mean to other
+	// sessions, so that their Knowledge ends with it.
+	Redefines bool
 }
 
 // Verdict is the verdict on a whole query text. It is immutable and shared by
@@ -154,9 +169,10 @@ type Verdict struct {
 	Reason string
 	// Single is the only statement's kind, or KindUnknown if there are none or several.
 	Single Kind
-	// TransactionScoped and CreatesTemp are true if they are for any statement.
+	// TransactionScoped, CreatesTemp and Redefines are true if they are for any statement.
 	TransactionScoped bool
 	CreatesTemp       bool
+	Redefines         bool
 	// Stateful is true if any statement is not a plain KindSelect / KindWrite
 	// / KindDDL / KindShow / KindExplain / KindCopy*, or if it calls set_config(): the
 	// session has books to keep when it completes. False is the fast path.
@@ -168,4 +184,9 @@ type Verdict struct {
 	// then right only while standard_conforming_strings is on; if the session has
 	// turned it off, treat it as AccessUnknown.
 	Backslash bool
+
+	// resolved is what Resolve and Judge found; shared by copies of the verdict.
+	resolved *resolutions
+	// settled: the operator's patterns have decided, whatever names mean.
+	settled bool
 }

@@ -22,6 +22,9 @@ type walker struct {
 	floor Access
 	// inside counts the query nodes above: 0 at the statement itself.
 	inside int
+	// uses collects the names, and certain is the access without them.
+	uses    Uses
+	certain Access
 	// planOnly: the statement is explained and does not run. What it would write or
 	// lock is as good as read; its functions may be called to make the plan.
 	planOnly bool
@@ -46,10 +49,30 @@ func (s *scope) has(name string) bool {
 	return false
 }
 
-// raise keeps the highest access and the reason that first reached it.
+// raise keeps the highest access and the reason that first reached it, for what
+// is certain whatever names mean.
 func (w *walker) raise(access Access, reason string) {
+	w.raiseByName(access, reason)
+	w.certain = max(w.certain, access)
+}
+
+// raiseByName is raise for what depends on a name, which uses must note.
+func (w *walker) raiseByName(access Access, reason string) {
 	if access > w.st.Access {
 		w.st.Access, w.st.Reason = access, reason
+	}
+}
+
+// scoped notes an answer that is fixed for the transaction, whatever names mean.
+func (w *walker) scoped() {
+	w.st.TransactionScoped, w.uses.TransactionScoped = true, true
+}
+
+// finish completes w.st when all is walked.
+func (w *walker) finish() {
+	w.st.dedup()
+	if w.certain <= AccessRead {
+		w.st.Uses = w.uses.keep(w.st.Relations)
 	}
 }
 
@@ -109,6 +132,12 @@ func (w *walker) field(field protoreflect.FieldDescriptor, value protoreflect.Va
 // walk decides about one node, then goes down.
 func (w *walker) walk(m protoreflect.Message) {
 	switch n := m.Interface().(type) {
+	case *pg.Node:
+		// Of its hundreds of fields one is set.
+		if inner := contents(n); inner != nil {
+			w.walk(inner)
+		}
+		return
 	case *pg.A_Const:
 		w.constant(n)
 		return
@@ -144,6 +173,30 @@ func (w *walker) walk(m protoreflect.Message) {
 		return
 	case *pg.FuncCall:
 		w.function(n)
+	case *pg.A_Expr:
+		w.uses.expression(n)
+	case *pg.SubLink:
+		if n.SubLinkType == pg.SubLinkType_ANY_SUBLINK || n.SubLinkType == pg.SubLinkType_ALL_SUBLINK {
+			w.uses.operator(n.OperName)
+		}
+	case *pg.CaseExpr:
+		if n.Arg != nil {
+			w.uses.operator(nil)
+		}
+	case *pg.JoinExpr:
+		if len(n.UsingClause) > 0 || n.IsNatural {
+			w.uses.operator(nil)
+		}
+	case *pg.SortBy:
+		if len(n.UseOp) > 0 {
+			w.uses.operator(n.UseOp)
+		}
+	case *pg.A_Indirection:
+		for _, part := range n.Indirection {
+			w.uses.field(part)
+		}
+	case *pg.TypeName:
+		w.uses.typeName(n)
 	case *pg.SQLValueFunction:
 		w.valueFunction(n.Op)
 	case *pg.RangeTableSample:
@@ -152,12 +205,6 @@ func (w *walker) walk(m protoreflect.Message) {
 		w.raise(AccessWrite, "WHERE CURRENT OF")
 	case *pg.NextValueExpr:
 		w.raise(AccessWrite, "function nextval")
-	case *pg.Node:
-		// One of some 270 fields is set: each would look at all of them.
-		if inner := contents(n); inner != nil {
-			w.walk(inner)
-		}
-		return
 	default:
 		w.known(m)
 	}
@@ -178,6 +225,7 @@ func (w *walker) column(n *pg.ColumnRef) {
 	if len(n.Fields) == 0 {
 		return
 	}
+	w.uses.column(n)
 	switch n.Fields[len(n.Fields)-1].GetString_().GetSval() {
 	case "last_value", "log_cnt", "is_called":
 		w.raise(AccessSession, "sequence state")
@@ -202,7 +250,7 @@ func (w *walker) constant(c *pg.A_Const) {
 		return
 	}
 	if mentionsNow(s.Sval) {
-		w.st.TransactionScoped = true
+		w.scoped()
 	}
 	w.saysTemp = w.saysTemp || mentionsTemp(s.Sval)
 }
@@ -289,8 +337,9 @@ func (w *walker) into(n *pg.IntoClause) {
 	w.effect(AccessWrite, "SELECT INTO")
 	if rel := n.Rel; rel != nil {
 		w.named(rel)
-		if rel.Relpersistence == "t" || isTempSchema(rel.Schemaname) {
-			w.st.CreatesTemp = true
+		if isTemp(rel) {
+			w.createsTemp(rel)
+			w.st.DropsAtCommit = n.OnCommit == pg.OnCommitAction_ONCOMMIT_DROP
 		}
 	}
 }
@@ -303,7 +352,7 @@ func (w *walker) relation(n *pg.RangeVar) {
 	w.named(n)
 	if isTempSchema(n.Schemaname) || n.Relpersistence == "t" {
 		if w.st.Kind == KindDDL {
-			w.st.CreatesTemp = true
+			w.createsTemp(n)
 		}
 		w.raise(AccessSession, "temporary relation "+n.Relname)
 		return
@@ -311,6 +360,11 @@ func (w *walker) relation(n *pg.RangeVar) {
 	if system, shared := systemRelation(n.Schemaname, n.Relname); system && !shared {
 		w.raise(AccessSession, "state of the node: "+n.Relname)
 	}
+}
+
+func (w *walker) createsTemp(n *pg.RangeVar) {
+	w.st.CreatesTemp = true
+	w.st.TempNames = append(w.st.TempNames, n.Relname)
 }
 
 func (w *walker) named(n *pg.RangeVar) {
@@ -327,21 +381,13 @@ func (w *walker) function(n *pg.FuncCall) {
 	w.st.Functions = append(w.st.Functions, name)
 	class := w.classOf(name, n.Args)
 	w.asksSchema = w.asksSchema || name.Name == "current_schema"
-	reason := "function " + name.String()
-	switch class {
-	case catalog.Safe:
-	case catalog.TransactionScoped:
-		w.st.TransactionScoped = true
-	case catalog.NodeState:
-		w.raise(AccessSession, reason)
-	case catalog.Writes:
-		w.raise(AccessWrite, reason)
-	default:
-		w.st.CallsUnknown = true
-		// What is a write already is understood well enough.
-		if w.floor < AccessWrite {
-			w.raise(AccessUnknown, reason)
-		}
+	w.uses.call(n, name, class)
+	w.st.CallsUnknown = w.st.CallsUnknown || class == catalog.Unknown
+	access, scoped := accessOf(class)
+	w.st.TransactionScoped = w.st.TransactionScoped || scoped
+	// What is a write already is understood well enough.
+	if access < AccessUnknown || w.floor < AccessWrite {
+		w.raiseByName(access, "function "+name.String())
 	}
 	if name.Name == "set_config" {
 		w.literalDependent = true
@@ -351,6 +397,21 @@ func (w *walker) function(n *pg.FuncCall) {
 	}
 }
 
+// accessOf is what calling a function of the class is.
+func accessOf(class catalog.Class) (access Access, scoped bool) {
+	switch class {
+	case catalog.Safe:
+		return AccessRead, false
+	case catalog.TransactionScoped:
+		return AccessRead, true
+	case catalog.NodeState:
+		return AccessSession, false
+	case catalog.Writes:
+		return AccessWrite, false
+	}
+	return AccessUnknown, false
+}
+
 func (w *walker) valueFunction(op pg.SQLValueFunctionOp) {
 	w.asksSchema = w.asksSchema || op == pg.SQLValueFunctionOp_SVFOP_CURRENT_SCHEMA
 	switch op {
@@ -358,7 +419,7 @@ func (w *walker) valueFunction(op pg.SQLValueFunctionOp) {
 		pg.SQLValueFunctionOp_SVFOP_USER, pg.SQLValueFunctionOp_SVFOP_SESSION_USER,
 		pg.SQLValueFunctionOp_SVFOP_CURRENT_CATALOG, pg.SQLValueFunctionOp_SVFOP_CURRENT_SCHEMA:
 	default:
-		w.st.TransactionScoped = true
+		w.scoped()
 	}
 }
 

@@ -1,0 +1,137 @@
+package parser
+
+import "github.com/howdah/howdah/parser/catalog"
+
+// Resolve is the verdict when the names in it are looked up in env: as the
+// text verdict where names change nothing, and then it is v itself. The order of
+// authority is the operator's lists, the database's knowledge, the built-in
+// functions; a name that none of them knows stays unknown.
+//
+// The answer is remembered with v: asked again with the same env it takes no
+// lock and allocates nothing. Only Access, Reason and TransactionScoped, of the
+// verdict and its statements, can differ from v's. A nil v or env gives v.
+func Resolve(v *Verdict, env *Env) *Verdict {
+	if v == nil || env == nil || v.settled || v.Access == AccessNone {
+		return v
+	}
+	if known := v.resolved.find(env.id, env.sharedID()); known != nil {
+		return known
+	}
+	r := resolver{env: env}
+	resolved := r.verdict(v)
+	id := env.sharedID()
+	if r.pathMattered {
+		id = env.id
+	}
+	v.resolved.add(id, resolved)
+	return resolved
+}
+
+// effect is what using a name does to a statement. The zero value is harmless.
+type effect struct {
+	access Access // AccessRead or less is a read
+	scoped bool   // TransactionScoped
+	reason string
+	// origin is reason without the views and functions that led there.
+	origin string
+}
+
+// join adds what another name does; the reason is that of the highest access, the first if several have it.
+func (e *effect) join(other effect) {
+	e.scoped = e.scoped || other.scoped
+	if other.access > max(e.access, AccessRead) {
+		e.access, e.reason, e.origin = other.access, other.reason, other.origin
+	}
+}
+
+// resolver looks up the names of one verdict.
+type resolver struct {
+	env *Env
+	// pathMattered: another search path could have given another answer.
+	pathMattered bool
+}
+
+func (r *resolver) verdict(v *Verdict) *Verdict {
+	var changed *Verdict
+	for i := range v.Statements {
+		st := &v.Statements[i]
+		if st.Uses == nil {
+			continue
+		}
+		e := r.statement(st)
+		access := max(e.access, AccessRead)
+		if access == st.Access && e.scoped == st.TransactionScoped {
+			continue
+		}
+		if changed == nil {
+			copied := *v
+			changed = &copied
+			changed.Statements = append([]Statement(nil), v.Statements...)
+		}
+		st = &changed.Statements[i]
+		st.TransactionScoped = e.scoped
+		if access != st.Access {
+			st.Access, st.Reason = access, ""
+			if access > AccessRead {
+				st.Reason = st.Uses.reason(e.reason)
+			}
+		}
+	}
+	if changed == nil {
+		return v
+	}
+	changed.Access, changed.Reason, changed.TransactionScoped = AccessNone, "", false
+	return changed.sum()
+}
+
+// statement is what the names of a statement do.
+func (r *resolver) statement(st *Statement) effect {
+	e := effect{scoped: st.Uses.TransactionScoped}
+	for i := range st.Uses.Calls {
+		e.join(r.call(&st.Uses.Calls[i]))
+	}
+	if r.env.Waiting {
+		e.join(r.waiting(st))
+	}
+	if r.env.Knowledge != nil {
+		r.known(&e, st)
+	}
+	return e
+}
+
+// call is what a function call does.
+func (r *resolver) call(c *Call) effect {
+	if e, ok := r.env.Rules.function(c.Function.Name, c.Function.String()); ok {
+		return e
+	}
+	var e effect
+	found := false
+	if k := r.env.Knowledge; k != nil {
+		e, found = k.function(r, c)
+	}
+	if c.Class != catalog.Unknown || !found {
+		access, scoped := accessOf(c.Class)
+		e.join(effect{access: access, scoped: scoped, reason: "function " + c.Function.String()})
+	}
+	return e
+}
+
+// waiting is what a statement is while the catalogs are not known yet: a read
+// only if it uses nothing that a user could have defined.
+func (r *resolver) waiting(st *Statement) effect {
+	const reason = "catalog not read yet"
+	unsure := effect{access: AccessUnknown, reason: reason}
+	for _, name := range st.Relations {
+		if system, _ := systemRelation(name.Schema, name.Name); !system {
+			return unsure
+		}
+	}
+	for i := range st.Uses.Calls {
+		if c := &st.Uses.Calls[i]; c.Function.Schema != "pg_catalog" {
+			if _, ok := r.env.Rules.function(c.Function.Name, c.Function.String()); !ok {
+				return unsure
+			}
+		}
+	}
+	return effect{}
+}
