@@ -10,6 +10,7 @@ type Config struct {
 	Auth             Auth             `yaml:"auth"`
 	Pool             Pool             `yaml:"pool"`
 	Routing          Routing          `yaml:"routing"`
+	Catalog          Catalog          `yaml:"catalog"`
 	ReplicationCheck ReplicationCheck `yaml:"replication_check"`
 	Failover         Failover         `yaml:"failover"`
 	Limits           Limits           `yaml:"limits"`
@@ -125,6 +126,35 @@ type Routing struct {
 	TrackedRelations int `yaml:"tracked_relations" min:"64" max:"16777216" reload:"no"`
 	// CacheSize bounds the memory of the verdict caches, in bytes. Needs a restart.
 	CacheSize ByteSize `yaml:"cache_size" min:"1MB" max:"64GB" reload:"no"`
+	// Functions are those whose effect the operator knows better than the catalogs.
+	Functions Functions `yaml:"functions"`
+	// PrimaryPatterns are regular expressions (RE2, case does not matter); a text that
+	// has a match of one anywhere goes to the primary.
+	// Pgpool-II: primary_routing_query_pattern_list, where ^ and $ are added.
+	PrimaryPatterns []string `yaml:"primary_patterns"`
+}
+
+// Functions are lists of regular expressions (RE2, case does not matter) that match a
+// function's whole name, bare or with its schema. A function in both lists writes.
+type Functions struct {
+	// ReadOnly only read. Unlike with Pgpool-II's read_only_function_list, others are
+	// not writers for not being in it.
+	ReadOnly []string `yaml:"read_only"`
+	// Write need the primary. Pgpool-II: write_function_list.
+	Write []string `yaml:"write"`
+}
+
+// Catalog is what howdah learns of the databases' own functions, views and tables.
+// replication_check.user reads it, in each database that clients use.
+type Catalog struct {
+	// TTL is how often it is looked whether the definitions of a database have changed
+	// otherwise than through howdah. Pgpool-II: relcache_expire.
+	TTL time.Duration `yaml:"ttl" min:"100ms"`
+	// Size bounds what is kept of one database, in bytes; of one that has more, as
+	// with 0 of all, only built-in names are known. Pgpool-II: relcache_size, in entries.
+	Size ByteSize `yaml:"size" min:"0" max:"64GB"`
+	// ForeignTables is primary or read: through standbys too.
+	ForeignTables string `yaml:"foreign_tables" enum:"primary,read"`
 }
 
 // ReplicationCheck is how the nodes are watched: role, position, liveness.
@@ -225,6 +255,7 @@ func Default() Config {
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", TrackedRelations: 1 << 16, CacheSize: 64 << 20},
+		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},
 		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
 			User: "postgres", Database: "postgres"},
 		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -38,6 +39,7 @@ func validate(c *Config, list *faultList) {
 	validateListen(&c.Listen, list)
 	validateBackends(c, list)
 	validateAuth(&c.Auth, list)
+	validateRouting(&c.Routing, list)
 	validateDependencies(c.Routing.DMLDependencies, list)
 	needText(list, "pool.reset_query", c.Pool.ResetQuery, "DISCARD ALL makes a connection clean for the next session")
 	needText(list, "replication_check.user", c.ReplicationCheck.User, "howdah logs in as this user to watch the servers")
@@ -322,5 +324,29 @@ func validateAuth(a *Auth, list *faultList) {
 	needText(list, "auth.query.database", a.Query.Database, "auth.query needs a database to ask in")
 	if !list.isBad("auth.query.sql") && !strings.Contains(a.Query.SQL, "$1") {
 		list.addAt("auth.query.sql", "has no $1", "write $1 where the user's name belongs")
+	}
+}
+
+func validateRouting(r *Routing, list *faultList) {
+	checkPatterns(list, "routing.functions.read_only", r.Functions.ReadOnly)
+	checkPatterns(list, "routing.functions.write", r.Functions.Write)
+	checkPatterns(list, "routing.primary_patterns", r.PrimaryPatterns)
+}
+
+// checkPatterns reports what is not a regular expression, or matches everything by accident.
+func checkPatterns(list *faultList, key string, patterns []string) {
+	for i, text := range patterns {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if list.isBad(at) {
+			continue
+		}
+		if strings.TrimSpace(text) == "" {
+			list.addAt(at, "is empty", "write a regular expression, or remove the entry")
+			continue
+		}
+		if _, err := regexp.Compile(text); err != nil {
+			what := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+			list.addAt(at, shorten(what), "write a regular expression in RE2's syntax, which has neither backreferences nor lookaround")
+		}
 	}
 }
