@@ -27,8 +27,8 @@ type Settings struct {
 const resetTimeout = 10 * time.Second
 
 // ownConnections is howdah's share of a server's connections: its probe, a
-// fresh probe, an authentication query.
-const ownConnections = 3
+// fresh probe, an authentication query, two readings of catalogs.
+const ownConnections = 5
 
 // Pool lends out server connections. It is safe for concurrent use; it is
 // taken once per session and node, never per query.

@@ -141,7 +141,7 @@ func TestIdleConnectionOfAnotherKeyGivesWay(t *testing.T) {
 // The limit is that of the settings, or what the server takes less howdah's own share.
 func TestLimit(t *testing.T) {
 	for _, tc := range []struct{ setting, server, want int }{
-		{2, 100, 2}, {0, 5, 2}, {0, 1, 1}, {0, 0, 20},
+		{2, 100, 2}, {0, 7, 2}, {0, 1, 1}, {0, 0, 20},
 	} {
 		f := newFake(t)
 		f.node.MaxConnections = tc.server
