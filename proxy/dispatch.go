@@ -147,7 +147,7 @@ func (s *session) decide() balancer.Decision {
 	u := &s.unit
 	in := &s.in
 	in.Session.Settings = s.set.balancer
-	in.Session.Pinned = s.state.pin
+	in.Session.Pinned = s.pinOf(u)
 	in.Verdict = u.verdict
 	if u.opaque {
 		in.Verdict = nil
@@ -416,6 +416,9 @@ func (s *session) finish(l *lease) error {
 	s.client.Discard(u.size)
 	u.size = 0
 	s.noteUse(l)
+	if u.makesTemp {
+		defer s.state.noteUnseen() // also after a DISCARD in the same unit
+	}
 	if !u.ready || l.ignoring {
 		// A Query at its end was skipped like all else: the cycle goes on to a Sync.
 		l.cycling = true

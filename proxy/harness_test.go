@@ -52,6 +52,7 @@ func start(t testing.TB, change func(*configs.Config), fakes ...*fake) *harness 
 	c := configs.Default()
 	c.Auth.HBA = []string{"host all all 127.0.0.1/32 trust"}
 	c.Routing.Consistency = "none"
+	c.Catalog.Size = 0                      // fakes have no catalogs
 	c.ReplicationCheck.Interval = time.Hour // probes come when asked for only
 	c.Failover.Hold = 2 * time.Second
 	for _, f := range fakes {

@@ -32,6 +32,7 @@ type Server struct {
 	auth     *auth.Authenticator
 	settings atomic.Pointer[settings]
 	logins   logins
+	catalogs *catalogs
 	loads    loads
 	writes   *writeTable
 	plains   plains
@@ -56,6 +57,7 @@ func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser
 	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a, writes: newWriteTable(c.Routing.TrackedRelations)}
 	srv.registry.sessions = map[uint32]*session{}
 	srv.settings.Store(set)
+	srv.catalogs = newCatalogs(srv)
 	srv.context, srv.abort = context.WithCancel(context.Background())
 	return srv, nil
 }
@@ -67,10 +69,14 @@ func (srv *Server) Reconfigure(c *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	same := set.keepRules(srv.settings.Load())
 	if set.tracksWrites() && !srv.settings.Load().tracksWrites() {
 		srv.writes.since.Store(cluster.Now())
 	}
 	srv.settings.Store(set)
+	if !same {
+		srv.catalogs.reconfigured(set)
+	}
 	// Sessions that wait for their clients wait by the old settings.
 	srv.registry.each(func(s *session) { s.interrupt(wakeSettings) })
 	return nil
@@ -202,7 +208,7 @@ func (srv *Server) handle(nc net.Conn) {
 	}()
 	s, err := srv.admit(nc, count, log)
 	if err == nil && s != nil {
-		defer srv.registry.remove(s)
+		defer srv.dismiss(s)
 		err = s.run(srv.context)
 	}
 	srv.farewell(s, nc, log, err)

@@ -61,6 +61,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.writes = srv.writes.session(req.key.Database, srv.plains.of(req.key.Database))
 	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
 	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
+	s.state.begin(p.searchPath)
 	s.noteEncoding()
 	s.rand.Seed(mathrand.Uint64(), mathrand.Uint64())
 	var secret [4]byte
@@ -70,12 +71,20 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, err
 	}
 	s.log = log.With("session", s.pid)
+	s.names.database = srv.catalogs.attach(req.key.Database)
+	s.names.database.await(ctx)
 	if err := s.welcome(); err != nil {
-		srv.registry.remove(s)
+		srv.dismiss(s)
 		return nil, err
 	}
 	s.log.Debug("client logged in", "method", rule.Method.String(), "application_name", req.application)
 	return s, nil
+}
+
+// dismiss forgets a session that has ended.
+func (srv *Server) dismiss(s *session) {
+	srv.registry.remove(s)
+	srv.catalogs.detach(s.names.database)
 }
 
 func authenticationOk() []byte {
@@ -238,7 +247,9 @@ type profile struct {
 	params    *pool.Params
 	isolation parser.Isolation
 	readOnly  bool
-	at        time.Time
+	// searchPath is search_path as the role and the database have it, or unknownPath.
+	searchPath string
+	at         time.Time
 }
 
 // logins remembers, for a while, which users and databases the servers
@@ -361,7 +372,7 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 			}
 			return nil, err
 		}
-		row, err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only')")
+		row, err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('search_path')")
 		if err != nil {
 			srv.pool.Discard(conn)
 			return nil, fmt.Errorf("ask for transaction defaults: %w", err)
@@ -370,7 +381,10 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 			srv.pool.Discard(conn)
 			return nil, fmt.Errorf("ask for transaction defaults: backend %s gave no answer", n.Name)
 		}
-		p := &profile{params: conn.Params, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), at: time.Now()}
+		p := &profile{params: conn.Params, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), searchPath: unknownPath, at: time.Now()}
+		if len(row) > 2 {
+			p.searchPath = string(row[2])
+		}
 		srv.pool.ReleaseUnused(conn)
 		if _, reported := p.params.Get("in_hot_standby"); reported && srv.cluster.View().Primary != cluster.NoNode {
 			p.params = p.params.With("in_hot_standby", "off")

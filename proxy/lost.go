@@ -41,6 +41,7 @@ func (s *session) serverFailed(l *lease, err error) error {
 	if l.slot == balancer.ToPrimary {
 		// Whatever took effect there must be visible to the session's next read.
 		s.in.Session.FloorPrimary = cluster.Now()
+		s.doubtDefinitions()
 	}
 	if !again {
 		l.dropToSync(&s.stmts)

@@ -183,11 +183,12 @@ func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act act
 		index = l.completions
 		l.completions++
 	}
-	if act == swallow || typ == wire.EmptyQueryResponse || v != nil && !v.Stateful {
+	if act == swallow || typ == wire.EmptyQueryResponse || v != nil && !v.Stateful && !v.Redefines {
 		return
 	}
 	if v == nil || index >= len(v.Statements) {
 		l.ended = true
+		s.noteRedefined(nil)
 		s.noteUnknown()
 		return
 	}
@@ -197,6 +198,9 @@ func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act act
 // noteCompleted keeps the session's books of a statement that completed;
 // rolledBack says that its tag was ROLLBACK.
 func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack bool) {
+	if stmt.Redefines {
+		s.noteRedefined(stmt)
+	}
 	l.ended = l.ended || stmt.Access == parser.AccessTransaction || stmt.Kind == parser.KindCall || stmt.Kind == parser.KindExecute
 	switch stmt.Kind {
 	case parser.KindCommit:
@@ -204,6 +208,7 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 			s.state.rollback()
 		} else {
 			s.commit(l)
+			s.endRedefinition()
 			if l.slot == balancer.ToPrimary {
 				s.writes.committed()
 			}
@@ -240,6 +245,9 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	}
 	if e.version != 0 && !l.failed {
 		l.version = e.version
+	}
+	if s.names.redefined && msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
+		s.endRedefinition()
 	}
 	l.pop()
 	if l.slot == balancer.ToPrimary && !e.swallow {

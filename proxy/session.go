@@ -37,6 +37,7 @@ type session struct {
 	unit   unit
 	stmts  statements
 	state  state
+	names  names
 	leases [2]*lease // by balancer.Target
 	lastID uint32    // the last lease's id
 
@@ -385,6 +386,7 @@ func (s *session) end() {
 			s.giveBack(l)
 		}
 	}
+	s.doubtDefinitions()
 }
 
 // endTimeout bounds how long an ending session waits for outstanding answers

@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 )
 
@@ -25,12 +27,19 @@ type settings struct {
 	balancer      balancer.Settings
 	// consistencyWait is routing.consistency_wait.
 	consistencyWait time.Duration
+	catalog         configs.Catalog
+	check           configs.ReplicationCheck // who reads the catalogs
+	routing         configs.Routing          // what rules were made from
+	rules           *parser.Rules
 }
 
 // tracksWrites reports whether reads look at what others wrote.
 func (set *settings) tracksWrites() bool {
 	return set.balancer.Consistency == balancer.ConsistencyCluster
 }
+
+// readForeign is whether foreign tables may be read through standbys.
+func (set *settings) readForeign() bool { return set.catalog.ForeignTables == "read" }
 
 // newSettings reads the files that the configuration names.
 func newSettings(c *configs.Config) (*settings, error) {
@@ -54,7 +63,24 @@ func newSettings(c *configs.Config) (*settings, error) {
 	set.balancer = balancerSettings(&c.Routing)
 	set.balancer.PreferLowerLag = c.ReplicationCheck.PreferLowerLag
 	set.consistencyWait = c.Routing.ConsistencyWait
+	set.catalog, set.check, set.routing = c.Catalog, c.ReplicationCheck, c.Routing
+	set.rules, err = parser.NewRules(c.Routing.Functions.ReadOnly, c.Routing.Functions.Write, c.Routing.PrimaryPatterns)
+	if err != nil {
+		return nil, fmt.Errorf("read routing rules: %w", err)
+	}
 	return set, nil
+}
+
+// keepRules takes over the rules of older settings if they were made from the
+// same words, and says whether the databases mean the same by both settings.
+func (set *settings) keepRules(old *settings) bool {
+	sameRules := slices.Equal(set.routing.Functions.ReadOnly, old.routing.Functions.ReadOnly) &&
+		slices.Equal(set.routing.Functions.Write, old.routing.Functions.Write) &&
+		slices.Equal(set.routing.PrimaryPatterns, old.routing.PrimaryPatterns)
+	if sameRules {
+		set.rules = old.rules
+	}
+	return sameRules && set.catalog == old.catalog && set.check == old.check
 }
 
 // balancerSettings translates the configuration's words, which Validate has checked.

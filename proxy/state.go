@@ -14,12 +14,15 @@ type state struct {
 	// another version must be brought up to date before it is used.
 	version  uint64
 	settings []setting
-	// pending are the changes of the open transaction.
+	// pending are the changes of the open transaction; changes grows with every
+	// change of them.
 	pending []*parser.Statement
+	changes uint64
 	// pin is why everything must go to the primary, if it must.
 	pin balancer.Pin
 	// temp, opaque and unsafe are the causes of pin.
 	temp, opaque, unsafe bool
+	temps                temps
 	// listening: LISTEN is active on the primary connection.
 	listening bool
 	// held: the primary connection has an advisory lock, a cursor WITH HOLD or an SQL-level prepared statement.
@@ -28,10 +31,12 @@ type state struct {
 	// isolation and readOnly are what a BEGIN that names none gets; first* as at login.
 	isolation, firstIsolation parser.Isolation
 	readOnly, firstReadOnly   bool
+	// firstPath is search_path at login; unknownPath if it could not be asked.
+	firstPath string
 }
 
-// setting is one changed setting and the SQL that makes it.
-type setting struct{ name, sql string }
+// setting is one changed setting, the SQL that makes it, and its value if that is a constant.
+type setting struct{ name, sql, value string }
 
 // has reports whether the session has changed the setting.
 func (st *state) has(name string) bool {
@@ -66,7 +71,11 @@ func (st *state) replay(changed bool) string {
 func (s *session) note(stmt *parser.Statement) {
 	st := &s.state
 	if stmt.CreatesTemp {
-		st.temp = true
+		st.noteTemp(stmt)
+	}
+	st.changes++
+	if stmt.Setting == "search_path" && namesTempSchema(stmt.SQL) {
+		st.opaque = true // tables made without a word of TEMP may be temporary
 		st.repin()
 	}
 	st.held = st.held || stmt.Hold || stmt.LocksSession || stmt.Kind == parser.KindPrepare
@@ -77,7 +86,7 @@ func (s *session) note(stmt *parser.Statement) {
 		st.release(stmt.Object)
 	case stmt.Kind == parser.KindRollbackTo:
 		st.rollbackTo(stmt.Object)
-	case stmt.CreatesTemp, stmt.Set != parser.SetNone, // SET LOCAL for the node where the block reads
+	case stmt.CreatesTemp, st.concernsTemp(stmt), stmt.Set != parser.SetNone, // SET LOCAL for the node where the block reads
 		stmt.Kind == parser.KindSavepoint, stmt.Kind == parser.KindDiscard,
 		stmt.Kind == parser.KindListen, stmt.Kind == parser.KindUnlisten:
 		if len(st.pending) >= maxPending {
@@ -114,8 +123,13 @@ func (st *state) savepoint(name string) int {
 
 // rollback drops the pending changes.
 func (st *state) rollback() {
+	st.changes++
 	clear(st.pending)
 	st.pending = st.pending[:0]
+	if st.temp {
+		st.endTemp()
+		st.repin()
+	}
 }
 
 // commit applies the pending changes; l is the lease on which they were made.
@@ -137,9 +151,7 @@ func (s *session) commit(l *lease) {
 
 func (s *session) apply(stmt *parser.Statement) {
 	st := &s.state
-	if stmt.CreatesTemp {
-		st.temp = true // also after a DISCARD TEMP earlier in the transaction
-	}
+	st.applyTemp(stmt)
 	switch {
 	case stmt.Kind == parser.KindListen:
 		st.listening = true
@@ -175,10 +187,7 @@ func (st *state) set(stmt *parser.Statement) {
 		st.setDefault(stmt)
 	case parser.SetValue:
 		st.forget(stmt.Setting)
-		if stmt.Setting == "search_path" && strings.Contains(strings.ToLower(stmt.SQL), "pg_temp") {
-			st.opaque = true // tables made without a word of TEMP may be temporary
-		}
-		st.settings = append(st.settings, setting{stmt.Setting, stmt.SQL})
+		st.settings = append(st.settings, setting{stmt.Setting, stmt.SQL, stmt.Value})
 		st.setDefault(stmt)
 	}
 }
@@ -250,10 +259,10 @@ func (s *session) discarded(what string) {
 	st := &s.state
 	switch what {
 	case "temp":
-		st.temp = false
+		st.temp, st.temps = false, temps{}
 	case "all":
-		first := state{version: st.version + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
-			isolation: st.firstIsolation, readOnly: st.firstReadOnly, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending}
+		first := state{version: st.version + 1, changes: st.changes + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
+			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending}
 		*st = first
 		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
 		s.deallocated("")

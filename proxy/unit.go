@@ -50,6 +50,7 @@ type unit struct {
 	executes    int
 	binds       bool // it makes a portal
 	foreign     bool // it runs a portal of an earlier unit
+	makesTemp   bool // a function that it calls may make temporary objects
 }
 
 // wholeUnit reports whether in, which is not empty, holds a whole unit that ends with a Query or Sync.
@@ -158,6 +159,7 @@ func (u *unit) add(v *parser.Verdict) {
 		}
 		u.merged.TransactionScoped = u.merged.TransactionScoped || v.TransactionScoped
 		u.merged.CreatesTemp = u.merged.CreatesTemp || v.CreatesTemp
+		u.merged.Redefines = u.merged.Redefines || v.Redefines
 		u.merged.Stateful = u.merged.Stateful || v.Stateful
 	}
 }
@@ -196,12 +198,12 @@ func (s *session) planQuery(msg []byte, off int) {
 	u := &s.unit
 	m := message{typ: wire.Query, off: off, size: len(msg)}
 	if text, _, ok := wire.CString(msg[wire.HeaderSize:]); ok && u.rest == 0 {
-		m.verdict = s.srv.parser.Verdict(text)
+		m.verdict = s.judge(text)
 	} else if u.rest > 0 && isBulk(msg[wire.HeaderSize:]) {
 		m.verdict = &bulk
 	}
 	m.displaces, m.displaced = true, s.stmts.displaceUnnamed(u.number)
-	u.add(m.verdict)
+	u.add(s.resolve(m.verdict))
 	u.msgs = append(u.msgs, m)
 	u.executes++
 	u.size = off + len(msg)
@@ -320,14 +322,14 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 			if body[0] == 'S' {
 				s.planUse(&m, name)
 			} else {
-				u.add(s.stmts.portalVerdict(name))
+				u.add(s.resolve(s.stmts.portalVerdict(name)))
 			}
 		}
 	case wire.Execute:
 		portal, rest, ok1 := wire.CString(body)
 		if ok = ok1 && len(rest) >= 4; ok {
 			m.verdict = s.stmts.portalVerdict(portal)
-			u.add(m.verdict)
+			u.add(s.resolve(m.verdict))
 			u.executes++
 			u.foreign = u.foreign || !u.binds
 			if binary.BigEndian.Uint32(rest) != 0 {
@@ -370,7 +372,7 @@ func (s *session) planParse(m *message, msg, body []byte) bool {
 		if old := s.stmts.find(name); old != nil {
 			m.stmt, m.taken = old, true
 			old.used = s.unit.number
-			s.unit.add(old.verdict)
+			s.unit.add(s.resolve(old.verdict))
 			return true
 		}
 	}
@@ -383,9 +385,9 @@ func (s *session) planParse(m *message, msg, body []byte) bool {
 		m.stmt = s.stmts.parsed(name, nil, nil, s.unit.number)
 		return false
 	}
-	v := s.srv.parser.Verdict(text)
+	v := s.judge(text)
 	m.stmt = s.stmts.parsed(name, msg, v, s.unit.number)
-	s.unit.add(v)
+	s.unit.add(s.resolve(v))
 	return true
 }
 
@@ -396,7 +398,7 @@ func (s *session) planUse(m *message, name []byte) {
 		m.stmt.used = s.unit.number
 	}
 	m.gone = m.stmt == nil && len(name) == 0
-	s.unit.add(verdictOf(m.stmt))
+	s.unit.add(s.resolve(verdictOf(m.stmt)))
 }
 
 func verdictOf(p *prepared) *parser.Verdict {

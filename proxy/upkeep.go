@@ -17,12 +17,14 @@ const upkeepEvery = time.Second
 func (srv *Server) Run(ctx context.Context) error {
 	ticker := time.NewTicker(upkeepEvery)
 	defer ticker.Stop()
+	defer srv.catalogs.running.Wait() // they end with the sessions' context
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 			srv.registry.each(func(s *session) { s.lookAfter(ctx) })
+			srv.catalogs.noteFailover()
 		}
 	}
 }

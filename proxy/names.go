@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/howdah/howdah/parser"
+)
+
+// names is what a session resolves the names in its statements with.
+type names struct {
+	database *database
+	// env is for known and the session's settings of version and changes; nil: not made yet.
+	env              *parser.Env
+	known            *knowing
+	version, changes uint64
+	// unchecked are verdicts with functions that ran while the catalogs were not
+	// known: it is still to be seen whether they may have made temporary objects.
+	unchecked []*parser.Verdict
+	// redefined: a statement of the transaction may have changed what names mean.
+	redefined bool
+}
+
+// resolve is the verdict when its names are looked up as this session would
+// have them; v may be nil. In the steady state it takes no lock and allocates nothing.
+func (s *session) resolve(v *parser.Verdict) *parser.Verdict {
+	if v == nil || s.names.database == nil {
+		return v
+	}
+	env := s.environment()
+	if env.Waiting {
+		s.names.check(v)
+	} else if env.Knowledge != nil && env.Knowledge.MakesTemp(v) {
+		s.unit.makesTemp = true
+	}
+	return parser.Resolve(v, env)
+}
+
+// maxUnchecked bounds names.unchecked; the rest counts as temporary objects made.
+const maxUnchecked = 100
+
+// check remembers a verdict to be looked at when the catalogs are known.
+func (n *names) check(v *parser.Verdict) {
+	calls := slices.ContainsFunc(v.Statements, func(st parser.Statement) bool { return len(st.Functions) > 0 })
+	if calls && len(n.unchecked) <= maxUnchecked && !slices.Contains(n.unchecked, v) {
+		n.unchecked = append(n.unchecked, v)
+	}
+}
+
+// checked looks at what was remembered; true if any may have made temporary objects.
+func (n *names) checked(k *parser.Knowledge) bool {
+	made := len(n.unchecked) > maxUnchecked || slices.ContainsFunc(n.unchecked, k.MakesTemp)
+	clear(n.unchecked)
+	n.unchecked = n.unchecked[:0]
+	return made
+}
+
+// judge is the verdict on a text, as the operator's patterns have it. It is for
+// once: a prepared statement keeps it.
+func (s *session) judge(text []byte) *parser.Verdict {
+	return s.set.rules.Judge(s.srv.parser.Verdict(text), text)
+}
+
+// environment returns what the session resolves names with now.
+func (s *session) environment() *parser.Env {
+	n := &s.names
+	known := n.database.current.Load()
+	if n.env != nil && n.known == known && n.version == s.state.version && n.changes == s.state.changes {
+		return n.env
+	}
+	if n.known != known && known.knowledge != nil {
+		// A standby that does not show the definitions yet must not be read from.
+		s.in.Session.FloorPrimary = max(s.in.Session.FloorPrimary, known.since)
+		if len(n.unchecked) > 0 && n.checked(known.knowledge) {
+			s.state.noteUnseen()
+		}
+	}
+	value, user := s.state.searchPath(s.key.User)
+	path, ok := parser.ParseSearchPath(value, user)
+	ok = ok && value != unknownPath
+	key := value + "\x00" + user
+	if !ok {
+		key = unknownPath
+	}
+	n.known, n.version, n.changes = known, s.state.version, s.state.changes
+	n.env = known.environment(key, path, !ok)
+	return n.env
+}
+
+// unknownPath is no value of search_path.
+const unknownPath = "\x00"
+
+// begin takes in the search_path that the session begins with.
+func (st *state) begin(path string) {
+	st.firstPath = path
+	if namesTempSchema(path) {
+		st.opaque = true // tables made without a word of TEMP may be temporary
+		st.repin()
+	}
+}
+
+// namesTempSchema is whether a search path, or what sets it, names the temporary schema.
+func namesTempSchema(text string) bool {
+	return strings.Contains(strings.ToLower(text), "pg_temp")
+}
+
+// searchPath is the session's search_path and the role that "$user" in it means, the
+// open transaction's changes included. An empty role, and unknownPath, are not known.
+func (st *state) searchPath(login string) (value, user string) {
+	p := pathState{first: st.firstPath, login: login, value: st.firstPath, session: login, user: login}
+	for i := range st.settings {
+		p.set(st.settings[i].name, st.settings[i].value)
+	}
+	for _, stmt := range st.pending {
+		switch stmt.Set {
+		case parser.SetValue:
+			p.set(stmt.Setting, stmt.Value)
+		case parser.SetLocal:
+			if stmt.Value == "" {
+				p.unknown(stmt.Setting) // it may be TO DEFAULT
+			} else {
+				p.set(stmt.Setting, stmt.Value)
+			}
+		case parser.SetReset:
+			p.reset(stmt.Setting)
+		case parser.SetResetAll:
+			p.reset("search_path")
+		case parser.SetOpaque:
+			p.unknown(stmt.Setting)
+		}
+	}
+	return p.value, p.user
+}
+
+// pathState follows the settings that a search path depends on.
+type pathState struct {
+	first, login         string
+	value, session, user string
+}
+
+func (p *pathState) set(name, value string) {
+	switch strings.ToLower(name) {
+	case "":
+		p.unknown("")
+	case "search_path":
+		p.value = value
+	case "session_authorization":
+		p.session, p.user = value, value
+	case "role":
+		if p.user = value; value == "none" {
+			p.user = p.session
+		}
+	}
+}
+
+func (p *pathState) reset(name string) {
+	switch name {
+	case "search_path":
+		p.value = p.first
+	case "session_authorization":
+		p.session, p.user = p.login, p.login
+	case "role":
+		p.user = p.session
+	}
+}
+
+// unknown takes in a change of which only the setting's name is known, or not even that.
+func (p *pathState) unknown(name string) {
+	switch strings.ToLower(name) {
+	case "", "search_path":
+		p.value = unknownPath
+	case "session_authorization", "role":
+		p.user = ""
+	}
+}
+
+// noteRedefined takes note that names may mean something else now, before the
+// client does; a nil statement is not known.
+func (s *session) noteRedefined(stmt *parser.Statement) {
+	if s.names.database == nil || stmt != nil && s.state.dropsTemp(stmt) {
+		return
+	}
+	s.names.redefined = true
+	s.names.database.invalidate()
+}
+
+// endRedefinition invalidates once more at the end of a transaction: what was read
+// of the catalogs meanwhile did not show its changes.
+func (s *session) endRedefinition() {
+	if s.names.redefined {
+		s.names.redefined = false
+		s.names.database.invalidate()
+	}
+}
+
+// doubtDefinitions is for work that broke off: whether it has changed what names mean is not known.
+func (s *session) doubtDefinitions() {
+	if v := s.unit.verdict; s.names.database != nil && (s.names.redefined || s.cycle != nil && (v == nil || v.Redefines)) {
+		s.names.redefined = false
+		s.names.database.invalidate()
+	}
+}
