@@ -19,10 +19,6 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 	}
 	class := catalog.Function(name.Name)
 	switch {
-	case class == catalog.Unknown:
-		if len(args) == 1 && castingTypes[name.Name] {
-			return catalog.Safe
-		}
 	case name.Name == "current_setting" && len(args) > 0:
 		// Another literal may name another setting.
 		w.literalDependent = true

@@ -76,13 +76,6 @@ var schemaFunctions = makeSet(`
 	_pg_index_position _pg_interval_type _pg_keysequal _pg_numeric_precision
 	_pg_numeric_precision_radix _pg_numeric_scale _pg_truetypid _pg_truetypmod`)
 
-// castingTypes are built-in types without a function of their name: a call of one
-// is a cast, regtype('int4').
-var castingTypes = makeSet(`
-	aclitem bytea char cidr inet int2vector json jsonb jsonpath macaddr oidvector pg_lsn refcursor
-	regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc
-	regprocedure regrole regtype tid tsquery tsvector txid_snapshot pg_snapshot uuid`)
-
 func makeSet(words string) map[string]bool {
 	set := map[string]bool{}
 	for _, word := range strings.Fields(words) {
