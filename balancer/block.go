@@ -13,8 +13,6 @@ func ruleStanding(in *Input) (Decision, bool) {
 		return Decision{}, false
 	case s.Tx == TxFailed && s.TxNode == cluster.NoNode:
 		return toPrimary(in, ReasonFailedTransaction, "", true), true
-	case s.Tx == TxFailed && s.TxNode != in.View.Primary && endsAndGoesOn(in.Verdict):
-		return toPrimary(in, ReasonTransactionEnd, "", false), true
 	case s.Tx == TxFailed:
 		return stay(in, ReasonFailedTransaction), true
 	case isLost(in):
@@ -37,20 +35,6 @@ func ruleStanding(in *Input) (Decision, bool) {
 	return Decision{}, false
 }
 
-// endsAndGoesOn is whether a unit rolls the block back and then does what only the
-// primary may.
-func endsAndGoesOn(v *parser.Verdict) bool {
-	if v == nil || len(v.Statements) < 2 || v.Statements[0].Kind != parser.KindRollback || v.Statements[0].Chain {
-		return false
-	}
-	for i := range v.Statements {
-		if v.Statements[i].Access > parser.AccessTransaction {
-			return true
-		}
-	}
-	return false
-}
-
 // isLost is whether the block was open on a primary that is no longer the primary.
 func isLost(in *Input) bool {
 	s, primary := &in.Session, in.View.Primary
@@ -63,7 +47,7 @@ func isLost(in *Input) bool {
 // ruleAfterWrite speaks for sessions whose earlier writes bind them (routing.after_write).
 func ruleAfterWrite(in *Input) (Decision, bool) {
 	s := &in.Session
-	if !isRead(in.Verdict) && !opensReadOnly(in) {
+	if !isRead(in.Verdict) && !opensReadOnly(in) && !in.wish.trusts(in) {
 		return Decision{}, false
 	}
 	if s.Settings.AfterWrite == AfterWriteAlways && s.Wrote ||
@@ -85,7 +69,7 @@ func ruleBlock(in *Input) (Decision, bool) {
 		return toPrimary(in, ReasonSnapshot, "", true), true
 	case !s.TxReadOnly && s.Settings.Transactions == PrimaryOnly:
 		return toPrimary(in, ReasonTransactionPrimary, "", true), true
-	case !isRead(in.Verdict):
+	case !isRead(in.Verdict) && !in.wish.trusts(in):
 		return blockWrite(in), true
 	case (!s.TxReadOnly || s.TxWriteNode != cluster.NoNode) && in.Verdict.TransactionScoped:
 		return toPrimary(in, ReasonTransactionScoped, in.Verdict.Reason, true), true

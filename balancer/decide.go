@@ -11,12 +11,13 @@ type rule func(*Input) (Decision, bool)
 
 // rules are asked in this order; what none of them speaks for is a read that may
 // run anywhere.
-var rules = [...]rule{ruleStanding, rulePinned, ruleBalanceOff, ruleAfterWrite, ruleBlock, ruleAccess}
+var rules = [...]rule{ruleStanding, rulePinned, ruleWish, ruleLearned, ruleBalanceOff, ruleAfterWrite, ruleBlock, ruleWishedNode, ruleAccess}
 
 // Decide says where a unit runs. It is a pure function, allocates nothing and
 // may be called from any goroutine. The rules, in order, are in the package's
 // documentation; the first that speaks wins.
 func Decide(in *Input) Decision {
+	in.wish = wished(in)
 	for _, r := range rules {
 		if d, ok := r(in); ok {
 			return d
@@ -35,7 +36,7 @@ func rulePinned(in *Input) (Decision, bool) {
 
 // ruleBalanceOff speaks where the primary serves all.
 func ruleBalanceOff(in *Input) (Decision, bool) {
-	if in.Session.Settings.Balance != BalanceOff {
+	if in.Session.Settings.Balance != BalanceOff || in.wish.asksRead() {
 		return Decision{}, false
 	}
 	return toPrimary(in, ReasonBalanceOff, "", true), true

@@ -111,6 +111,8 @@ func parseInput(text string) (*balancer.Input, error) {
 			}
 		case "load":
 			err = parseLoad(in, words[1:])
+		case "learned":
+			in.Learned = true
 		case "draw":
 			var at float64
 			at, err = strconv.ParseFloat(words[1], 64)
@@ -273,6 +275,16 @@ func parseSession(v *cluster.View, s *balancer.Session, words []string) (err err
 			if s.Pinned == balancer.PinNone {
 				err = fmt.Errorf("no such pin: %q", value)
 			}
+		case "local", "route", "redirect":
+			h, ok := parser.ParseRoute(value)
+			if !ok {
+				return fmt.Errorf("no such route: %q", value)
+			}
+			*map[string]*parser.Hint{"local": &s.RouteLocal, "route": &s.Route, "redirect": &s.Redirect}[key] = h
+		case "comments-ignore":
+			s.Settings.Comments = balancer.CommentsIgnore
+		case "comments-primary":
+			s.Settings.Comments = balancer.CommentsPrimary
 		case "balance-off":
 			s.Settings.Balance = balancer.BalanceOff
 		case "balance-transaction":
@@ -326,6 +338,7 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 	shapes := map[string]shape{
 		"empty":     {parser.AccessNone, parser.KindUnknown, ""},
 		"read":      {parser.AccessRead, parser.KindSelect, ""},
+		"function":  {parser.AccessUnknown, parser.KindSelect, "function f"},
 		"nextval":   {parser.AccessWrite, parser.KindSelect, "function nextval"},
 		"write":     {parser.AccessWrite, parser.KindWrite, "INSERT"},
 		"set":       {parser.AccessSession, parser.KindSet, "SET"},
@@ -346,6 +359,7 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 		return nil, fmt.Errorf("no such verdict: %q", words[0])
 	}
 	st := parser.Statement{Kind: s.kind, Access: s.access, Reason: s.reason}
+	v := &parser.Verdict{}
 	for _, w := range words[1:] {
 		if names, ok := strings.CutPrefix(w, "of="); ok {
 			for _, name := range strings.Split(names, ",") {
@@ -354,9 +368,6 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 			continue
 		}
 		switch w {
-		case "then-write": // a second statement
-			second := parser.Statement{Kind: parser.KindWrite, Access: parser.AccessWrite, Reason: "INSERT"}
-			return &parser.Verdict{Statements: []parser.Statement{st, second}, Access: second.Access, Reason: second.Reason, Stateful: true}, nil
 		case "local": // a setting that can be repeated
 			st.Set, st.SQL = parser.SetLocal, "SET LOCAL x = 1"
 		case "opaque":
@@ -369,12 +380,20 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 			st.Isolation = parser.IsolationSerializable
 		case "scoped":
 			st.TransactionScoped, st.Reason = true, "function now"
+		case "commented":
+			v.Commented = true
 		default:
+			if value, ok := strings.CutPrefix(w, "hint="); ok {
+				v.Commented = true
+				if v.Hint, ok = parser.ParseRoute(value); ok {
+					continue
+				}
+			}
 			return nil, fmt.Errorf("no such word of a verdict: %q", w)
 		}
 	}
-	return &parser.Verdict{
-		Statements: []parser.Statement{st}, Access: st.Access, Reason: st.Reason, Single: st.Kind,
-		TransactionScoped: st.TransactionScoped, Stateful: st.Access == parser.AccessTransaction || st.Access == parser.AccessSession,
-	}, nil
+	v.Statements, v.Access, v.Reason, v.Single = []parser.Statement{st}, st.Access, st.Reason, st.Kind
+	v.Trustable, v.TransactionScoped = words[0] == "function", st.TransactionScoped
+	v.Stateful = st.Access == parser.AccessTransaction || st.Access == parser.AccessSession
+	return v, nil
 }

@@ -20,8 +20,13 @@ type Input struct {
 	// Loads are the nodes' by NodeID, for a Choice that looks at them; a node
 	// without an entry has no load. The caller keeps the array and may fill it anew.
 	Loads []Load
+	// Learned: a standby has refused the same statement before, lately.
+	Learned bool
 	// Random is a fresh uniform number.
 	Random uint64
+
+	// wish is the hint that counts; Decide finds it first.
+	wish wish
 }
 
 // WriteInFlight is an Input.Written that no horizon reaches: a write of what is

@@ -51,6 +51,15 @@
 // reason "no primary", with the reason for the primary as detail: the caller waits.
 // Only for a read that any node may serve, another standby that has all the session needs is tried first.
 //
+// # Wishes and lessons
+//
+// A hint of the client (in a comment, howdah.route) or a redirect of the configuration
+// is a wish. Which one counts, and what it may ask for, is in hint.go. Wishes for the primary
+// are obeyed for reads after 3: "hint", "redirect". Right after them what a standby
+// has refused before goes to the primary: "learned". A client's wish for a read node turns 4 off.
+// Wishes for standbys are obeyed after 5, for reads and for what the client vouches
+// for; the horizon and the limits of lag hold for them as for all reads.
+//
 // # The horizon's two times
 //
 // A session remembers when its last statement on the primary completed, and

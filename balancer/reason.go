@@ -56,6 +56,12 @@ const (
 	ReasonNoReadNode
 	// ReasonNoPrimary: the primary is needed and there is none now.
 	ReasonNoPrimary
+	// ReasonHint: the client asked for it, in a comment or by howdah.route.
+	ReasonHint
+	// ReasonRedirect: routing.redirect says so for the user, database or application.
+	ReasonRedirect
+	// ReasonLearned: a standby has refused the same statement before.
+	ReasonLearned
 	// ReasonHealed: a read node refused it, and it runs again on the primary.
 	ReasonHealed
 	reasons
@@ -88,6 +94,9 @@ var reasonNames = [reasons]string{
 	ReasonMoved:              "moved",
 	ReasonNoReadNode:         "no read node",
 	ReasonNoPrimary:          "no primary",
+	ReasonHint:               "hint",
+	ReasonRedirect:           "redirect",
+	ReasonLearned:            "learned",
 	ReasonHealed:             "healed",
 }
 

@@ -84,6 +84,7 @@ type Settings struct {
 	PreferLowerLag bool
 	// Dependencies are for AfterWriteDMLAdaptive; nil is none.
 	Dependencies *Dependencies
+	Comments     Comments
 }
 
 // Pin is why a session must have the primary for everything.
@@ -128,6 +129,9 @@ const (
 type Session struct {
 	Settings Settings
 	Pinned   Pin
+	// RouteLocal and Route are howdah.route as SET LOCAL and SET made it, RouteNone
+	// if they did not; Redirect is what routing.redirect says for the session.
+	RouteLocal, Route, Redirect parser.Hint
 
 	// ReadNode is the drawn read node, or NoNode. The session stores
 	// Decision.ReadNode here after every decision.

@@ -22,6 +22,14 @@ const (
 // for an ordinary statement. It never returns nil and never fails: what it cannot
 // read is AccessUnknown.
 func Classify(sql string) *Verdict {
+	v := classifyText(sql)
+	says := readLeading([]byte(sql[:leadingBytes(sql)]))
+	v.Commented, v.Hint = says.commented, says.hint()
+	return v
+}
+
+// classifyText is Classify but for what comments say.
+func classifyText(sql string) *Verdict {
 	switch {
 	case len(sql) > maxParseBytes:
 		return opaque(reasonTooLong)
@@ -82,7 +90,13 @@ func (v *Verdict) sum() *Verdict {
 		v.CreatesTemp = v.CreatesTemp || st.CreatesTemp
 		v.Redefines = v.Redefines || st.Redefines
 		st.LocksSession = locksSession(st.Functions)
+		v.Own = v.Own || st.IsOwn()
 		v.Stateful = v.Stateful || st.stateful()
+	}
+	v.Trustable = v.Access >= AccessWrite
+	for i := range v.Statements {
+		st := &v.Statements[i]
+		v.Trustable = v.Trustable && (st.Access <= AccessRead || st.Trustable)
 	}
 	if len(v.Statements) == 1 {
 		v.Single = v.Statements[0].Kind

@@ -161,7 +161,7 @@ func (w *walker) copyStmt(n *pg.CopyStmt) {
 // explain: without ANALYZE nothing runs. A standby has the statistics that a plan
 // is made from, and may take the locks that planning a write takes.
 func (w *walker) explain(n *pg.ExplainStmt) {
-	analyze := false
+	analyze, own, format := false, false, ""
 	for _, option := range n.Options {
 		d := option.GetDefElem()
 		if d == nil {
@@ -170,8 +170,13 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 		if d.Arg != nil {
 			w.literalDependent = true
 		}
-		if d.Defname == "analyze" {
+		switch d.Defname {
+		case "analyze":
 			analyze = isTrue(d.Arg)
+		case "howdah":
+			own = isTrue(d.Arg)
+		case "format":
+			format = strings.ToLower(d.Arg.GetString_().GetSval())
 		}
 	}
 	m := contents(n.Query)
@@ -191,9 +196,25 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	if inner.st.Set != SetNone && analyze {
 		w.st.Set = SetOpaque
 	}
+	if own {
+		w.explainOwn(&inner, format)
+		return
+	}
 	w.uses, w.certain = inner.uses, max(w.certain, inner.certain)
+	w.sure = w.sure || inner.sure
 	w.uses.explained = true
 	w.raiseByName(inner.st.Access, "EXPLAIN of "+inner.st.Reason)
+}
+
+// explainOwn: EXPLAIN (HOWDAH) asks howdah, which answers it and runs nothing.
+func (w *walker) explainOwn(inner *walker, format string) {
+	w.literalDependent = true
+	if _, after, ok := strings.Cut(w.sql, ")"); ok { // the options have no brackets of their own
+		w.st.Explained = strings.TrimSpace(after)
+	}
+	w.st.Object, w.st.Params = format, inner.params
+	w.st.TransactionScoped, w.st.CreatesTemp = false, false
+	w.raise(AccessSession, "EXPLAIN (HOWDAH)")
 }
 
 // isTrue reads the argument of a boolean option; what it does not know is true.

@@ -80,6 +80,7 @@ func (v *Verdict) String() string {
 	}{
 		{v.TransactionScoped, "transaction-scoped"}, {v.CreatesTemp, "creates-temp"}, {v.Redefines, "redefines"}, {v.Stateful, "stateful"},
 		{v.LiteralDependent, "literal-dependent"}, {v.Backslash, "backslash"},
+		{v.Trustable, "trustable"}, {v.Own, "own"}, {v.Commented, "commented"}, {v.Hint.Route != RouteNone, "hint=" + v.Hint.String()},
 	} {
 		if f.on {
 			b.WriteString(" " + f.name)
@@ -111,6 +112,7 @@ func (st *Statement) line() string {
 	add("relations", join(st.Relations))
 	add("functions", join(st.Functions))
 	add("object", st.Object)
+	add("explained", st.Explained)
 	if st.Hold {
 		parts = append(parts, "hold")
 	}

@@ -76,7 +76,7 @@ func New(o Options) *Parser {
 func (p *Parser) Verdict(sql []byte) *Verdict {
 	if len(sql) > maxCachedText {
 		p.uncached.Add(1)
-		return p.classify(string(sql))
+		return p.classify(string(sql), maphash.Bytes(p.seed, sql))
 	}
 	hash := maphash.Bytes(p.seed, sql)
 	if e := p.exact.get(hash, sql); e != nil {
@@ -114,10 +114,10 @@ func (p *Parser) bySkeleton(hash uint64, sql, skeleton []byte, info skeletonInfo
 // learn classifies a text whose skeleton is new. The verdict that others will share is the
 // skeleton's own, so that it cannot depend on which text came first.
 func (p *Parser) learn(hash uint64, sql []byte, key uint64, skeleton []byte, info skeletonInfo) *Verdict {
-	v := p.classify(string(skeleton))
+	v := p.classify(string(skeleton), key)
 	if v.LiteralDependent {
 		p.skeletons.put(key, skeleton, nil)
-		return p.keep(hash, sql, p.reclassify(sql))
+		return p.keep(hash, sql, p.reclassify(sql, hash))
 	}
 	p.skeletons.put(key, skeleton, v)
 	if !info.variable {
@@ -129,7 +129,7 @@ func (p *Parser) learn(hash uint64, sql []byte, key uint64, skeleton []byte, inf
 // classifyExact is for texts that no skeleton can answer. They are kept at the
 // second sighting: a stream of one-off texts must not drive out the others.
 func (p *Parser) classifyExact(hash uint64, sql []byte) *Verdict {
-	return p.keep(hash, sql, p.classify(string(sql)))
+	return p.keep(hash, sql, p.classify(string(sql), hash))
 }
 
 func (p *Parser) keep(hash uint64, sql []byte, v *Verdict) *Verdict {
@@ -159,19 +159,20 @@ func (p *Parser) seen(hash uint64, times uint64) bool {
 }
 
 // classify counts a miss.
-func (p *Parser) classify(sql string) *Verdict {
+func (p *Parser) classify(sql string, fingerprint uint64) *Verdict {
 	p.misses.Add(1)
-	return p.timed(sql)
+	return p.timed(sql, fingerprint)
 }
 
 // reclassify is the second look at a text whose skeleton was looked at in vain.
-func (p *Parser) reclassify(sql []byte) *Verdict {
-	return p.timed(string(sql))
+func (p *Parser) reclassify(sql []byte, fingerprint uint64) *Verdict {
+	return p.timed(string(sql), fingerprint)
 }
 
-func (p *Parser) timed(sql string) *Verdict {
+func (p *Parser) timed(sql string, fingerprint uint64) *Verdict {
 	start := time.Now()
 	v := Classify(sql)
+	v.Fingerprint = fingerprint
 	p.parseNanos.Add(int64(time.Since(start)))
 	return v
 }

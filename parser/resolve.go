@@ -9,7 +9,7 @@ import "github.com/howdah/howdah/parser/catalog"
 //
 // The answer is remembered with v: asked again with the same env it takes no
 // lock and allocates nothing. Only Access, Reason and TransactionScoped, of the
-// verdict and its statements, can differ from v's. A nil v or env gives v.
+// verdict and its statements, and Trustable can differ from v's. A nil v or env gives v.
 func Resolve(v *Verdict, env *Env) *Verdict {
 	if v == nil || env == nil || v.settled || v.Access == AccessNone {
 		return v
@@ -58,9 +58,12 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 		if st.Uses == nil {
 			continue
 		}
-		e := r.statement(st)
+		e, rest := r.parts(st)
+		e.join(rest)
 		access := max(e.access, AccessRead)
-		if access == st.Access && e.scoped == st.TransactionScoped {
+		// Nobody vouches for what other names than functions' do.
+		trustable := st.Trustable && rest.access <= AccessRead
+		if access == st.Access && e.scoped == st.TransactionScoped && trustable == st.Trustable {
 			continue
 		}
 		if changed == nil {
@@ -69,7 +72,7 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 			changed.Statements = append([]Statement(nil), v.Statements...)
 		}
 		st = &changed.Statements[i]
-		st.TransactionScoped = e.scoped
+		st.TransactionScoped, st.Trustable = e.scoped, trustable
 		if access != st.Access {
 			st.Access, st.Reason = access, ""
 			if access > AccessRead {
@@ -86,17 +89,24 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 
 // statement is what the names of a statement do.
 func (r *resolver) statement(st *Statement) effect {
-	e := effect{scoped: st.Uses.TransactionScoped}
+	e, rest := r.parts(st)
+	e.join(rest)
+	return e
+}
+
+// parts is what its function calls do, and what its other names do.
+func (r *resolver) parts(st *Statement) (calls, rest effect) {
+	calls.scoped = st.Uses.TransactionScoped
 	for i := range st.Uses.Calls {
-		e.join(r.call(&st.Uses.Calls[i]))
+		calls.join(r.call(&st.Uses.Calls[i]))
 	}
 	if r.env.Waiting {
-		e.join(r.waiting(st))
+		rest.join(r.waiting(st))
 	}
 	if r.env.Knowledge != nil {
-		r.known(&e, st)
+		r.known(&rest, st)
 	}
-	return e
+	return calls, rest
 }
 
 // call is what a function call does.

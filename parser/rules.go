@@ -124,7 +124,7 @@ func (r *Rules) Judge(v *Verdict, text []byte) *Verdict {
 		overruled := *v
 		overruled.Access, overruled.Reason = AccessWrite, "routing.primary_patterns "+p.String()
 		overruled.resolved = &resolutions{}
-		overruled.settled = true
+		overruled.settled, overruled.Trustable = true, false
 		v.resolved.add(p.id, &overruled)
 		return &overruled
 	}

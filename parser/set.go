@@ -119,6 +119,7 @@ func (w *walker) selectOfSetConfig(n *pg.SelectStmt) {
 	}
 	var calls []string
 	var first setConfig
+	column := ""
 	locals, constants := 0, 0
 	for _, node := range n.TargetList {
 		call, ok := readSetConfig(node.GetResTarget().GetVal().GetFuncCall())
@@ -126,7 +127,7 @@ func (w *walker) selectOfSetConfig(n *pg.SelectStmt) {
 			return
 		}
 		if len(calls) == 0 {
-			first = call
+			first, column = call, node.GetResTarget().GetName()
 		}
 		if call.local {
 			locals++
@@ -149,7 +150,7 @@ func (w *walker) selectOfSetConfig(n *pg.SelectStmt) {
 	if repeatable {
 		w.st.SQL = "SELECT " + strings.Join(calls, ", ")
 		if len(calls) == 1 {
-			w.st.Setting, w.st.Value = strings.ToLower(first.name), first.value
+			w.st.Setting, w.st.Value, w.st.Object = strings.ToLower(first.name), first.value, column
 		}
 	}
 }

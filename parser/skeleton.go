@@ -189,9 +189,9 @@ func (l *lexer) rare(i int) int {
 }
 
 // gap skips white space and comments from i on and leaves one space for them,
-// none at the text's start.
+// none at the text's start. What comments say that begin the text stays.
 func (l *lexer) gap(i int) int {
-	end := i
+	end, commented := i, false
 	for end < len(l.sql) {
 		c := l.sql[end]
 		switch {
@@ -199,11 +199,11 @@ func (l *lexer) gap(i int) int {
 			end++
 			continue
 		case c == '-' && end+1 < len(l.sql) && l.sql[end+1] == '-':
-			l.info.variable = true
+			l.info.variable, commented = true, true
 			end = lineEnd(l.sql, end)
 			continue
 		case c == '/' && end+1 < len(l.sql) && l.sql[end+1] == '*':
-			l.info.variable = true
+			l.info.variable, commented = true, true
 			if end = commentEnd(l.sql, end); end < 0 {
 				return -1
 			}
@@ -215,6 +215,10 @@ func (l *lexer) gap(i int) int {
 		return end
 	}
 	l.flush(i, end)
+	if commented && i == 0 {
+		says := readLeading(l.sql[:end])
+		l.dst = appendLeading(l.dst, &says)
+	}
 	if n := len(l.dst); n > 0 && l.dst[n-1] != ' ' {
 		l.dst = append(l.dst, ' ')
 	}

@@ -42,7 +42,10 @@ func TestSkeleton(t *testing.T) {
 		{"not continued", "SELECT 'a' 'b'", "SELECT 'x' 'x'"},
 		{"quoted name", `SELECT "a 1" FROM "b""c"`, `SELECT "a 1" FROM "b""c"`},
 		{"white space", " SELECT\n\t1 ,  2 ", "SELECT 1 , 1"},
-		{"comments", "/* a */SELECT/* /* b */ */1 -- c", "SELECT 1"},
+		{"comments", "/* a */SELECT/* /* b */ */1 -- c", "--\n SELECT 1"},
+		{"hint", " -- a\n/* HOWDAH: route=Primary,x */SELECT 1", "/*howdah:route=primary*/ SELECT 1"},
+		{"hint with a node", "--howdah:route=node:pg1\nSELECT 1", "/*howdah:route=node:pg1*/ SELECT 1"},
+		{"no hint inside", "SELECT /* howdah: route=primary */ 1", "SELECT 1"},
 		{"comment keeps tokens apart", "SELECT a/**/b, 1-/**/-2", "SELECT a b, 1- -1"},
 		{"comment in operator", "SELECT 1+--x\n2", "SELECT 1+ 1"},
 		{"divide", "SELECT a / b, a/b", "SELECT a / b, a/b"},
@@ -60,7 +63,7 @@ func TestSkeleton(t *testing.T) {
 		{"invalid name", "SELECT \xff", "-"},
 		{"latin1 literal", "SELECT '\xe9'", "SELECT 'x'"},
 		{"strange byte", `SELECT \ 1`, "-"},
-		{"only comments", "/* a */ -- b", ""},
+		{"only comments", "/* a */ -- b", "--\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := parser.Skeleton(c.sql)
@@ -238,7 +241,7 @@ func TestClassifyIgnoresKeywordCase(t *testing.T) {
 	t.Parallel()
 	for _, sql := range corpus(t) {
 		want := parser.Classify(sql)
-		if strings.Contains(sql, `"`) || strings.Contains(sql, "U&") || strings.Contains(sql, "$") || want.LiteralDependent {
+		if strings.Contains(sql, `"`) || strings.Contains(sql, "U&") || strings.Contains(sql, "$") || want.LiteralDependent || want.Hint.Node != "" {
 			continue
 		}
 		var b strings.Builder

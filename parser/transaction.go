@@ -85,7 +85,7 @@ func beginning(text, word string, atLeast int) bool {
 }
 
 // equalFold compares ASCII without case.
-func equalFold(a, b string) bool {
+func equalFold[T string | []byte](a T, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

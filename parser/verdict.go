@@ -117,7 +117,8 @@ type Statement struct {
 	SQL string
 	// Object is the name that PREPARE, EXECUTE, DEALLOCATE (empty: ALL), a cursor
 	// (CLOSE ALL: empty), SAVEPOINT, RELEASE, ROLLBACK TO, LISTEN, UNLISTEN (*:
-	// empty) or SHOW gives; of DISCARD its target: "all", "plans", "sequences", "temp".
+	// empty) or SHOW gives; of DISCARD its target: "all", "plans", "sequences",
+	// "temp"; of a repeatable set_config() its column's alias; of EXPLAIN (HOWDAH) its FORMAT.
 	Object string
 	// Hold is DECLARE … WITH HOLD: the cursor outlives its transaction.
 	Hold bool
@@ -152,6 +153,13 @@ type Statement struct {
 	// CallsUnknown is a statement that calls a function of which the text and the
 	// built-in names say nothing.
 	CallsUnknown bool
+	// Trustable is a statement that would be a read if only the functions that are
+	// not known read; a hint may say so.
+	Trustable bool
+	// Explained is the text of the statement that EXPLAIN (HOWDAH) asks about, empty of
+	// every other statement, and Params the highest $n in it. It may hold literals: never log it.
+	Explained string
+	Params    int
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
 	// Redefines is a statement that may change what names mean to other
@@ -180,6 +188,16 @@ type Verdict struct {
 	// LiteralDependent is true if another literal in the same text could have
 	// given another verdict; such a verdict is shared by the exact text only.
 	LiteralDependent bool
+	// Trustable is true if every statement is a read or Trustable, and one is not a read.
+	Trustable bool
+	// Own is true if any statement is for howdah itself (Statement.IsOwn).
+	Own bool
+	// Commented is true if the text begins with a comment, and Hint is what such a comment asks for.
+	Commented bool
+	Hint      Hint
+	// Fingerprint is the same for all texts of one skeleton (or for one text, if it has
+	// none), within one process; 0 if a Parser did not make the verdict.
+	Fingerprint uint64
 	// Backslash is true if a plain '…' literal holds a backslash. The verdict is
 	// then right only while standard_conforming_strings is on; if the session has
 	// turned it off, treat it as AccessUnknown.

@@ -20,6 +20,11 @@ type walker struct {
 	literalDependent bool
 	// floor is the access that the statement's kind alone asks for.
 	floor Access
+	// sure: something raised the access that no user can vouch for, other than a
+	// function that is not known.
+	sure bool
+	// params is the highest $n.
+	params int
 	// inside counts the query nodes above: 0 at the statement itself.
 	inside int
 	// uses collects the names, and certain is the access without them.
@@ -53,6 +58,7 @@ func (s *scope) has(name string) bool {
 // is certain whatever names mean.
 func (w *walker) raise(access Access, reason string) {
 	w.raiseByName(access, reason)
+	w.sure = w.sure || access > AccessRead
 	w.certain = max(w.certain, access)
 }
 
@@ -71,6 +77,7 @@ func (w *walker) scoped() {
 // finish completes w.st when all is walked.
 func (w *walker) finish() {
 	w.st.dedup()
+	w.st.Trustable = w.st.Access >= AccessWrite && !w.sure && w.st.Set == SetNone
 	if w.certain <= AccessRead {
 		w.st.Uses = w.uses.keep(w.st.Relations)
 	}
@@ -144,7 +151,10 @@ func (w *walker) walk(m protoreflect.Message) {
 	case *pg.ColumnRef:
 		w.column(n)
 		return
-	case *pg.ParamRef, *pg.Alias, *pg.String:
+	case *pg.ParamRef:
+		w.params = max(w.params, int(n.Number))
+		return
+	case *pg.Alias, *pg.String:
 		return
 	case *pg.SelectStmt:
 		w.query(m, n.WithClause)
@@ -385,6 +395,7 @@ func (w *walker) function(n *pg.FuncCall) {
 	w.st.CallsUnknown = w.st.CallsUnknown || class == catalog.Unknown
 	access, scoped := accessOf(class)
 	w.st.TransactionScoped = w.st.TransactionScoped || scoped
+	w.sure = w.sure || class != catalog.Unknown && access > AccessRead
 	// What is a write already is understood well enough.
 	if access < AccessUnknown || w.floor < AccessWrite {
 		w.raiseByName(access, "function "+name.String())
