@@ -44,6 +44,8 @@ func alter(v reflect.Value) {
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.String {
 			v.Set(reflect.Append(v, reflect.ValueOf("another")))
+		} else if v.Type().Elem() == reflect.TypeFor[configs.Redirect]() {
+			v.Set(reflect.Append(v, reflect.ValueOf(configs.DefaultRedirect())))
 		}
 	case reflect.String:
 		v.SetString(v.String() + "x")

@@ -124,6 +124,15 @@ type Routing struct {
 	// relations (consistency: cluster), 16 bytes each. Relations that share a place
 	// count as written together. Needs a restart.
 	TrackedRelations int `yaml:"tracked_relations" min:"64" max:"16777216" reload:"no"`
+	// Comments is what comments that begin a text mean: hint (howdah's hints are
+	// obeyed), ignore, or primary (a text with any other comment goes to the primary, too).
+	// Pgpool-II: allow_sql_comments, where off is primary.
+	Comments string `yaml:"comments" enum:"hint,ignore,primary"`
+	// Redirect sends the reads of sessions somewhere; the first entry that matches counts.
+	Redirect []Redirect `yaml:"redirect"`
+	// LessonTTL is how long a statement that a standby refused goes straight to the
+	// primary; 0 learns nothing.
+	LessonTTL time.Duration `yaml:"lesson_ttl" min:"0"`
 	// CacheSize bounds the memory of the verdict caches, in bytes. Needs a restart.
 	CacheSize ByteSize `yaml:"cache_size" min:"1MB" max:"64GB" reload:"no"`
 	// Functions are those whose effect the operator knows better than the catalogs.
@@ -155,6 +164,19 @@ type Catalog struct {
 	Size ByteSize `yaml:"size" min:"0" max:"64GB"`
 	// ForeignTables is primary or read: through standbys too.
 	ForeignTables string `yaml:"foreign_tables" enum:"primary,read"`
+}
+
+// Redirect is a rule about where sessions read. Pgpool-II:
+// user_redirect_preference_list, database_redirect_preference_list,
+// app_name_redirect_preference_list.
+type Redirect struct {
+	// Match is what Pattern, a regular expression for the whole name in any case, is held against.
+	Match   string `yaml:"match" enum:"user,database,app"`
+	Pattern string `yaml:"pattern"`
+	// Node is a backend's name, primary or standby (any of them).
+	Node string `yaml:"node"`
+	// Ratio is the share of the sessions that the rule takes; the others read as without it.
+	Ratio float64 `yaml:"ratio" min:"0" max:"1"`
 }
 
 // ReplicationCheck is how the nodes are watched: role, position, liveness.
@@ -232,6 +254,12 @@ type Log struct {
 	Level string `yaml:"level" enum:"debug,info,warn,error"`
 	// Format needs a restart.
 	Format string `yaml:"format" enum:"text,json" reload:"no"`
+	// NoticePerNodeStatement tells clients by a NOTICE which server gets which
+	// statement. Pgpool-II: notice_per_node_statement.
+	NoticePerNodeStatement bool `yaml:"notice_per_node_statement"`
+	// PerNodeStatement writes the same to the log, literals included.
+	// Pgpool-II: log_per_node_statement.
+	PerNodeStatement bool `yaml:"per_node_statement"`
 }
 
 // defaultAuthQuery gives no secret for a role that may not log in any more, as
@@ -245,6 +273,9 @@ func DefaultBackend() Backend {
 	return Backend{Port: 5432, Weight: 1}
 }
 
+// DefaultRedirect returns what an entry of routing.redirect has where it says nothing.
+func DefaultRedirect() Redirect { return Redirect{Ratio: 1} }
+
 // Default returns every setting's default. There is none for the backends (but
 // see DefaultBackend) nor for who may connect: both must be given.
 func Default() Config {
@@ -254,7 +285,7 @@ func Default() Config {
 		Pool: Pool{MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
-			Consistency: "session", TrackedRelations: 1 << 16, CacheSize: 64 << 20},
+			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},
 		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},
 		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
 			User: "postgres", Database: "postgres"},

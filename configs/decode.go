@@ -83,8 +83,11 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.St
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, child := range n.Content {
 		item := v.Index(i)
-		if b, ok := item.Addr().Interface().(*Backend); ok {
-			*b = DefaultBackend()
+		switch p := item.Addr().Interface().(type) {
+		case *Backend:
+			*p = DefaultBackend()
+		case *Redirect:
+			*p = DefaultRedirect()
 		}
 		d.value(child, item, fmt.Sprintf("%s[%d]", key, i), tag)
 	}

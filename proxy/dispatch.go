@@ -17,6 +17,11 @@ import (
 // the unit, relays the answer and keeps the books. The unit's bytes leave the
 // client's buffer when nobody can need them again.
 func (s *session) dispatch(ctx context.Context) error {
+	if v := s.unit.verdict; v != nil && v.Own && s.unit.rest == 0 {
+		if done, err := s.answerOwn(); done || err != nil {
+			return err
+		}
+	}
 	if done, err := s.answerHere(); done || err != nil {
 		return err
 	}
@@ -27,15 +32,28 @@ func (s *session) dispatch(ctx context.Context) error {
 	if err := s.catchUpPrimary(l); err != nil {
 		return s.serverFailed(l, err)
 	}
+	return s.carryOut(ctx, l)
+}
+
+// carryOut runs the unit on the lease, and if need be again elsewhere.
+func (s *session) carryOut(ctx context.Context, l *lease) error {
 	s.cycle = l
+	if s.set.notices || s.set.logsStatements {
+		if err := s.announce(l); err != nil {
+			return err
+		}
+	}
 	s.busy(l.srv)
-	err = s.exchange(l)
+	err := s.exchange(l)
 	s.idle()
 	if err != nil {
 		return s.serverFailed(l, err)
 	}
 	if l.healing {
 		return s.heal(ctx, l)
+	}
+	if u := &s.unit; u.refused != nil && !l.failed && l.slot == balancer.ToPrimary {
+		s.learn(u.refused, u.refusedCode, cluster.Now())
 	}
 	return s.finish(l)
 }
@@ -146,20 +164,11 @@ func (s *session) openBlock() *lease {
 func (s *session) decide() balancer.Decision {
 	u := &s.unit
 	in := &s.in
-	in.Session.Settings = s.set.balancer
-	in.Session.Pinned = s.pinOf(u)
-	in.Verdict = u.verdict
+	v := u.verdict
 	if u.opaque {
-		in.Verdict = nil
+		v = nil
 	}
-	in.View = s.srv.cluster.View()
-	in.Random = s.rand.Uint64()
-	if in.Session.Settings.Choice != balancer.ChoiceWeight {
-		in.Loads = s.srv.loads.snapshot(in.Loads[:0], len(in.View.Nodes))
-	}
-	if s.set.tracksWrites() && in.Verdict != nil && in.Verdict.Access <= parser.AccessRead {
-		in.Written = s.writesNeeded(in.Verdict)
-	}
+	s.prepare(in, v)
 	d := balancer.Decide(in)
 	if d.Target != balancer.ToRead || d.Reason == balancer.ReasonFailedTransaction || d.Reason == balancer.ReasonTransactionEnd {
 		return s.traced(d)
@@ -175,6 +184,26 @@ func (s *session) decide() balancer.Decision {
 			Detail: "portal", ReadNode: d.ReadNode, Standing: true}
 	}
 	return s.traced(d)
+}
+
+// prepare fills in what a decision about v depends on, but for what in.Session remembers already.
+func (s *session) prepare(in *balancer.Input, v *parser.Verdict) {
+	if s.state.rerouted {
+		s.reroute()
+		in.Session.Route, in.Session.RouteLocal = s.in.Session.Route, s.in.Session.RouteLocal
+	}
+	in.Session.Settings = s.set.balancer
+	in.Session.Pinned = s.pinOf(v)
+	in.Verdict = v
+	in.Learned = v != nil && s.srv.lessons.count.Load() != 0 && s.learned(v, cluster.Now())
+	in.View = s.srv.cluster.View()
+	in.Random = s.rand.Uint64()
+	if in.Session.Settings.Choice != balancer.ChoiceWeight {
+		in.Loads = s.srv.loads.snapshot(in.Loads[:0], len(in.View.Nodes))
+	}
+	if s.set.tracksWrites() && v != nil && v.Access <= parser.AccessRead {
+		in.Written = s.writesNeeded(v)
+	}
 }
 
 // traced logs a decision if that is asked for.
@@ -237,8 +266,9 @@ func (s *session) acquire(ctx context.Context, d *balancer.Decision) (*lease, er
 			s.in.Session.ReadNode = d.ReadNode
 			return l, nil
 		}
-		if !s.tryElsewhere(d.Node, err) {
-			return nil, err
+		var refused *pool.Refused
+		if !s.tryElsewhere(d.Node, err) && !(d.Target == balancer.ToRead && errors.As(err, &refused)) {
+			return nil, err // of a read node's refusal the primary decides: a new role may not be there yet
 		}
 		if d.Target == balancer.ToRead {
 			s.in.Session.ReadNode = cluster.NoNode
@@ -425,6 +455,9 @@ func (s *session) finish(l *lease) error {
 		return nil
 	}
 	s.cycle = nil
+	if s.srv.lessons.count.Load() != 0 {
+		s.forgetAfter(u)
+	}
 	if s.in.Session.Tx == balancer.TxNone && l.status == wire.TxIdle && u.verdict != nil && !u.verdict.Stateful {
 		s.stmts.closePortals()
 		l.failed = false
@@ -444,7 +477,11 @@ func (s *session) report(err error) error {
 		return err
 	}
 	known := clientErrorOf(err)
-	s.log.Warn("statement refused", "sqlstate", known.Code, "error", err)
+	if isClientsMistake(known.Code) {
+		s.log.Debug("statement refused", "sqlstate", known.Code) // its text may quote the statement
+	} else {
+		s.log.Warn("statement refused", "sqlstate", known.Code, "error", err)
+	}
 	u := &s.unit
 	s.unplan()
 	s.abortTransaction()

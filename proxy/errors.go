@@ -19,3 +19,13 @@ func clientErrorOf(err error) *wire.Error {
 	}
 	return wire.AsError(err)
 }
+
+// isClientsMistake reports whether an error made here says that the client asked for
+// something wrong, which concerns nobody else.
+func isClientsMistake(code string) bool {
+	switch code {
+	case "22023", "42704", "42P05", "0A000", "25P02":
+		return true
+	}
+	return false
+}

@@ -10,28 +10,37 @@ import (
 )
 
 // curable reports whether an error of a read node may be the node's rather
-// than the statement's: then the unit runs again on the primary, whose answer
+// than the statement's: then the unit runs again elsewhere, and that answer
 // counts. A read has no effects, so running it twice is harmless; errors that
 // any server would give (division by zero, a syntax error) and a cancel are the
 // client's at once.
 func (s *session) curable(body []byte, node cluster.NodeID) bool {
-	if s.elsewhere(node) == cluster.NoNode {
-		return false
+	c := cureOfError(body)
+	return c != cureNone && s.elsewhere(node, c) != cluster.NoNode
+}
+
+func cureOfError(body []byte) cure {
+	return cureOf(string(wire.ErrorField(body, 'C')), string(wire.ErrorField(body, 'R')))
+}
+
+// noteRefusal keeps the books of an error of a read node that is cured; e is the reply it came for.
+func (s *session) noteRefusal(l *lease, e *expected, body []byte) {
+	u, code := &s.unit, string(wire.ErrorField(body, 'C'))
+	u.cure = cureOfError(body)
+	s.srv.metrics.healed[u.cure].Add(1)
+	s.log.Debug("a standby refused a statement; it runs again elsewhere", "node", l.srv.Node, "sqlstate", code,
+		"reason", cureNames[u.cure], "message", string(wire.ErrorField(body, 'M')))
+	if !u.cure.teaches(code) {
+		return
 	}
-	switch string(wire.ErrorField(body, 'C')) {
-	case "0A000":
-		// Not during recovery, most often. But "cached plan must not change
-		// result type" protects the client, which knows the old type.
-		return string(wire.ErrorField(body, 'R')) != "RevalidateCachedQuery"
-	case "25006", // refused in a read-only transaction
-		"55000", "55006", "55P03", // recovery in progress, objects in use by replay
-		"40001", "40P01", // conflict with recovery
-		"57P01", "57P02", "57P03", "57P05", "53300", // the server goes away or is full
-		"42P01", "42703", "42883", "42704", "42501", "3F000", // objects and rights that are not replayed yet
-		"58P01", "58P02", "58030", "XX000", "XX001", "XX002", "53100", "53200": // the server's own trouble
-		return true
+	u.refused, u.refusedCode = u.verdict, code
+	switch {
+	case e == nil:
+	case e.verdict != nil:
+		u.refused = e.verdict
+	case e.stmt != nil:
+		u.refused = e.stmt.verdict
 	}
-	return false
 }
 
 // mayHold reports whether an answer of the read node may be kept back until
@@ -60,20 +69,31 @@ func (s *session) heal(ctx context.Context, l *lease) error {
 	return s.runAgain(ctx, l.srv.Node)
 }
 
-// elsewhere returns where a read that failed on the node may run: on the
-// primary, or while there is none on another standby. NoNode: nowhere.
-func (s *session) elsewhere(node cluster.NodeID) cluster.NodeID {
+// elsewhere returns where a read that failed on the node may run: after a
+// conflict with replay, which other standbys need not have, on one of them, once; else on
+// the primary, or while there is none on another standby. NoNode: nowhere.
+func (s *session) elsewhere(node cluster.NodeID, why cure) cluster.NodeID {
 	view := s.srv.cluster.View()
 	s.in.View = view
-	if view.Primary != cluster.NoNode {
-		return view.Primary
+	if why == cureConflict && s.unit.reruns == 0 || view.Primary == cluster.NoNode {
+		if other := s.otherStandby(view, node); other != cluster.NoNode {
+			return other
+		}
 	}
-	if s.in.Session.Tx == balancer.TxNone {
-		for i := range view.Nodes {
-			n := &view.Nodes[i]
-			if n.ID != node && n.Role == cluster.RoleStandby && balancer.Serves(&s.in, n) {
-				return n.ID
-			}
+	return view.Primary
+}
+
+// otherStandby returns a standby but node that shows all the session needs, NoNode if
+// there is none, or if as many have been tried as there are.
+func (s *session) otherStandby(view *cluster.View, node cluster.NodeID) cluster.NodeID {
+	if s.in.Session.Tx != balancer.TxNone || s.unit.reruns >= len(view.Nodes) {
+		return cluster.NoNode
+	}
+	for i := range view.Nodes {
+		// Not always the first one for all.
+		n := &view.Nodes[(i+int(s.pid))%len(view.Nodes)]
+		if n.ID != node && n.Role == cluster.RoleStandby && balancer.Serves(&s.in, n) {
+			return n.ID
 		}
 	}
 	return cluster.NoNode
@@ -82,9 +102,11 @@ func (s *session) elsewhere(node cluster.NodeID) cluster.NodeID {
 // runAgain runs the unit, of which the client has got nothing, elsewhere than on the node.
 func (s *session) runAgain(ctx context.Context, node cluster.NodeID) error {
 	s.cycle = nil
-	s.unit.sent = false
-	d := balancer.Decision{Node: s.elsewhere(node), Target: balancer.ToPrimary, ReadNode: s.in.Session.ReadNode,
+	u := &s.unit
+	u.sent = false
+	d := balancer.Decision{Node: s.elsewhere(node, u.cure), Target: balancer.ToPrimary, ReadNode: s.in.Session.ReadNode,
 		Reason: balancer.ReasonHealed, Standing: s.in.Session.Tx != balancer.TxNone}
+	u.reruns++
 	if d.Node != cluster.NoNode && d.Node != s.srv.cluster.View().Primary {
 		d.Target, d.ReadNode = balancer.ToRead, d.Node
 	}
@@ -93,12 +115,14 @@ func (s *session) runAgain(ctx context.Context, node cluster.NodeID) error {
 		return s.report(err)
 	}
 	s.noteDecision(&d, l)
-	s.cycle = l
-	s.busy(l.srv)
-	err = s.exchange(l)
-	s.idle()
-	if err != nil {
-		return s.serverFailed(l, err)
+	return s.carryOut(ctx, s.traceHealed(l))
+}
+
+// traceHealed logs where the unit runs again, if that is asked for.
+func (s *session) traceHealed(l *lease) *lease {
+	if s.set.debug {
+		d := balancer.Decision{Node: l.srv.Node, Reason: balancer.ReasonHealed, Detail: cureNames[s.unit.cure]}
+		s.logDecision(&d)
 	}
-	return s.finish(l)
+	return l
 }

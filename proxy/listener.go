@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"os"
@@ -36,6 +37,8 @@ type Server struct {
 	loads    loads
 	writes   *writeTable
 	plains   plains
+	lessons  lessons
+	metrics  metrics
 
 	registry registry
 	clients  atomic.Int64 // connections, logged in or not
@@ -55,6 +58,7 @@ func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser
 		return nil, err
 	}
 	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a, writes: newWriteTable(c.Routing.TrackedRelations)}
+	srv.lessons.seed = maphash.MakeSeed()
 	srv.registry.sessions = map[uint32]*session{}
 	srv.settings.Store(set)
 	srv.catalogs = newCatalogs(srv)

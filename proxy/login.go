@@ -56,6 +56,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, err
 	}
 	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params}
+	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
 	s.in.Session = balancer.NewSession(set.balancer)
 	s.writes = srv.writes.session(req.key.Database, srv.plains.of(req.key.Database))
@@ -64,6 +65,9 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.state.begin(p.searchPath)
 	s.noteEncoding()
 	s.rand.Seed(mathrand.Uint64(), mathrand.Uint64())
+	if err := s.startRoute(req, p); err != nil {
+		return nil, err
+	}
 	var secret [4]byte
 	rand.Read(secret[:])
 	s.secret = binary.BigEndian.Uint32(secret[:])
@@ -249,6 +253,7 @@ type profile struct {
 	readOnly  bool
 	// searchPath is search_path as the role and the database have it, or unknownPath.
 	searchPath string
+	route      string // howdah.route of the role or the database (ALTER ROLE … SET)
 	at         time.Time
 }
 
@@ -372,7 +377,7 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 			}
 			return nil, err
 		}
-		row, err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('search_path')")
+		row, err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('search_path'), pg_catalog.current_setting('howdah.route', true)")
 		if err != nil {
 			srv.pool.Discard(conn)
 			return nil, fmt.Errorf("ask for transaction defaults: %w", err)
@@ -384,6 +389,9 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 		p := &profile{params: conn.Params, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), searchPath: unknownPath, at: time.Now()}
 		if len(row) > 2 {
 			p.searchPath = string(row[2])
+		}
+		if len(row) > 3 {
+			p.route = string(row[3])
 		}
 		srv.pool.ReleaseUnused(conn)
 		if _, reported := p.params.Get("in_hot_standby"); reported && srv.cluster.View().Primary != cluster.NoNode {

@@ -50,6 +50,8 @@ func (s *session) serverFailed(l *lease, err error) error {
 	s.cycle = nil
 	switch {
 	case again:
+		s.unit.cure = cureServer
+		s.srv.metrics.healed[cureServer].Add(1)
 		s.log.Info("a standby was lost under a read; it runs again elsewhere", "node", node, "error", err)
 		return s.runAgain(s.srv.context, node)
 	case l.passing > 0 || l.copyIn || s.holds(l):

@@ -276,8 +276,7 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		return swallow, nil
 	}
 	if l.holding && s.curable(body, l.srv.Node) {
-		s.log.Debug("a standby refused a statement; it runs again on the primary", "node", l.srv.Node,
-			"sqlstate", string(wire.ErrorField(body, 'C')), "message", string(wire.ErrorField(body, 'M')))
+		s.noteRefusal(l, e, body)
 		l.healing, l.holding, l.held = true, false, 0
 		if !fatal {
 			l.dropToSync(nil)
@@ -339,6 +338,9 @@ func (s *session) parameter(l *lease, msg []byte, act action) action {
 	if !ok || old != value {
 		s.told = s.told.With(name, value)
 		s.noteEncoding()
+		if name == "application_name" && len(s.set.redirects) > 0 {
+			s.redirect()
+		}
 	}
 	return forward
 }

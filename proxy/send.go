@@ -83,9 +83,6 @@ func (s *session) sendRest(l *lease) error {
 func (s *session) prefix(l *lease) []byte {
 	tx := s.in.Session.Tx
 	block := (tx == balancer.TxDeferred || tx == balancer.TxOpen) && !l.inTransaction()
-	if tx == balancer.TxFailed && l.slot == balancer.ToPrimary && s.in.Session.TxNode != l.srv.Node && !l.inTransaction() {
-		block = true // it failed on the read node; the unit rolls it back and goes on here
-	}
 	stale := l.version != s.state.version && !l.inTransaction()
 	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
 	lacks := l.slot == balancer.ToRead && tx != balancer.TxNone && (block || l.applied < len(s.state.pending)) && len(s.state.pending) > 0
@@ -142,7 +139,7 @@ func (s *session) prefix(l *lease) []byte {
 func (s *session) appendPending(b []byte, l *lease) []byte {
 	var sql strings.Builder
 	for _, stmt := range s.state.pending[l.applied:] {
-		if stmt.Set != parser.SetNone {
+		if stmt.Set != parser.SetNone && !stmt.IsOwn() {
 			sql.WriteString(stmt.SQL)
 			sql.WriteByte(';')
 		}

@@ -29,6 +29,7 @@ type session struct {
 
 	pid, secret uint32
 	key         pool.Key
+	database    uint64 // what stands for key.Database in Server.lessons
 	cred        auth.Credentials
 
 	// in is what the balancer is asked with; in.Session holds what the session

@@ -25,6 +25,10 @@ type settings struct {
 	maxStatements int
 	debug         bool // decisions are logged
 	balancer      balancer.Settings
+	redirects     Redirects
+	lessonTTL     time.Duration
+	// notices and logsStatements: each statement is announced, to its client or in the log.
+	notices, logsStatements bool
 	// consistencyWait is routing.consistency_wait.
 	consistencyWait time.Duration
 	catalog         configs.Catalog
@@ -60,9 +64,12 @@ func newSettings(c *configs.Config) (*settings, error) {
 			return nil, fmt.Errorf("read auth.passwd_file: %w", err)
 		}
 	}
-	set.balancer = balancerSettings(&c.Routing)
-	set.balancer.PreferLowerLag = c.ReplicationCheck.PreferLowerLag
+	set.balancer = RoutingSettings(c)
 	set.consistencyWait = c.Routing.ConsistencyWait
+	set.lessonTTL, set.notices, set.logsStatements = c.Routing.LessonTTL, c.Log.NoticePerNodeStatement, c.Log.PerNodeStatement
+	if set.redirects, err = NewRedirects(c.Routing.Redirect); err != nil {
+		return nil, err
+	}
 	set.catalog, set.check, set.routing = c.Catalog, c.ReplicationCheck, c.Routing
 	set.rules, err = parser.NewRules(c.Routing.Functions.ReadOnly, c.Routing.Functions.Write, c.Routing.PrimaryPatterns)
 	if err != nil {
@@ -83,8 +90,9 @@ func (set *settings) keepRules(old *settings) bool {
 	return sameRules && set.catalog == old.catalog && set.check == old.check
 }
 
-// balancerSettings translates the configuration's words, which Validate has checked.
-func balancerSettings(r *configs.Routing) balancer.Settings {
+// RoutingSettings translates the configuration's words, which Validate has checked.
+func RoutingSettings(c *configs.Config) balancer.Settings {
+	r := &c.Routing
 	var b balancer.Settings
 	switch r.Balance {
 	case "off":
@@ -99,6 +107,12 @@ func balancerSettings(r *configs.Routing) balancer.Settings {
 		b.Choice = balancer.ChoiceLeastConnections
 	case "fastest":
 		b.Choice = balancer.ChoiceFastest
+	}
+	switch r.Comments {
+	case "ignore":
+		b.Comments = balancer.CommentsIgnore
+	case "primary":
+		b.Comments = balancer.CommentsPrimary
 	}
 	if r.Transactions == "primary" {
 		b.Transactions = balancer.PrimaryOnly
@@ -124,6 +138,7 @@ func balancerSettings(r *configs.Routing) balancer.Settings {
 		b.AfterWrite, b.Consistency = balancer.AfterWriteDMLAdaptive, balancer.ConsistencyCluster
 	}
 	b.Dependencies = dependencies(r.DMLDependencies)
+	b.PreferLowerLag = c.ReplicationCheck.PreferLowerLag
 	return b
 }
 

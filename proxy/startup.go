@@ -44,7 +44,8 @@ type startupRequest struct {
 	key         pool.Key
 	application string
 	replication bool
-	negotiate   []byte // a NegotiateProtocolVersion message that must be sent first
+	route       *string // howdah.route, nil if it was not given
+	negotiate   []byte  // a NegotiateProtocolVersion message that must be sent first
 }
 
 // readStartup reads a connection's first packets: it answers encryption
@@ -138,9 +139,15 @@ func parseStartup(code uint32, packet []byte) (*startupRequest, error) {
 			req.replication = !isFalse(v)
 		case strings.HasPrefix(n, "_pq_."):
 			unknown = append(unknown, n)
+		case req.ownParam(n, v):
 		default:
 			if n == "application_name" {
 				req.application = v
+			}
+			if n == "options" {
+				if v = req.takeOwn(v); v == "" {
+					continue
+				}
 			}
 			params = append(params, n+"\x00"+v+"\x00")
 		}

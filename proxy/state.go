@@ -31,6 +31,10 @@ type state struct {
 	// isolation and readOnly are what a BEGIN that names none gets; first* as at login.
 	isolation, firstIsolation parser.Isolation
 	readOnly, firstReadOnly   bool
+	// route is howdah.route without what the open transaction changed, firstRoute as at login.
+	route, firstRoute parser.Hint
+	// rerouted: howdah.route may have changed since the balancer was told.
+	rerouted bool
 	// firstPath is search_path at login; unknownPath if it could not be asked.
 	firstPath string
 }
@@ -95,6 +99,7 @@ func (s *session) note(stmt *parser.Statement) {
 			return
 		}
 		st.pending = append(st.pending, stmt)
+		st.rerouted = true
 	}
 }
 
@@ -109,6 +114,7 @@ func (st *state) release(name string) {
 func (st *state) rollbackTo(name string) {
 	if i := st.savepoint(name); i >= 0 {
 		st.pending = st.pending[:i+1]
+		st.rerouted = true
 	}
 }
 
@@ -123,6 +129,7 @@ func (st *state) savepoint(name string) int {
 
 // rollback drops the pending changes.
 func (st *state) rollback() {
+	st.rerouted = st.rerouted || len(st.pending) > 0
 	st.changes++
 	clear(st.pending)
 	st.pending = st.pending[:0]
@@ -144,7 +151,7 @@ func (s *session) commit(l *lease) {
 	}
 	st.rollback()
 	st.repin()
-	if st.version != before && l.version == before {
+	if l != nil && st.version != before && l.version == before {
 		l.version = st.version
 	}
 }
@@ -161,6 +168,10 @@ func (s *session) apply(stmt *parser.Statement) {
 		}
 	case stmt.Kind == parser.KindDiscard:
 		s.discarded(stmt.Object)
+	case stmt.IsOwn():
+		if stmt.Set != parser.SetLocal {
+			st.route = st.routeAfter(stmt)
+		}
 	case stmt.Set != parser.SetNone && stmt.Set != parser.SetLocal:
 		st.set(stmt)
 	}
@@ -180,7 +191,7 @@ func (st *state) set(stmt *parser.Statement) {
 				kept = append(kept, old)
 			}
 		}
-		st.settings = kept
+		st.settings, st.route = kept, st.firstRoute
 		st.isolation, st.readOnly = st.firstIsolation, st.firstReadOnly
 	case parser.SetReset:
 		st.forget(stmt.Setting)
@@ -262,7 +273,8 @@ func (s *session) discarded(what string) {
 		st.temp, st.temps = false, temps{}
 	case "all":
 		first := state{version: st.version + 1, changes: st.changes + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
-			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending}
+			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending,
+			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true}
 		*st = first
 		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
 		s.deallocated("")

@@ -118,12 +118,12 @@ func (st *state) mayBeTemp(name parser.Name) bool {
 // pinOf is why the unit must go to the primary, if it must. A session with
 // temporary relations may read elsewhere what certainly is none of them,
 // unless the whole block would be bound to where it reads.
-func (s *session) pinOf(u *unit) balancer.Pin {
+func (s *session) pinOf(v *parser.Verdict) balancer.Pin {
 	st, bs := &s.state, &s.in.Session
-	if st.pin != balancer.PinTempObjects || st.temps.unsure || u.opaque || u.verdict == nil {
+	if st.pin != balancer.PinTempObjects || st.temps.unsure || v == nil {
 		return st.pin
 	}
-	if bs.Tx != balancer.TxNone && bs.TxIsolation > parser.IsolationReadCommitted || st.readsTemp(u.verdict) {
+	if bs.Tx != balancer.TxNone && bs.TxIsolation > parser.IsolationReadCommitted || st.readsTemp(v) {
 		return st.pin
 	}
 	return balancer.PinNone

@@ -34,9 +34,9 @@ func (s *session) answerHere() (done bool, err error) {
 		st := &v.Statements[0]
 		return true, s.answerSelf(v, beginTag(st.SQL), func() { s.beginBlock(st) })
 	case v.Single == parser.KindCommit && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
-		return true, s.answerSelf(v, "COMMIT", s.endBlock)
+		return true, s.answerSelf(v, "COMMIT", func() { s.commit(nil); s.endBlock() })
 	case v.Single == parser.KindRollback && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
-		return true, s.answerSelf(v, "ROLLBACK", s.endBlock)
+		return true, s.answerSelf(v, "ROLLBACK", func() { s.state.rollback(); s.endBlock() })
 	}
 	return false, nil
 }

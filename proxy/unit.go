@@ -50,6 +50,13 @@ type unit struct {
 	executes    int
 	binds       bool // it makes a portal
 	foreign     bool // it runs a portal of an earlier unit
+	// reruns is how often it was run again elsewhere; refused is the statement of it that a
+	// read node refused with refusedCode because no standby can run it, nil if none was;
+	// cure is why it was run again last.
+	reruns      int
+	cure        cure
+	refused     *parser.Verdict
+	refusedCode string
 	makesTemp   bool // a function that it calls may make temporary objects
 }
 
@@ -149,6 +156,8 @@ func (u *unit) add(v *parser.Verdict) {
 	case u.verdict == nil:
 		u.verdict = v
 	default:
+		reads := v.Access <= parser.AccessRead && u.verdict.Access <= parser.AccessRead
+		trusted := (v.Trustable || v.Access <= parser.AccessRead) && (u.verdict.Trustable || u.verdict.Access <= parser.AccessRead)
 		if u.verdict != &u.merged {
 			u.merged = *u.verdict
 			u.merged.Statements, u.merged.Single = nil, parser.KindUnknown
@@ -161,7 +170,24 @@ func (u *unit) add(v *parser.Verdict) {
 		u.merged.CreatesTemp = u.merged.CreatesTemp || v.CreatesTemp
 		u.merged.Redefines = u.merged.Redefines || v.Redefines
 		u.merged.Stateful = u.merged.Stateful || v.Stateful
+		u.merged.Own = u.merged.Own || v.Own
+		u.merged.Trustable = trusted && !reads
+		u.merged.Commented = u.merged.Commented || v.Commented
+		u.merged.Hint = stricter(u.merged.Hint, v.Hint)
+		u.merged.Fingerprint = 0
 	}
+}
+
+// stricter is the hint for two statements of one unit, which runs in one place: if
+// they differ, for the primary if any asks for that, else none.
+func stricter(a, b parser.Hint) parser.Hint {
+	switch {
+	case a == b:
+		return a
+	case a.Route == parser.RoutePrimary || b.Route == parser.RoutePrimary:
+		return parser.Hint{Route: parser.RoutePrimary}
+	}
+	return parser.Hint{}
 }
 
 // readQuery reads the simple Query at the start of the client's buffer.
@@ -322,7 +348,8 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 			if body[0] == 'S' {
 				s.planUse(&m, name)
 			} else {
-				u.add(s.resolve(s.stmts.portalVerdict(name)))
+				m.verdict = s.stmts.portalVerdict(name)
+				u.add(s.resolve(m.verdict))
 			}
 		}
 	case wire.Execute:

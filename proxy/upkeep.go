@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/wire"
 )
 
@@ -23,6 +24,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+			srv.lessons.expire(cluster.Now())
 			srv.registry.each(func(s *session) { s.lookAfter(ctx) })
 			srv.catalogs.noteFailover()
 		}

@@ -202,9 +202,9 @@ func TestLoads(t *testing.T) {
 func TestRoutingWords(t *testing.T) {
 	seen := map[balancer.Settings]string{}
 	try := func(change func(*configs.Routing), name string) {
-		r := configs.Default().Routing
-		change(&r)
-		b := balancerSettings(&r)
+		c := configs.Default()
+		change(&c.Routing)
+		b := RoutingSettings(&c)
 		b.Dependencies = nil
 		if other, twice := seen[b]; twice {
 			t.Errorf("%s means the same as %s", name, other)
@@ -219,6 +219,9 @@ func TestRoutingWords(t *testing.T) {
 	}
 	for _, w := range []string{"off", "trans_transaction", "always", "dml_adaptive", "dml_adaptive_global"} {
 		try(func(r *configs.Routing) { r.AfterWrite = w }, "after_write "+w)
+	}
+	for _, w := range []string{"ignore", "primary"} {
+		try(func(r *configs.Routing) { r.Comments = w }, "comments "+w)
 	}
 	for _, w := range []string{"cluster", "none"} {
 		try(func(r *configs.Routing) { r.Consistency = w }, "consistency "+w)
