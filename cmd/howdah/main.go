@@ -39,6 +39,7 @@ func commands() []command {
 	return []command{
 		{"serve", "-c FILE", "run in the foreground; SIGTERM stops it, SIGHUP reloads FILE", runServe},
 		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
+		{"explain", "[-c FILE] 'SQL'", "say where a statement would run, and why (--json, --jsonl: docs/ROUTING.md)", runExplain},
 		{"version", "", "print the version", runVersion},
 	}
 }
