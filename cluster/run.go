@@ -237,13 +237,12 @@ func logChanges(log *slog.Logger, from, to *View) {
 	}
 }
 
-// logLag tells of a node that went over a limit of lag, or came back. That nothing is
-// known of a node that has just come up is no news.
+// logLag tells of a node that went over a limit of lag, or came back.
 func logLag(log *slog.Logger, old, n *Node) {
 	switch {
-	case n.Lagging != "" && (old.Lagging == "" && old.State == StateUp || !old.Behind.Known && n.Behind.Known):
+	case old.Lagging == "" && n.Lagging != "":
 		log.Warn("node lags and is not read", "node", n.Name, "why", n.Lagging)
-	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp && old.Behind.Known:
+	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp:
 		log.Info("node is within the limits of lag again", "node", n.Name)
 	}
 }
