@@ -172,7 +172,7 @@ func (st *state) usesTemp(uses *parser.Uses) bool {
 
 // takesNames is whether a built-in function may take the name of a relation.
 func takesNames(function string) bool {
-	for _, prefix := range [...]string{"pg_", "to_reg", "has_", "col_", "obj_", "row_security", "format_type", "reg"} {
+	for _, prefix := range [...]string{"current_schema", "pg_", "to_reg", "has_", "col_", "obj_", "row_security", "format_type", "reg"} {
 		if strings.HasPrefix(function, prefix) {
 			return true
 		}
