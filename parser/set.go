@@ -35,6 +35,8 @@ func (w *walker) variableSet(n *pg.VariableSetStmt) {
 		w.st.Set = SetLocal
 	}
 	switch w.st.Setting {
+	case "seed": // another connection given it would begin the sequence anew
+		w.st.Set = SetOpaque
 	case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
 		// They last for the transaction, LOCAL or not.
 		w.st.Kind = KindSetTransaction

@@ -402,9 +402,10 @@ func (w *walker) function(n *pg.FuncCall) {
 	}
 	if name.Name == "set_config" {
 		w.literalDependent = true
-		if w.st.Set == SetNone {
-			w.st.Set = SetOpaque
-		}
+	}
+	// What random() gives after setseed() only one connection can go on with.
+	if (name.Name == "set_config" || name.Name == "setseed") && w.st.Set == SetNone {
+		w.st.Set = SetOpaque
 	}
 }
 
