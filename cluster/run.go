@@ -237,11 +237,9 @@ func logChanges(log *slog.Logger, from, to *View) {
 	}
 }
 
-// logLag tells of a node that went over a limit of lag, or came back. That a node's
-// lag is not known yet is no news.
+// logLag tells of a node that went over a limit of lag, or came back.
 func logLag(log *slog.Logger, old, n *Node) {
 	switch {
-	case old.State != StateUp || !old.Behind.Known:
 	case old.Lagging == "" && n.Lagging != "":
 		log.Warn("node lags and is not read", "node", n.Name, "why", n.Lagging)
 	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp:
