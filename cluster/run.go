@@ -237,12 +237,13 @@ func logChanges(log *slog.Logger, from, to *View) {
 	}
 }
 
-// logLag tells of a node that went over a limit of lag, or came back.
+// logLag tells of a node that went over a limit of lag, or came back. That nothing is
+// known of a node that has just come up is no news.
 func logLag(log *slog.Logger, old, n *Node) {
 	switch {
-	case old.Lagging == "" && n.Lagging != "":
+	case n.Lagging != "" && (old.Lagging == "" && old.State == StateUp || !old.Behind.Known && n.Behind.Known):
 		log.Warn("node lags and is not read", "node", n.Name, "why", n.Lagging)
-	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp:
+	case old.Lagging != "" && n.Lagging == "" && n.State == StateUp && old.Behind.Known:
 		log.Info("node is within the limits of lag again", "node", n.Name)
 	}
 }

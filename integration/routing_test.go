@@ -22,6 +22,9 @@ func newRouting(t *testing.T, setup string, weights []float64, settings map[stri
 	f.exec(t, setup)
 	f.server = howdahtest.Start(t, howdahtest.Options{Cluster: f.cluster, Weights: weights, Settings: settings})
 	f.port = f.server.Port
+	for i := 1; i <= 2; i++ {
+		waitForLog(t, f.server, fmt.Sprintf(`node=node%d from=waiting to="up standby"`, i))
+	}
 	return f
 }
 
@@ -170,7 +173,7 @@ func TestLagLimits(t *testing.T) {
 	ask(t, reader, "SELECT n FROM pets") // it keeps node1
 	must(t, f.cluster.PauseReplay(t.Context(), 1))
 	must(t, f.cluster.Exec(t.Context(), 0, "postgres", "UPDATE pets SET n = 1; INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 1000)"))
-	waitForLog(t, f.server, "node lags and is not read")
+	waitForLog(t, f.server, "over replication_check.max_lag_bytes")
 	for range 20 {
 		if got := ask(t, reader, "SELECT n FROM pets"); got != 1 {
 			t.Fatalf("a read over the limit of lag shows %d, want 1 as on the primary", got)
@@ -190,7 +193,7 @@ func TestPreferLowerLag(t *testing.T) {
 	ask(t, reader, "SELECT n FROM pets")
 	must(t, f.cluster.PauseReplay(t.Context(), 1))
 	must(t, f.cluster.Exec(t.Context(), 0, "postgres", "UPDATE pets SET n = 1"))
-	waitForLog(t, f.server, "node lags and is not read")
+	waitForLog(t, f.server, "over replication_check.max_lag")
 	before := f.scans(t, 0, "pets")
 	for range 20 {
 		if got := ask(t, reader, "SELECT n FROM pets"); got != 1 {
