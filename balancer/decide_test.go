@@ -368,6 +368,9 @@ func parseVerdict(words []string) (*parser.Verdict, error) {
 			continue
 		}
 		switch w {
+		case "then-write": // a second statement
+			second := parser.Statement{Kind: parser.KindWrite, Access: parser.AccessWrite, Reason: "INSERT"}
+			return &parser.Verdict{Statements: []parser.Statement{st, second}, Access: second.Access, Reason: second.Reason, Stateful: true}, nil
 		case "local": // a setting that can be repeated
 			st.Set, st.SQL = parser.SetLocal, "SET LOCAL x = 1"
 		case "opaque":
