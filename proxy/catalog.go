@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -396,8 +397,8 @@ func (d *database) failed(err error, facts *catalog.Facts, changed uint64, set *
 	d.mu.Lock()
 	d.current.Load().release()
 	d.mu.Unlock()
-	if !tooLarge && !errors.As(err, &refused) {
-		return retryLoad
+	if !tooLarge && (!errors.As(err, &refused) || strings.HasPrefix(refused.Code, "57") || strings.HasPrefix(refused.Code, "53")) {
+		return retryLoad // the server goes away, starts up, or is full
 	}
 	if !d.complained {
 		d.complained = true
