@@ -22,9 +22,9 @@ const (
 	shrinkTime  = time.Minute
 )
 
-// TestRandom plays scripts that nobody would write. A failure prints the shortest
-// script found that still fails, as a file for testdata. HOWDAH_PARITY_SEED repeats one,
-// HOWDAH_PARITY_SCRIPTS asks for more than the usual number.
+// TestRandom plays scripts that nobody would write, the same ones each time. A failure
+// prints the shortest script found that still fails, as a file for testdata.
+// HOWDAH_PARITY_SCRIPTS asks for that many new ones, HOWDAH_PARITY_SEED repeats one.
 func TestRandom(t *testing.T) {
 	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 2, SyncRemoteApply: true, Settings: map[string]string{
 		"max_connections": "200", "autovacuum": "off",
@@ -44,11 +44,10 @@ func TestRandom(t *testing.T) {
 		p.try(parseUint(t, text))
 		return
 	}
-	scripts := uint64(randomScripts)
+	scripts, first := uint64(randomScripts), uint64(1)
 	if text := os.Getenv("HOWDAH_PARITY_SCRIPTS"); text != "" {
-		scripts = parseUint(t, text)
+		scripts, first = parseUint(t, text), rand.Uint64()>>1
 	}
-	first := rand.Uint64() >> 1
 	t.Logf("seeds from %d", first)
 	for i := range scripts {
 		if p.try(first + i); t.Failed() {
