@@ -119,7 +119,7 @@ func (s *session) prefix(l *lease) []byte {
 	if lacks {
 		b = s.appendPending(b, l)
 	}
-	if u := &s.unit; block && !u.simple && (!u.binds || u.foreign || u.opaque) {
+	if u := &s.unit; block && !s.beginBound && !u.simple && (!u.binds || u.foreign || u.opaque) {
 		// The unit may ask for the unnamed portal, which the client never made.
 		b = wire.AppendMessage(b, wire.Close, "P\x00")
 		l.expect(expected{reply: replyClose, swallow: true})

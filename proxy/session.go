@@ -51,6 +51,8 @@ type session struct {
 	// begin is the statement that opens the transaction block on a server
 	// connection on which it is not open yet; beginRead is the same for a read node.
 	begin, beginRead string
+	// beginBound: the client's own BEGIN ran in a portal, which it may ask for again.
+	beginBound bool
 
 	catchUp catchUp
 	// writes are its writes that others do not see yet, for routing.consistency: cluster.

@@ -32,7 +32,7 @@ func (s *session) answerHere() (done bool, err error) {
 	switch {
 	case v.Single == parser.KindBegin && bs.Tx == balancer.TxNone:
 		st := &v.Statements[0]
-		return true, s.answerSelf(v, beginTag(st.SQL), func() { s.beginBlock(st) })
+		return true, s.answerSelf(v, beginTag(st.SQL), func() { s.beginBlock(st); s.beginBound = u.binds })
 	case v.Single == parser.KindCommit && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
 		return true, s.answerSelf(v, "COMMIT", func() { s.commit(nil); s.endBlock() })
 	case v.Single == parser.KindRollback && bs.Tx == balancer.TxDeferred && !v.Statements[0].Chain:
