@@ -29,14 +29,14 @@ func (s *session) dispatch(ctx context.Context) error {
 	if err != nil {
 		return s.report(err)
 	}
-	if err := s.catchUpPrimary(l); err != nil {
-		return s.serverFailed(l, err)
-	}
 	return s.carryOut(ctx, l)
 }
 
 // carryOut runs the unit on the lease, and if need be again elsewhere.
 func (s *session) carryOut(ctx context.Context, l *lease) error {
+	if err := s.catchUpPrimary(l); err != nil {
+		return s.serverFailed(l, err)
+	}
 	s.cycle = l
 	if s.set.notices || s.set.logsStatements {
 		if err := s.announce(l); err != nil {
