@@ -46,6 +46,8 @@ func alter(v reflect.Value) {
 			v.Set(reflect.Append(v, reflect.ValueOf("another")))
 		} else if v.Type().Elem() == reflect.TypeFor[configs.Redirect]() {
 			v.Set(reflect.Append(v, reflect.ValueOf(configs.DefaultRedirect())))
+		} else if v.Type().Elem() == reflect.TypeFor[configs.PoolRule]() {
+			v.Set(reflect.Append(v, reflect.ValueOf(configs.PoolRule{User: "u"})))
 		}
 	case reflect.String:
 		v.SetString(v.String() + "x")

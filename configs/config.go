@@ -75,26 +75,6 @@ type AuthQuery struct {
 	Database string `yaml:"database"`
 }
 
-// Pool bounds the server connections.
-type Pool struct {
-	// MaxPerNode is the most server connections to one node; 0 takes what the
-	// server allows (max_connections less superuser_reserved_connections and
-	// what howdah itself uses).
-	MaxPerNode int `yaml:"max_per_node" min:"0"`
-	// MaxWaiters is how many sessions may wait for a connection to one node.
-	MaxWaiters int `yaml:"max_waiters" min:"0"`
-	// WaitTimeout is how long each of them waits before error 53300.
-	WaitTimeout time.Duration `yaml:"wait_timeout" min:"1ms"`
-	// IdleTimeout closes a server connection that nobody used for so long; 0 never.
-	// Pgpool-II: connection_life_time.
-	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0"`
-	// MaxAge closes a server connection at its first return after so long; 0 never.
-	MaxAge time.Duration `yaml:"max_age" min:"0"`
-	// ResetQuery makes a server connection clean before another session gets it.
-	// Pgpool-II: reset_query_list.
-	ResetQuery string `yaml:"reset_query"`
-}
-
 // Routing says which statements may be read from standbys.
 type Routing struct {
 	// Balance is off (everything to the primary), or how long a session keeps the
@@ -282,7 +262,7 @@ func Default() Config {
 	return Config{
 		Listen: Listen{Addresses: []string{"127.0.0.1"}, Port: 9999, UnixMode: 0o777},
 		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute},
-		Pool: Pool{MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
+		Pool: Pool{Mode: PoolSession, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},

@@ -32,7 +32,11 @@ func TestDefaults(t *testing.T) {
 		"auth.query.password":                "",
 		"auth.query.database":                "postgres",
 		"auth.verify_interval":               time.Minute,
+		"pool.mode":                          "session",
+		"pool.rules":                         []configs.PoolRule(nil),
 		"pool.max_per_node":                  0,
+		"pool.max_per_user":                  0,
+		"pool.max_prepared":                  200,
 		"pool.max_waiters":                   10_000,
 		"pool.wait_timeout":                  30 * time.Second,
 		"pool.idle_timeout":                  10 * time.Minute,
@@ -175,8 +179,8 @@ func TestSample(t *testing.T) {
 	}
 	named := keysIn(root.Content[0], "")
 	for _, key := range keysOf(reflect.TypeFor[configs.Config](), "") {
-		// The list is empty by default; its entry is an example in a comment.
-		if example, ok := strings.CutPrefix(key, "routing.redirect[0]."); ok && strings.Contains(configs.Sample, example+": ") {
+		// The lists are empty by default; an entry is an example in a comment.
+		if i := strings.Index(key, "[0]."); i >= 0 && !strings.HasPrefix(key, "backends") && strings.Contains(configs.Sample, key[i+4:]+": ") {
 			continue
 		}
 		if !slices.Contains(named, key) {

@@ -42,7 +42,7 @@ func validate(c *Config, list *faultList) {
 	validateRouting(&c.Routing, list)
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)
-	needText(list, "pool.reset_query", c.Pool.ResetQuery, "DISCARD ALL makes a connection clean for the next session")
+	validatePool(&c.Pool, list)
 	needText(list, "replication_check.user", c.ReplicationCheck.User, "howdah logs in as this user to watch the servers")
 	needText(list, "replication_check.database", c.ReplicationCheck.Database, "howdah logs in there to watch the servers")
 }

@@ -43,9 +43,22 @@ func newFixture(t *testing.T) *fixture {
 		f.port = cluster.Port(0)
 		return f
 	}
-	f.server = howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}})
+	f.server = howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}, Settings: poolMode(t)})
 	f.port = f.server.Port
 	return f
+}
+
+// poolMode is pool.mode for a test: transaction if its name says Shared, or if
+// HOWDAH_POOL_MODE wants it for all.
+func poolMode(t *testing.T) map[string]any {
+	mode := os.Getenv("HOWDAH_POOL_MODE")
+	if strings.Contains(t.Name(), "Shared") {
+		mode = "transaction"
+	}
+	if mode == "" {
+		return nil
+	}
+	return map[string]any{"pool.mode": mode}
 }
 
 func (f *fixture) dsn(words ...string) string {

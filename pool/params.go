@@ -52,3 +52,10 @@ func (p *Params) All(f func(name, value string)) {
 func AppendParameterStatus(dst []byte, name, value string) []byte {
 	return wire.AppendMessage(dst, wire.ParameterStatus, name, "\x00", value, "\x00")
 }
+
+// text is all there is to know of p; equal settings in the same order have equal texts.
+func (p *Params) text() string {
+	var b []byte
+	p.All(func(name, value string) { b = append(append(append(append(b, name...), 0), value...), 0) })
+	return string(b)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type Pool struct {
 
 	mu     sync.Mutex
 	nodes  map[cluster.NodeID]*nodePool
+	params map[string]*Params // of clean connections, by their text
 	closed bool
 }
 
@@ -65,6 +67,10 @@ func New(settings Settings, log *slog.Logger) *Pool {
 // Reconfigure replaces the settings; connections that are out or idle stay.
 func (p *Pool) Reconfigure(settings Settings) { p.settings.Store(&settings) }
 
+// trusted is how long after its return a connection is taken to be alive. The look costs a
+// system call, which connections that go from session to session should not pay.
+const trusted = 5 * time.Millisecond
+
 // ErrClosed is an Acquire after Close.
 var ErrClosed = errors.New("pool is closed")
 
@@ -88,6 +94,64 @@ func (s *Settings) limitOf(n *cluster.Node) int {
 	return 0
 }
 
+// Idle returns an idle connection of key as Acquire would, nil if there is none to be
+// had at once.
+func (p *Pool) Idle(id cluster.NodeID, key *Key) *Server {
+	for {
+		s := p.takeIdle(id, key)
+		if s == nil || s.usable() {
+			return s
+		}
+		p.Discard(s)
+	}
+}
+
+// Take takes the connection s, which may have been closed long ago, if it is idle on the node.
+func (p *Pool) Take(id cluster.NodeID, s *Server) *Server {
+	p.mu.Lock()
+	np, found := p.nodes[id], false
+	if np != nil && !p.closed && len(np.waiters) == 0 {
+		if i := slices.Index(np.idle, s); i >= 0 {
+			np.idle, found = slices.Delete(np.idle, i, i+1), true
+		}
+	}
+	p.mu.Unlock()
+	if !found {
+		return nil
+	}
+	if !s.usable() {
+		p.Discard(s)
+		return nil
+	}
+	return s
+}
+
+func (p *Pool) takeIdle(id cluster.NodeID, key *Key) *Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	np := p.nodes[id]
+	if p.closed || np == nil || len(np.waiters) > 0 {
+		return nil
+	}
+	return np.takeIdle(key)
+}
+
+// takeIdle takes the last one freed: it is the likeliest to be alive and warm.
+func (np *nodePool) takeIdle(key *Key) *Server {
+	for i := len(np.idle) - 1; i >= 0; i-- {
+		if s := np.idle[i]; s.Key == *key {
+			np.idle = append(np.idle[:i], np.idle[i+1:]...)
+			return s
+		}
+	}
+	return nil
+}
+
+// usable looks whether a connection that was idle may be lent out.
+func (s *Server) usable() bool {
+	return s.Key.Shared && time.Since(s.freed) < trusted || s.Alive() == nil
+}
+
 // Acquire returns a clean connection to n for key, which the caller owns
 // until Release or Discard. It waits for one at most Settings.WaitTimeout; a wait or a
 // queue that is too long is an *wire.Error 53300.
@@ -106,7 +170,7 @@ func (p *Pool) Acquire(ctx context.Context, n *cluster.Node, key Key, cred auth.
 		if s == nil {
 			return p.open(ctx, set, n, key, cred)
 		}
-		if err := s.Alive(); err == nil {
+		if s.usable() {
 			return s, nil
 		}
 		p.Discard(s)
@@ -146,12 +210,8 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key Key) (*Server, *waiter, 
 	np := p.node(n.ID)
 	np.limit = set.limitOf(n)
 	if len(np.waiters) == 0 {
-		// The last one freed is the likeliest to be alive and warm.
-		for i := len(np.idle) - 1; i >= 0; i-- {
-			if s := np.idle[i]; s.Key == key {
-				np.idle = append(np.idle[:i], np.idle[i+1:]...)
-				return s, nil, nil
-			}
+		if s := np.takeIdle(&key); s != nil {
+			return s, nil, nil
 		}
 		if np.limit == 0 || np.total < np.limit {
 			np.total++
@@ -223,7 +283,28 @@ func (p *Pool) open(ctx context.Context, set *Settings, n *cluster.Node, key Key
 		p.freed(n.ID)
 		return nil, err
 	}
+	p.mu.Lock()
+	s.Params = p.intern(s.Params)
+	p.mu.Unlock()
+	s.Defaults = s.Params
 	return s, nil
+}
+
+// maxParams bounds what intern remembers.
+const maxParams = 1000
+
+// intern returns the one value for equal settings; the caller holds mu.
+func (p *Pool) intern(params *Params) *Params {
+	text := params.text()
+	known := p.params[text]
+	if known == nil {
+		if p.params == nil || len(p.params) >= maxParams {
+			p.params = map[string]*Params{}
+		}
+		known = params
+		p.params[text] = known
+	}
+	return known
 }
 
 // freed takes note that one connection less is open and lets the oldest waiter open one.
@@ -248,7 +329,7 @@ func (np *nodePool) nextWaiter() *waiter {
 // that succeeded. The connection must be idle (its last ReadyForQuery read).
 func (p *Pool) Release(s *Server) {
 	set := p.settings.Load()
-	if set.MaxAge > 0 && time.Since(s.created) > set.MaxAge || len(s.Buffered()) > 0 {
+	if s.isOld(set, time.Now()) || len(s.Buffered()) > 0 {
 		p.Discard(s)
 		return
 	}
@@ -259,17 +340,16 @@ func (p *Pool) Release(s *Server) {
 		p.Discard(s)
 		return
 	}
+	s.Carried = nil
 	p.put(s)
 }
 
+// Park takes a connection back as it is, for another session of its key, which must
+// deal with what s.Carried says. The connection must be idle and out of a transaction.
+func (p *Pool) Park(s *Server) { p.put(s) }
+
 // ReleaseUnused takes back a connection on which nothing was run.
-func (p *Pool) ReleaseUnused(s *Server) {
-	if len(s.Buffered()) > 0 {
-		p.Discard(s)
-		return
-	}
-	p.put(s)
-}
+func (p *Pool) ReleaseUnused(s *Server) { p.put(s) }
 
 // Discard closes a connection instead of giving it back.
 func (p *Pool) Discard(s *Server) {
@@ -277,10 +357,14 @@ func (p *Pool) Discard(s *Server) {
 	p.freed(s.Node)
 }
 
-// put makes a clean connection available: to the oldest waiter, or as idle.
+// put makes a connection available: to the oldest waiter, or as idle.
 // Whatever its server sends from now on makes it unfit (see Acquire).
 func (p *Pool) put(s *Server) {
 	s.freed = time.Now()
+	if len(s.Buffered()) > 0 || s.isOld(p.settings.Load(), s.freed) {
+		p.Discard(s)
+		return
+	}
 	p.mu.Lock()
 	np := p.node(s.Node)
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
@@ -339,7 +423,7 @@ func (p *Pool) expire() {
 	for _, np := range p.nodes {
 		kept := np.idle[:0]
 		for _, s := range np.idle {
-			if (set.IdleTimeout > 0 && now.Sub(s.freed) > set.IdleTimeout) || (set.MaxAge > 0 && now.Sub(s.created) > set.MaxAge) {
+			if (set.IdleTimeout > 0 && now.Sub(s.freed) > set.IdleTimeout) || s.isOld(set, now) {
 				old = append(old, s)
 				np.total--
 			} else {

@@ -392,6 +392,8 @@ func TestConnectionsExpire(t *testing.T) {
 		// By age: at its return, or while idle.
 		start := time.Now()
 		s, old := acquire(t, p, f, keyA), acquire(t, p, f, keyA)
+		s.SetAge(1)
+		old.SetAge(1)
 		time.Sleep(time.Until(start.Add(10*time.Minute - 5*time.Second)))
 		p.ReleaseUnused(old)
 		wantStats(t, p, pool.Stats{Open: 2, Idle: 1})

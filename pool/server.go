@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ type Key struct {
 	// Credentials is the identity of what the connection was opened with: a session
 	// that proved less must not get it.
 	Credentials string
+	// Shared says that sessions hand the connection on between transactions, with
+	// what they left on it (Park).
+	Shared bool
 }
 
 // Server is one connection to a node, logged in. It belongs to whoever
@@ -37,12 +41,25 @@ type Server struct {
 	Key  Key
 	// PID and Secret are the server's cancel key.
 	PID, Secret uint32
-	// Params are the settings as the server last reported them.
-	Params *Params
+	// Params are the settings as the server last reported them; Defaults are those of a
+	// clean connection, the same pointer for equal ones.
+	Params, Defaults *Params
+	// Carried is what the borrower keeps with the connection, for itself and for who
+	// gets it after Park. It is nil for a new connection and after Release.
+	Carried any
 
 	addr           string // network and address, for a cancel request
 	network        string
 	created, freed time.Time
+	age            float64 // the share of pool.max_age that it may reach, so that not all end at once
+}
+
+// maxAgeJitter is how much sooner than after pool.max_age a connection may be closed.
+const maxAgeJitter = 0.1
+
+// isOld reports whether the connection has reached its age.
+func (s *Server) isOld(set *Settings, now time.Time) bool {
+	return set.MaxAge > 0 && now.Sub(s.created) > time.Duration(s.age*float64(set.MaxAge))
 }
 
 // maxLoginMessage bounds every message of a login; ErrorResponses are the largest.
@@ -90,7 +107,8 @@ func connect(ctx context.Context, n *cluster.Node, key Key, cred auth.Credential
 	if err != nil {
 		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: err}
 	}
-	s := &Server{Conn: wire.NewConn(nc), Node: n.ID, Key: key, network: network, addr: addr, created: time.Now()}
+	s := &Server{Conn: wire.NewConn(nc), Node: n.ID, Key: key, network: network, addr: addr,
+		created: time.Now(), age: 1 - maxAgeJitter*mathrand.Float64()}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	err = s.login(n.Name, cred)
 	if !stop() && err == nil {

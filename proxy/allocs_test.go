@@ -128,6 +128,12 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			a.allocatesNothing(t)
 		})
 	}
+	// Nor does it where each query borrows a connection.
+	for _, st := range steadies() {
+		t.Run("Shared"+st.name, func(t *testing.T) {
+			newAsker(t, st, func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }).allocatesNothing(t)
+		})
+	}
 	// What looks at others' work and writes does so without allocating, too.
 	t.Run("Cluster", func(t *testing.T) {
 		newAsker(t, steadies()[0], func(c *configs.Config) {

@@ -67,6 +67,9 @@ type database struct {
 	wake     chan struct{}           // has room for one
 	sessions int                     // guarded by catalogs.mu
 
+	// definitions counts the times that names may have come to mean something else, from 1.
+	definitions atomic.Uint64
+
 	mu sync.Mutex
 	// changed counts invalidations. A reading during which it grew is of no use.
 	changed uint64
@@ -115,6 +118,7 @@ func (c *catalogs) attach(name string) *database {
 	d := c.known[name]
 	if d == nil {
 		d = &database{name: name, catalogs: c, wake: make(chan struct{}, 1)}
+		d.definitions.Store(1)
 		d.from.Store(noNodeYet)
 		d.current.Store(firstKnowing(c.srv.settings.Load()))
 		c.known[name] = d
@@ -162,6 +166,7 @@ func waitFor(rules *parser.Rules) *knowing {
 // invalidate makes everything that the catalogs could concern unknown until they
 // have been read again. It may be called from any goroutine.
 func (d *database) invalidate() {
+	d.definitions.Add(1)
 	d.mu.Lock()
 	d.changed++
 	// While the catalogs cannot be read nothing is known that could be wrong.
@@ -328,6 +333,7 @@ func (d *database) learn(facts *catalog.Facts, changed uint64, set *settings) er
 	}
 	if d.last != nil || changed > 0 {
 		d.since = cluster.Now()
+		d.definitions.Add(1)
 	}
 	d.judgedBy, d.readForeign, d.size = set.rules, set.readForeign(), set.catalog.Size
 	d.last = k

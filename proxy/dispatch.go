@@ -17,6 +17,21 @@ import (
 // the unit, relays the answer and keeps the books. The unit's bytes leave the
 // client's buffer when nobody can need them again.
 func (s *session) dispatch(ctx context.Context) error {
+	err := s.runUnit(ctx)
+	if err == nil && s.state.review {
+		err = s.reviewCauses()
+	}
+	if err == nil && s.shared {
+		s.share()
+	}
+	return err
+}
+
+// runUnit is dispatch but for what comes after the unit.
+func (s *session) runUnit(ctx context.Context) error {
+	if s.statementMode && s.cycle == nil && s.unit.opensBlock() {
+		return s.report(errNoBlocks)
+	}
 	if v := s.unit.verdict; v != nil && v.Own && s.unit.rest == 0 {
 		if done, err := s.answerOwn(); done || err != nil {
 			return err
@@ -333,21 +348,33 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	if n == nil {
 		return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("no such node any more")}
 	}
-	ctx, done := s.waiting(ctx)
-	defer done()
-	srv, err := s.srv.pool.Acquire(ctx, n, s.key, s.cred)
-	if err != nil {
-		return nil, err
+	srv := s.preferred(n.ID, d.Target)
+	if srv == nil {
+		srv = s.srv.pool.Idle(n.ID, &s.key)
 	}
-	s.lastID++
-	s.srv.loads.lent(d.Node, 1)
-	l = &lease{srv: srv, id: s.lastID, slot: d.Target, status: wire.TxIdle, used: cluster.Now()}
-	s.leases[d.Target] = l
+	if srv == nil {
+		var err error
+		if srv, err = s.acquireFrom(ctx, n); err != nil {
+			return nil, err
+		}
+	}
+	l = s.borrow(srv, d.Target)
 	if d.Target == balancer.ToPrimary {
 		return l, s.tellDifferences(srv)
 	}
 	return l, nil
 }
+
+// acquireFrom waits for a connection to the node. A cancel request ends the wait.
+func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Server, error) {
+	ctx, done := s.waiting(ctx)
+	defer done()
+	return s.srv.pool.Acquire(ctx, n, s.key, s.cred)
+}
+
+// errNoBlocks is a BEGIN where pool.mode is statement.
+var errNoBlocks = &wire.Error{Code: "0A000", Message: "transaction blocks are not allowed here",
+	Hint: "The operator has set pool.mode to statement for this user or database."}
 
 // errTransactionLost: what the block did is gone with the server connection where it did it.
 var errTransactionLost = &wire.Error{Code: "40001", Message: "the transaction was lost with its primary",
@@ -360,11 +387,12 @@ var errPrimaryMoved = &wire.Error{Code: "57P01", Message: "the primary has chang
 
 // tellDifferences tells the client of settings that differ from what it knows.
 func (s *session) tellDifferences(srv *pool.Server) error {
-	if srv.Params == s.told {
+	if srv.Defaults == s.compared {
 		return nil
 	}
+	s.compared = srv.Defaults
 	b := s.out[:0]
-	srv.Params.All(func(name, value string) {
+	srv.Defaults.All(func(name, value string) {
 		if old, ok := s.told.Get(name); (!ok || old != value) && !s.state.has(name) {
 			b = pool.AppendParameterStatus(b, name, value)
 			s.told = s.told.With(name, value)
@@ -393,6 +421,13 @@ func (s *session) exchange(l *lease) error {
 	}
 	if err := s.send(l); err != nil {
 		return err
+	}
+	v := u.verdict
+	if l.shared && l.slot == balancer.ToPrimary && u.executes > 0 && (v == nil || v.Access > parser.AccessRead) {
+		s.noteSequences(l)
+	}
+	if l.slot == balancer.ToPrimary && (u.makesTemp || s.state.keep() != keepNothing || v != nil && v.Single == parser.KindCall) {
+		s.state.review = s.state.review || u.mayEndCause()
 	}
 	if u.rest > 0 {
 		if err := s.sendRest(l); err != nil {

@@ -18,6 +18,7 @@ const (
 	replyDescribe              // RowDescription or NoData, ParameterDescription before it for a statement
 	replyExecute               // rows, then CommandComplete, EmptyQueryResponse or PortalSuspended
 	replyClose                 // CloseComplete
+	replyReused                // CloseComplete, which the client is to take for ParseComplete
 )
 
 // expected is one owed reply and what to do with it.
@@ -34,15 +35,19 @@ type expected struct {
 	// displaces says that the message ends the unnamed statement, displaced.
 	displaces bool
 	displaced *prepared
+	// evicted is the shared statement that is closed to make room for another (replyClose).
+	evicted *shelved
 	// verdict is what runs (replyExecute, replyQuery); nil if not known.
 	verdict *parser.Verdict
 }
 
 // lease is a server connection that the session borrowed, with the replies it owes in order.
 type lease struct {
-	srv  *pool.Server
-	id   uint32          // never used for another lease of this session
-	slot balancer.Target // its place in session.leases
+	srv     *pool.Server
+	carried *carried
+	id      uint64          // never used for another lease of this session
+	slot    balancer.Target // its place in session.leases
+	shared  bool            // the session shares its connections
 
 	owed []expected
 	head int // owed[head] is the next
@@ -129,14 +134,18 @@ func (l *lease) dropToSync(st *statements) {
 		case e.displaces && i > l.head && st != nil:
 			st.replaceUnnamed(e.displaced) // skipped; the one that failed had ended it
 			if e.stmt != nil {
-				e.stmt.on[l.slot] = 0
+				l.loses(e.stmt)
 			}
+		case e.evicted != nil:
+			l.carried.statements.restore(e.evicted)
 		case e.stmt == nil:
 		case e.reply == replyParse:
-			e.stmt.on[l.slot] = 0
+			l.loses(e.stmt)
 			if st != nil && !e.swallow {
 				st.forget(e.stmt)
 			}
+		case e.reply == replyReused && st != nil:
+			st.forget(e.stmt)
 		case e.reply == replyClose && st != nil && !e.swallow:
 			st.restore(e.stmt)
 		}
@@ -144,9 +153,6 @@ func (l *lease) dropToSync(st *statements) {
 	l.ignoring = l.ignoring || end == len(l.owed)
 	l.head = end
 }
-
-// has reports whether the statement exists on this connection.
-func (l *lease) has(p *prepared) bool { return p.on[l.slot] == l.id }
 
 // inTransaction reports whether a block is open here.
 func (l *lease) inTransaction() bool { return l.status != wire.TxIdle }

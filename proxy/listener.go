@@ -40,6 +40,8 @@ type Server struct {
 	lessons  lessons
 	metrics  metrics
 
+	sequences sequenceUsers
+
 	registry registry
 	clients  atomic.Int64 // connections, logged in or not
 	held     atomic.Int64 // statements that wait for a primary

@@ -18,6 +18,7 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
@@ -44,6 +45,8 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, err
 	}
 	req.key.Credentials = cred.Identity()
+	mode := set.pool.ModeOf(req.key.User, req.key.Database)
+	req.key.Shared = mode != configs.PoolSession
 	p, err := srv.logins.verify(ctx, srv, req.key, cred, set)
 	var refused *pool.Refused
 	if errors.As(err, &refused) {
@@ -55,7 +58,8 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	if err != nil {
 		return nil, err
 	}
-	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params}
+	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params, shared: req.key.Shared, statementMode: mode == configs.PoolStatement}
+	s.usesSequences = s.shared && srv.sequences.has(&req.key)
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
 	s.in.Session = balancer.NewSession(set.balancer)
@@ -386,7 +390,7 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 			srv.pool.Discard(conn)
 			return nil, fmt.Errorf("ask for transaction defaults: backend %s gave no answer", n.Name)
 		}
-		p := &profile{params: conn.Params, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), searchPath: unknownPath, at: time.Now()}
+		p := &profile{params: conn.Defaults, isolation: isolationOf(string(row[0])), readOnly: isTrue(string(row[1])), searchPath: unknownPath, at: time.Now()}
 		if len(row) > 2 {
 			p.searchPath = string(row[2])
 		}

@@ -70,6 +70,7 @@ func (s *session) dropLease(l *lease) {
 	s.srv.pool.Discard(l.srv)
 	if l.slot == balancer.ToPrimary {
 		s.writes.ended()
+		s.compared = nil // what was set there, perhaps in a block, is gone
 	}
 	if l.slot == balancer.ToRead {
 		// The node may come back with less than it has shown.

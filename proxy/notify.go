@@ -66,6 +66,12 @@ func (s *session) readIdle() error {
 	if err == nil && l.lastWords == nil {
 		return nil
 	}
+	return s.idleServerFailed(l, err)
+}
+
+// idleServerFailed ends the session with a connection that failed while nothing of the
+// client's ran on it.
+func (s *session) idleServerFailed(l *lease, err error) error {
 	var se serverError
 	if err != nil && !errors.As(err, &se) {
 		return err

@@ -8,12 +8,15 @@ import (
 // a Parse message. It is made on a server connection when it is first needed
 // there, by that same message.
 type prepared struct {
-	name    string
-	parse   []byte // the whole Parse message
-	verdict *parser.Verdict
+	name   string
+	parse  []byte // the whole Parse message
+	shared string // its name on connections that sessions share; empty if it is none of these
+	// definitions is the database's count of redefinitions when a shared statement was made.
+	definitions uint64
+	verdict     *parser.Verdict
 	// on holds, per lease slot, the id of the lease that has the statement (or
 	// was sent its Parse); an id is never used again, so an old one means absent.
-	on [2]uint32
+	on [2]uint64
 	// used is the number of the last unit that referred to the statement.
 	used uint64
 }
@@ -58,7 +61,7 @@ func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *
 		p = &prepared{}
 	}
 	p.parse = append(p.parse[:0], msg...)
-	p.verdict, p.used, p.on = v, unit, [2]uint32{}
+	p.verdict, p.used, p.on = v, unit, [2]uint64{}
 	st.displaceUnnamed(unit)
 	st.unnamed = p
 	return p

@@ -276,7 +276,7 @@ func TestStatementsLifetime(t *testing.T) {
 	}
 	// What an unnamed statement displaces stays until its unit is over, then it is used again.
 	u1 := st.parsed(nil, []byte("P1"), v1, 1)
-	u1.on = [2]uint32{7, 8}
+	u1.on = [2]uint64{7, 8}
 	u2 := st.parsed(nil, []byte("P2"), v2, 2)
 	if u2 == u1 || string(u1.parse) != "P1" || string(u2.parse) != "P2" || u2.verdict != v2 {
 		t.Error("a displaced statement was overwritten")
@@ -295,7 +295,7 @@ func TestStatementsLifetime(t *testing.T) {
 		t.Error("the unnamed statement is not back after the Query was skipped")
 	}
 	st.displaceUnnamed(2)
-	if u4 := st.parsed(nil, []byte("P4"), v1, 3); u4 != u2 || u4.on != [2]uint32{} {
+	if u4 := st.parsed(nil, []byte("P4"), v1, 3); u4 != u2 || u4.on != [2]uint64{} {
 		t.Error("the displaced one was not used again")
 	}
 	// A failed Close puts back, a failed Parse takes away; an older statement of the name never wins.
@@ -359,7 +359,7 @@ func TestLeaseDropToSync(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var st statements
-			l := &lease{id: 5, slot: balancer.ToRead}
+			l := &lease{id: 5, slot: balancer.ToRead, carried: &carried{}}
 			var made, closed []*prepared
 			for i, r := range tc.owed {
 				e := expected{reply: r, swallow: i < tc.own}

@@ -26,6 +26,7 @@ type action uint8
 const (
 	forward action = iota
 	swallow
+	replace // by session.instead
 )
 
 // process deals with what lies in the lease's read buffer: runs of messages
@@ -80,6 +81,12 @@ func (s *session) process(l *lease) error {
 		}
 		pos += size
 		start = pos
+		if act == replace {
+			if err := s.client.Write(s.instead); err != nil {
+				return clientError{err}
+			}
+			s.instead = nil
+		}
 	}
 	return s.flush(l, in, start, pos)
 }
@@ -142,6 +149,11 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	case wire.BindComplete:
 		return act, l.answered(e, replyBind, typ)
 	case wire.CloseComplete:
+		if e.reply == replyReused {
+			msg[0] = wire.ParseComplete // of the same length
+			l.pop()
+			return act, nil
+		}
 		return act, l.answered(e, replyClose, typ)
 	case wire.NoData:
 		return act, l.answered(e, replyDescribe, typ)
@@ -244,7 +256,7 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 		return act, serverError{errors.New("malformed ReadyForQuery")}
 	}
 	if e.version != 0 && !l.failed {
-		l.version = e.version
+		l.hasSettings(&s.state)
 	}
 	if s.names.redefined && msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
 		s.endRedefinition()
@@ -310,6 +322,7 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		l.healing, l.held, l.broken = true, 0, true
 		return swallow, nil
 	case act == swallow && e.reply == replyQuery:
+		l.carried.unsure = true
 		// A setting that could be made once could not be made again.
 		return swallow, &wire.Error{Code: "XX000", Message: "the session's settings could not be restored on another server connection",
 			Detail: string(wire.ErrorField(body, 'M')), Hint: "Connect again."}
@@ -318,6 +331,14 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		l.dropToSync(&s.stmts)
 		if next := l.next(); begin && (next == nil || next.reply == replyQuery) {
 			return forward, serverError{fmt.Errorf("BEGIN failed: %s", wire.ErrorField(body, 'M'))}
+		}
+	}
+	if l.shared {
+		if e != nil && e.stmt != nil && l.shares(e.stmt) {
+			l.noteRefused(e.stmt, string(wire.ErrorField(body, 'C')))
+		}
+		if s.instead = s.inClientsWords(msg); s.instead != nil {
+			return replace, nil
 		}
 	}
 	return forward, nil

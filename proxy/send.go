@@ -89,13 +89,18 @@ func (s *session) prefix(l *lease) []byte {
 	stale := l.version != s.state.version && !l.inTransaction()
 	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
 	lacks := l.slot == balancer.ToRead && tx != balancer.TxNone && (block || l.applied < len(s.state.pending)) && len(s.state.pending) > 0
-	if !stale && !block && !executes && !lacks || s.cycle == l && l.cycling {
+	discard := s.needsDiscard(l)
+	if !stale && !block && !executes && !lacks && !discard || s.cycle == l && l.cycling {
 		return nil
 	}
 	b := s.out[:0]
 	if stale {
-		b = wire.AppendQuery(b, s.state.replay(l.version > 0))
+		b = wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
 		l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
+	}
+	if discard {
+		b = wire.AppendQuery(b, "DISCARD SEQUENCES")
+		l.expect(expected{reply: replyQuery, swallow: true})
 	}
 	if executes {
 		b = s.appendExecuted(b, l)
@@ -126,11 +131,11 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	// The messages above ended the connection's unnamed statement.
 	if p := s.stmts.unnamed; p != nil {
-		p.on[l.slot] = 0
+		l.loses(p)
 	}
 	for i := range s.unit.msgs {
 		if p := s.unit.msgs[i].stmt; p != nil && p.name == "" {
-			p.on[l.slot] = 0
+			l.loses(p)
 		}
 	}
 	s.out = b[:0]
@@ -179,7 +184,7 @@ func (s *session) byName(l *lease, f func(*prepared)) {
 			if st.Kind != parser.KindExecute && st.Kind != parser.KindDeallocate {
 				continue
 			}
-			if p := s.stmts.named[st.Object]; p != nil && p.known() && !l.has(p) && !s.unit.creates(p) {
+			if p := s.stmts.named[st.Object]; p != nil && p.known() && (l.shares(p) || !l.has(p)) && !s.unit.creates(p) {
 				f(p)
 			}
 		}
@@ -197,10 +202,18 @@ func (s *session) executesMissing(l *lease) bool {
 // is of no interest: the client gets the error of its own message.
 func (s *session) appendExecuted(b []byte, l *lease) []byte {
 	s.byName(l, func(p *prepared) {
-		b = wire.AppendMessage(append(b, p.parse...), wire.Sync)
-		l.expect(expected{reply: replyParse, swallow: true, quiet: true, stmt: p})
+		if l.shares(p) {
+			// Another session's statement may have the name.
+			b = wire.AppendMessage(b, wire.Close, "S", p.name, "\x00")
+			l.expect(expected{reply: replyClose, swallow: true})
+			b = wire.AppendMessage(append(b, p.parse...), wire.Sync)
+			l.expect(expected{reply: replyParse, swallow: true, quiet: true})
+		} else {
+			b = wire.AppendMessage(append(b, p.parse...), wire.Sync)
+			l.expect(expected{reply: replyParse, swallow: true, quiet: true, stmt: p})
+			l.gets(p, 0)
+		}
 		l.expect(expected{reply: replySync, swallow: true})
-		p.on[l.slot] = l.id
 	})
 	return b
 }
@@ -213,11 +226,17 @@ func (s *session) needsParse(l *lease) bool {
 		if m.gone {
 			return true
 		}
-		if m.stmt == nil || m.typ == wire.Close {
+		if m.stmt == nil {
+			continue
+		}
+		if l.shares(m.stmt) {
+			return true
+		}
+		if m.typ == wire.Close {
 			continue
 		}
 		if m.makes() {
-			m.stmt.on[l.slot] = l.id
+			l.gets(m.stmt, 0)
 		} else if !l.has(m.stmt) && m.stmt.known() {
 			return true
 		}
@@ -238,11 +257,15 @@ func (s *session) assemble(l *lease, prefix []byte) []byte {
 			// The connection may have one of howdah's own.
 			b = wire.AppendMessage(b, wire.Close, "S\x00")
 		}
+		if m.stmt != nil && l.shares(m.stmt) {
+			b = s.appendShared(b, l, m, in[m.off:m.off+m.size])
+			continue
+		}
 		if m.stmt != nil && m.typ != wire.Close {
 			if m.inject = !m.makes() && !l.has(m.stmt) && m.stmt.known(); m.inject {
 				b = append(b, m.stmt.parse...)
 			}
-			m.stmt.on[l.slot] = l.id
+			l.gets(m.stmt, 0)
 		}
 		b = append(b, in[m.off:m.off+m.size]...)
 	}
@@ -255,6 +278,9 @@ func (l *lease) expectFor(m *message) {
 	if m.gone {
 		l.expect(expected{reply: replyClose, swallow: true})
 	}
+	if m.evicted != nil {
+		l.expect(expected{reply: replyClose, swallow: true, evicted: m.evicted})
+	}
 	if m.inject {
 		l.expect(expected{reply: replyParse, swallow: true, stmt: m.stmt})
 	}
@@ -264,11 +290,18 @@ func (l *lease) expectFor(m *message) {
 		if m.makes() {
 			e.stmt = m.stmt
 		}
+		if m.reused {
+			e.reply = replyReused
+		}
 		l.expect(e)
+		if m.named {
+			l.expect(expected{reply: replyClose, swallow: true})
+			l.expect(expected{reply: replyParse, swallow: true})
+		}
 	case wire.Bind:
-		l.expect(expected{reply: replyBind})
+		l.expect(expected{reply: replyBind, stmt: m.stmt})
 	case wire.Describe:
-		l.expect(expected{reply: replyDescribe})
+		l.expect(expected{reply: replyDescribe, stmt: m.stmt})
 	case wire.Execute:
 		l.expect(expected{reply: replyExecute, verdict: m.verdict})
 	case wire.Close:
@@ -292,10 +325,10 @@ func (s *session) closeElsewhere(l *lease) {
 
 // closeOn closes a statement on a lease, unseen by the client.
 func (s *session) closeOn(l *lease, p *prepared, scratch *[]byte) {
-	if l == nil || !l.has(p) {
+	if l == nil || l.shares(p) || !l.has(p) {
 		return
 	}
-	p.on[l.slot] = 0
+	l.loses(p)
 	b := wire.AppendMessage((*scratch)[:0], wire.Close, "S", p.name, "\x00")
 	b = wire.AppendMessage(b, wire.Sync)
 	*scratch = b[:0]

@@ -40,7 +40,15 @@ type session struct {
 	state  state
 	names  names
 	leases [2]*lease // by balancer.Target
-	lastID uint32    // the last lease's id
+	lastID uint64    // the last lease's id
+	// shared: the session hands its connections on between transactions (pool.mode).
+	shared bool
+	// usesSequences: sessions like this ask for values of sequences. wroteOn is the shared
+	// connection where it wrote last; others may have it now.
+	usesSequences bool
+	wroteOn       *pool.Server
+	// statementMode: pool.mode is statement.
+	statementMode bool
 
 	// cycle is the lease that got messages since the last Sync, nil if none did.
 	cycle *lease
@@ -66,9 +74,12 @@ type session struct {
 
 	// told are the settings that the client knows of.
 	told *pool.Params
+	// compared are the defaults of the last primary connection, of which the client knows.
+	compared *pool.Params
 	// out is scratch for messages made here.
-	out  []byte
-	side []byte // the same, for messages made while out is in use
+	out     []byte
+	side    []byte // the same, for messages made while out is in use
+	instead []byte // the message that takes the place of a server's, see replace
 	// drain is s.drainLease for draining, made once.
 	drainFn  func() error
 	draining *lease

@@ -23,6 +23,8 @@ type settings struct {
 	maxClients    int
 	maxBuffered   int
 	maxStatements int
+	maxPrepared   int
+	pool          configs.Pool
 	debug         bool // decisions are logged
 	balancer      balancer.Settings
 	redirects     Redirects
@@ -49,7 +51,7 @@ func (set *settings) readForeign() bool { return set.catalog.ForeignTables == "r
 func newSettings(c *configs.Config) (*settings, error) {
 	set := &settings{auth: c.Auth, timeouts: c.Timeouts, failover: c.Failover,
 		maxClients: c.Limits.MaxClients, maxBuffered: int(c.Limits.MaxBuffered),
-		maxStatements: c.Limits.MaxStatements, debug: c.Log.Level == "debug"}
+		maxStatements: c.Limits.MaxStatements, maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
 	var err error
 	if c.Auth.HBAFile != "" {
 		set.hba, err = auth.LoadHBAFile(c.Auth.HBAFile)

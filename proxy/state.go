@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/howdah/howdah/balancer"
@@ -25,8 +26,13 @@ type state struct {
 	temps                temps
 	// listening: LISTEN is active on the primary connection.
 	listening bool
-	// held: the primary connection has an advisory lock, a cursor WITH HOLD or an SQL-level prepared statement.
-	held bool
+	// locks, cursors and sqlPrepared: the primary connection has an advisory lock of the
+	// session's, a cursor WITH HOLD, a statement made by SQL's PREPARE.
+	locks, cursors, sqlPrepared bool
+	// review: some of these may have ended.
+	review bool
+	// sequences: it has values for currval() that the session will ask for.
+	sequences bool
 
 	// isolation and readOnly are what a BEGIN that names none gets; first* as at login.
 	isolation, firstIsolation parser.Isolation
@@ -38,6 +44,8 @@ type state struct {
 	// firstPath is search_path at login; unknownPath if it could not be asked.
 	firstPath string
 }
+
+// settings are replaced as a whole and never changed in place: connections keep them (carried).
 
 // setting is one changed setting, the SQL that makes it, and its value if that is a constant.
 type setting struct{ name, sql, value string }
@@ -54,21 +62,7 @@ func (st *state) has(name string) bool {
 
 // bound reports whether the session has something on its primary connection
 // that cannot be repeated on another one.
-func (st *state) bound() bool { return st.temp || st.opaque || st.listening || st.held }
-
-// replay returns SQL that brings a connection to the session's settings.
-// changed says that it has others than those it was opened with.
-func (st *state) replay(changed bool) string {
-	var b strings.Builder
-	if changed {
-		b.WriteString("SET SESSION AUTHORIZATION DEFAULT;RESET ROLE;RESET ALL;")
-	}
-	for i := range st.settings {
-		b.WriteString(st.settings[i].sql)
-		b.WriteByte(';')
-	}
-	return b.String()
-}
+func (st *state) bound() bool { return st.keep() != keepNothing }
 
 // note takes in a statement that completed; it takes effect with its
 // transaction (commit or rollback), but for what is not transactional.
@@ -82,7 +76,9 @@ func (s *session) note(stmt *parser.Statement) {
 		st.opaque = true // tables made without a word of TEMP may be temporary
 		st.repin()
 	}
-	st.held = st.held || stmt.Hold || stmt.LocksSession || stmt.Kind == parser.KindPrepare
+	st.cursors = st.cursors || stmt.Hold
+	st.locks = st.locks || stmt.LocksSession
+	st.sqlPrepared = st.sqlPrepared || stmt.Kind == parser.KindPrepare
 	switch {
 	case stmt.Kind == parser.KindDeallocate:
 		s.deallocated(stmt.Object)
@@ -152,7 +148,7 @@ func (s *session) commit(l *lease) {
 	st.rollback()
 	st.repin()
 	if l != nil && st.version != before && l.version == before {
-		l.version = st.version
+		l.hasSettings(st)
 	}
 }
 
@@ -185,7 +181,7 @@ func (st *state) set(stmt *parser.Statement) {
 		st.opaque = true
 	case parser.SetResetAll:
 		// RESET ALL leaves role and session_authorization as they are.
-		kept := st.settings[:0]
+		var kept []setting
 		for _, old := range st.settings {
 			if old.name == "role" || old.name == "session_authorization" {
 				kept = append(kept, old)
@@ -198,7 +194,7 @@ func (st *state) set(stmt *parser.Statement) {
 		st.setDefault(stmt)
 	case parser.SetValue:
 		st.forget(stmt.Setting)
-		st.settings = append(st.settings, setting{stmt.Setting, stmt.SQL, stmt.Value})
+		st.settings = append(slices.Clip(st.settings), setting{stmt.Setting, stmt.SQL, stmt.Value})
 		st.setDefault(stmt)
 	}
 }
@@ -236,7 +232,7 @@ func (st *state) setDefault(stmt *parser.Statement) {
 func (st *state) remove(name string) {
 	for i := range st.settings {
 		if st.settings[i].name == name {
-			st.settings = append(st.settings[:i], st.settings[i+1:]...)
+			st.settings = slices.Concat(st.settings[:i], st.settings[i+1:])
 			return
 		}
 	}
@@ -269,11 +265,13 @@ func (st *state) repin() {
 func (s *session) discarded(what string) {
 	st := &s.state
 	switch what {
+	case "sequences":
+		st.sequences = false
 	case "temp":
 		st.temp, st.temps = false, temps{}
 	case "all":
 		first := state{version: st.version + 1, changes: st.changes + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
-			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, settings: st.settings[:0], pending: st.pending,
+			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, pending: st.pending,
 			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true}
 		*st = first
 		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
@@ -291,11 +289,15 @@ func (s *session) deallocated(name string) {
 		}
 		return
 	}
+	if l := s.leases[balancer.ToPrimary]; l != nil && s.shared {
+		l.carried.statements = shelf{}
+	}
 	for _, p := range s.stmts.named {
 		p.on[balancer.ToPrimary] = 0
 		s.stale = append(s.stale, p)
 	}
 	clear(s.stmts.named)
+	s.state.sqlPrepared = false
 }
 
 // isolationOf understands a value of default_transaction_isolation. What it

@@ -219,7 +219,7 @@ func (s *session) endOthers(l *lease) {
 func (s *session) endOn(o *lease) {
 	o.status = wire.TxIdle
 	if p := s.stmts.unnamed; p != nil {
-		p.on[o.slot] = 0 // a simple Query ends it
+		o.loses(p) // a simple Query ends it
 	}
 	o.expect(expected{reply: replyQuery, swallow: true})
 	if err := o.srv.Write(wire.AppendQuery(s.out[:0], "ROLLBACK")); err != nil {

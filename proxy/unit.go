@@ -18,6 +18,9 @@ type message struct {
 	verdict   *parser.Verdict // Execute, Query: what runs
 	taken     bool            // a Parse whose name is taken: the server refuses it
 	inject    bool            // stmt's Parse must be sent before it
+	reused    bool            // a Parse of a shared statement that the connection has
+	named     bool            // a Parse of a shared statement that is made under the client's name too
+	evicted   *shelved        // the shared statement that is closed for stmt
 	unknown   bool            // it closes a statement that was not made by Parse
 	gone      bool            // it uses the unnamed statement, which the session does not have
 	displaces bool            // it ends the unnamed statement: a Query, or a Parse of a new one
@@ -136,6 +139,37 @@ func (u *unit) creates(p *prepared) bool {
 	for i := range u.msgs {
 		if m := &u.msgs[i]; m.stmt == p && m.makes() {
 			return true
+		}
+	}
+	return false
+}
+
+// opensBlock reports whether a statement of the unit begins a transaction block.
+func (u *unit) opensBlock() bool {
+	for i := range u.msgs {
+		m := &u.msgs[i]
+		if v := m.verdict; v != nil && (m.typ == wire.Query || m.typ == wire.Execute) && v.Stateful {
+			for j := range v.Statements {
+				if v.Statements[j].Kind == parser.KindBegin {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// namesInSQL reports whether SQL of the unit names the statement (EXECUTE, DEALLOCATE).
+func (u *unit) namesInSQL(name string) bool {
+	for i := range u.msgs {
+		v := u.msgs[i].verdict
+		if v == nil || !v.Stateful {
+			continue
+		}
+		for j := range v.Statements {
+			if st := &v.Statements[j]; st.Object == name && (st.Kind == parser.KindExecute || st.Kind == parser.KindDeallocate) {
+				return true
+			}
 		}
 	}
 	return false
@@ -414,6 +448,7 @@ func (s *session) planParse(m *message, msg, body []byte) bool {
 	}
 	v := s.judge(text)
 	m.stmt = s.stmts.parsed(name, msg, v, s.unit.number)
+	s.noteShared(m.stmt)
 	s.unit.add(s.resolve(v))
 	return true
 }

@@ -50,6 +50,9 @@ func (s *session) catchUpPrimary(l *lease) error {
 		return nil
 	}
 	bs.Ahead = false
+	if s.shared && s.leases[balancer.ToRead] == nil && cluster.Now()-bs.LastReadTime <= aheadFor {
+		s.borrowToAsk(bs.LastReadNode)
+	}
 	read := s.leases[balancer.ToRead]
 	if n := s.srv.cluster.View().Node(l.srv.Node); n == nil || n.ServerVersion < aheadVersion {
 		return nil
@@ -79,6 +82,19 @@ func (s *session) catchUpPrimary(l *lease) error {
 		pause(limit, aheadPause)
 	}
 	return nil
+}
+
+// borrowToAsk leases a connection to the standby that was read from, for a question about
+// what it has shown. Without one the question is not asked.
+func (s *session) borrowToAsk(node cluster.NodeID) {
+	if n := s.srv.cluster.View().Node(node); n == nil || n.State != cluster.StateUp {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.srv.context, aheadWait)
+	defer cancel()
+	if _, err := s.leaseOn(ctx, &balancer.Decision{Node: node, Target: balancer.ToRead}); err != nil {
+		s.log.Debug("no connection to ask a standby what it has shown", "node", node, "error", err)
+	}
 }
 
 // orRefused forgives the primary a refusal (a statement_timeout, say): the question is
@@ -112,7 +128,7 @@ func (s *session) isQuiet(l *lease) bool {
 // ask asks the lease's server for one text; it is empty if the answer is none or null.
 func (s *session) ask(ctx context.Context, l *lease, sql string, params ...string) (string, error) {
 	if p := s.stmts.unnamed; p != nil {
-		p.on[l.slot] = 0
+		l.loses(p)
 	}
 	row, err := l.srv.QueryRow(ctx, sql, params...)
 	if err != nil {

@@ -25,7 +25,12 @@ func TestMain(m *testing.M) {
 //
 // HOWDAH_PARITY=direct plays both runs directly, which tests the scripts
 // themselves: a script that differs from itself is of no use.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { testScripts(t, "session") }
+
+// TestScriptsShared is the same where sessions share their connections.
+func TestScriptsShared(t *testing.T) { testScripts(t, "transaction") }
+
+func testScripts(t *testing.T, mode string) {
 	files, err := filepath.Glob("testdata/*.*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("find scripts: %v, %v", files, err)
@@ -42,7 +47,7 @@ func TestScripts(t *testing.T) {
 	if os.Getenv("HOWDAH_PARITY") != "direct" {
 		address = howdahtest.Start(t, howdahtest.Options{
 			Cluster: cluster, Weights: []float64{0, 1, 1},
-			Settings: map[string]any{"routing.consistency": "none"},
+			Settings: map[string]any{"routing.consistency": "none", "pool.mode": mode},
 		}).Address()
 	}
 	t.Run("group", func(t *testing.T) { // the cluster outlives its parallel tests
@@ -57,7 +62,12 @@ func TestScripts(t *testing.T) {
 			t.Run(script.Name, func(t *testing.T) {
 				t.Parallel()
 				a := play(t, script, parity.Target{Address: direct, Database: fmt.Sprintf("p%02dd", i), Cluster: cluster})
-				b := play(t, script, parity.Target{Address: address, Database: fmt.Sprintf("p%02dh", i), Cluster: cluster})
+				through := parity.Target{Address: address, Database: fmt.Sprintf("p%02dh", i), Cluster: cluster}
+				copyFixture(t, through)
+				if mode == "transaction" {
+					t.Cleanup(noise(t, address, through.Database))
+				}
+				b := playIn(t, script, through)
 				if diff := parity.Compare(a, b); diff != "" {
 					t.Errorf("the answers differ:\n%s", diff)
 				}
@@ -102,6 +112,13 @@ func prepare(t *testing.T, cluster *pgcluster.Cluster) {
 // play runs the script in a fresh copy of the fixture.
 func play(t *testing.T, script *parity.Script, target parity.Target) []string {
 	t.Helper()
+	copyFixture(t, target)
+	return playIn(t, script, target)
+}
+
+// copyFixture makes the target's database.
+func copyFixture(t *testing.T, target parity.Target) {
+	t.Helper()
 	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE fixture", target.Database)
 	for attempt := 0; ; attempt++ { // two copies of one template at once are refused
 		err := target.Cluster.Exec(t.Context(), 0, "postgres", sql)
@@ -112,6 +129,10 @@ func play(t *testing.T, script *parity.Script, target parity.Target) []string {
 			t.Fatal(err)
 		}
 	}
+}
+
+func playIn(t *testing.T, script *parity.Script, target parity.Target) []string {
+	t.Helper()
 	lines, err := parity.Run(t.Context(), script, target)
 	if err != nil {
 		const shown = 6

@@ -25,7 +25,12 @@ const (
 // TestRandom plays scripts that nobody would write, the same ones each time. A failure
 // prints the shortest script found that still fails, as a file for testdata.
 // HOWDAH_PARITY_SCRIPTS asks for that many new ones, HOWDAH_PARITY_SEED repeats one.
-func TestRandom(t *testing.T) {
+func TestRandom(t *testing.T) { testRandom(t, "session") }
+
+// TestRandomShared is the same where sessions share their connections.
+func TestRandomShared(t *testing.T) { testRandom(t, "transaction") }
+
+func testRandom(t *testing.T, mode string) {
 	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 2, SyncRemoteApply: true, Settings: map[string]string{
 		"max_connections": "200", "autovacuum": "off",
 	}})
@@ -34,7 +39,7 @@ func TestRandom(t *testing.T) {
 		t: t, cluster: cluster, direct: fmt.Sprintf("127.0.0.1:%d", cluster.Port(0)),
 		through: howdahtest.Start(t, howdahtest.Options{
 			Cluster: cluster, Weights: []float64{0, 1, 1},
-			Settings: map[string]any{"routing.consistency": "none"},
+			Settings: map[string]any{"routing.consistency": "none", "pool.mode": mode},
 		}).Address(),
 	}
 	if os.Getenv("HOWDAH_PARITY") == "direct" {

@@ -1,0 +1,98 @@
+package configs
+
+import (
+	"fmt"
+	"time"
+)
+
+// Pool says how sessions share server connections, and bounds them.
+type Pool struct {
+	// Mode is how long a session keeps a server connection: for good (session), or until
+	// its transaction ends and nothing is left that another connection would not have
+	// (transaction). With statement, transaction blocks are refused too.
+	// It counts from the next login on. PgBouncer: pool_mode.
+	Mode string `yaml:"mode" enum:"session,transaction,statement"`
+	// Rules give some users and databases something else; the first that matches counts.
+	Rules []PoolRule `yaml:"rules"`
+	// MaxPerNode is the most server connections to one node; 0 takes what the
+	// server allows (max_connections less superuser_reserved_connections and
+	// what howdah itself uses). PgBouncer: max_db_connections.
+	MaxPerNode int `yaml:"max_per_node" min:"0"`
+	// MaxPerUser is the most server connections of one user and database to one
+	// node; 0 is no limit. PgBouncer: default_pool_size.
+	MaxPerUser int `yaml:"max_per_user" min:"0"`
+	// MaxPrepared is the most prepared statements on one connection that sessions
+	// share; the least recently used one gives way. PgBouncer: max_prepared_statements.
+	MaxPrepared int `yaml:"max_prepared" min:"1" max:"100000"`
+	// MaxWaiters is how many sessions may wait for a connection to one node.
+	MaxWaiters int `yaml:"max_waiters" min:"0"`
+	// WaitTimeout is how long each of them waits before error 53300.
+	// PgBouncer: query_wait_timeout.
+	WaitTimeout time.Duration `yaml:"wait_timeout" min:"1ms"`
+	// IdleTimeout closes a server connection that nobody used for so long; 0 never.
+	// Pgpool-II: connection_life_time.
+	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0"`
+	// MaxAge closes a server connection at its first return after so long, or up to a
+	// tenth sooner; 0 never. PgBouncer: server_lifetime.
+	MaxAge time.Duration `yaml:"max_age" min:"0"`
+	// ResetQuery makes a server connection clean before another session gets it.
+	// Pgpool-II: reset_query_list.
+	ResetQuery string `yaml:"reset_query"`
+}
+
+// The values of Pool.Mode.
+const (
+	PoolSession     = "session"
+	PoolTransaction = "transaction"
+	PoolStatement   = "statement"
+)
+
+// PoolRule is one of Pool.Rules. An empty name matches all; an empty mode and a limit of
+// 0 are those of Pool.
+type PoolRule struct {
+	User       string `yaml:"user"`
+	Database   string `yaml:"database"`
+	Mode       string `yaml:"mode" enum:",session,transaction,statement"`
+	MaxPerUser int    `yaml:"max_per_user" min:"0"`
+}
+
+// maxPoolRules bounds what every login looks through.
+const maxPoolRules = 1000
+
+func (p *Pool) rule(user, database string) *PoolRule {
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if (r.User == "" || r.User == user) && (r.Database == "" || r.Database == database) {
+			return r
+		}
+	}
+	return &PoolRule{}
+}
+
+// ModeOf is the mode of a user's sessions in a database.
+func (p *Pool) ModeOf(user, database string) string {
+	if mode := p.rule(user, database).Mode; mode != "" {
+		return mode
+	}
+	return p.Mode
+}
+
+// MaxOf is the most connections of a user and database to one node; 0 is no limit.
+func (p *Pool) MaxOf(user, database string) int {
+	if n := p.rule(user, database).MaxPerUser; n > 0 {
+		return n
+	}
+	return p.MaxPerUser
+}
+
+func validatePool(p *Pool, list *faultList) {
+	needText(list, "pool.reset_query", p.ResetQuery, "DISCARD ALL makes a connection clean for the next session")
+	if n := len(p.Rules); n > maxPoolRules {
+		list.addAt("pool.rules", fmt.Sprintf("has %d entries", n), fmt.Sprintf("give at most %d", maxPoolRules))
+	}
+	for i := range p.Rules {
+		if r := &p.Rules[i]; r.User == "" && r.Database == "" {
+			list.addAt(fmt.Sprintf("pool.rules[%d]", i), "names neither a user nor a database", "set what is for all in the pool section itself")
+		}
+	}
+}
