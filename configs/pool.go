@@ -21,6 +21,12 @@ type Pool struct {
 	// MaxPerUser is the most server connections of one user and database to one
 	// node; 0 is no limit. PgBouncer: default_pool_size.
 	MaxPerUser int `yaml:"max_per_user" min:"0"`
+	// MinPerUser is how many connections of a user, database and startup parameters stay
+	// open although nobody uses them, and are opened ahead of need once there is one.
+	// PgBouncer: min_pool_size.
+	MinPerUser int `yaml:"min_per_user" min:"0"`
+	// MaxLogins is how many connections to one node may be being opened at a time; 0 is no limit.
+	MaxLogins int `yaml:"max_logins" min:"0"`
 	// MaxPrepared is the most prepared statements on one connection that sessions
 	// share; the least recently used one gives way. PgBouncer: max_prepared_statements.
 	MaxPrepared int `yaml:"max_prepared" min:"1" max:"100000"`
@@ -29,6 +35,9 @@ type Pool struct {
 	// WaitTimeout is how long each of them waits before error 53300.
 	// PgBouncer: query_wait_timeout.
 	WaitTimeout time.Duration `yaml:"wait_timeout" min:"1ms"`
+	// NoticeAfter is how long a session waits before its client gets a NOTICE; 0 never.
+	// PgBouncer: query_wait_notify.
+	NoticeAfter time.Duration `yaml:"notice_after" min:"0"`
 	// IdleTimeout closes a server connection that nobody used for so long; 0 never.
 	// Pgpool-II: connection_life_time.
 	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0"`

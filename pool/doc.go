@@ -8,7 +8,9 @@
 //
 //	Acquire:  idle one of the key > room for a new one > an idle one of another
 //	          key makes room > wait, first come, first served
-//	Release:  the oldest waiter > idle
+//	Release:  reset, then the oldest waiter > idle
+//	Park:     as it is, to the oldest waiter of the key (one of another key is not
+//	          passed over for more than 50 ms) > idle
 //
 // Sizes are per node. The pool knows nothing of sessions or SQL, but for the
 // text of the reset query.

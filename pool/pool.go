@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +30,9 @@ const resetTimeout = 10 * time.Second
 // fresh probe, an authentication query, two readings of catalogs.
 const ownConnections = 5
 
-// Pool lends out server connections. It is safe for concurrent use; it is
-// taken once per session and node, never per query.
+// Pool lends out server connections. It is safe for concurrent use. Between sessions that
+// keep theirs it is asked once per session and node; between those that share, once per
+// transaction, for as long as it takes to look into a map.
 type Pool struct {
 	log      *slog.Logger
 	settings atomic.Pointer[Settings]
@@ -41,20 +41,6 @@ type Pool struct {
 	nodes  map[cluster.NodeID]*nodePool
 	params map[string]*Params // of clean connections, by their text
 	closed bool
-}
-
-// nodePool is one node's connections; guarded by Pool.mu.
-type nodePool struct {
-	total   int       // open or being opened, lent out or idle
-	limit   int       // as of the last Acquire; 0 is none
-	idle    []*Server // in the order they were freed
-	waiters []*waiter // in the order they came
-}
-
-// waiter gets either a connection of its key or, as nil, the right to open one.
-type waiter struct {
-	key   Key
-	ready chan *Server
 }
 
 // New makes an empty pool.
@@ -73,15 +59,6 @@ const trusted = 5 * time.Millisecond
 
 // ErrClosed is an Acquire after Close.
 var ErrClosed = errors.New("pool is closed")
-
-func (p *Pool) node(id cluster.NodeID) *nodePool {
-	np := p.nodes[id]
-	if np == nil {
-		np = &nodePool{}
-		p.nodes[id] = np
-	}
-	return np
-}
 
 // limitOf is the most connections n may have, 0 if nothing is known.
 func (s *Settings) limitOf(n *cluster.Node) int {
@@ -106,15 +83,25 @@ func (p *Pool) Idle(id cluster.NodeID, key *Key) *Server {
 	}
 }
 
+func (p *Pool) takeIdle(id cluster.NodeID, key *Key) *Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	np := p.nodes[id]
+	if p.closed || np == nil {
+		return nil
+	}
+	g := np.groups[*key]
+	if g == nil {
+		return nil
+	}
+	return np.takeIdle(g)
+}
+
 // Take takes the connection s, which may have been closed long ago, if it is idle on the node.
 func (p *Pool) Take(id cluster.NodeID, s *Server) *Server {
 	p.mu.Lock()
-	np, found := p.nodes[id], false
-	if np != nil && !p.closed && len(np.waiters) == 0 {
-		if i := slices.Index(np.idle, s); i >= 0 {
-			np.idle, found = slices.Delete(np.idle, i, i+1), true
-		}
-	}
+	np := p.nodes[id]
+	found := np != nil && !p.closed && np.remove(s)
 	p.mu.Unlock()
 	if !found {
 		return nil
@@ -126,44 +113,24 @@ func (p *Pool) Take(id cluster.NodeID, s *Server) *Server {
 	return s
 }
 
-func (p *Pool) takeIdle(id cluster.NodeID, key *Key) *Server {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	np := p.nodes[id]
-	if p.closed || np == nil || len(np.waiters) > 0 {
-		return nil
-	}
-	return np.takeIdle(key)
-}
-
-// takeIdle takes the last one freed: it is the likeliest to be alive and warm.
-func (np *nodePool) takeIdle(key *Key) *Server {
-	for i := len(np.idle) - 1; i >= 0; i-- {
-		if s := np.idle[i]; s.Key == *key {
-			np.idle = append(np.idle[:i], np.idle[i+1:]...)
-			return s
-		}
-	}
-	return nil
-}
-
 // usable looks whether a connection that was idle may be lent out.
 func (s *Server) usable() bool {
 	return s.Key.Shared && time.Since(s.freed) < trusted || s.Alive() == nil
 }
 
-// Acquire returns a clean connection to n for key, which the caller owns
-// until Release or Discard. It waits for one at most Settings.WaitTimeout; a wait or a
-// queue that is too long is an *wire.Error 53300.
-func (p *Pool) Acquire(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
+// Acquire returns a clean connection to n for key (of a Shared one what s.Carried
+// says), which the caller owns until Release, Park or Discard. It waits for one at most
+// Settings.WaitTimeout; a wait or a queue that is too long is an *wire.Error 53300.
+// After Settings.NoticeAfter it calls waits, once, if that is not nil.
+func (p *Pool) Acquire(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials, waits func()) (*Server, error) {
 	set := p.settings.Load()
 	for {
-		s, w, err := p.take(set, n, key)
+		s, w, err := p.take(set, opener{n, cred}, key, true)
 		if err != nil {
 			return nil, err
 		}
 		if w != nil {
-			if s, err = p.await(ctx, set, n, w); err != nil {
+			if s, err = p.await(ctx, set, n, key, w, waits); err != nil {
 				return nil, err
 			}
 		}
@@ -181,27 +148,32 @@ func (p *Pool) Acquire(ctx context.Context, n *cluster.Node, key Key, cred auth.
 // checked anew. It counts as acquired.
 func (p *Pool) Open(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
 	set := p.settings.Load()
-	_, w, err := p.take(set, n, Key{User: "\x00"}) // a key nobody has
-	if err != nil {
-		return nil, err
+	s, w, err := p.take(set, opener{n, cred}, key, false)
+	if err == nil && w != nil {
+		s, err = p.await(ctx, set, n, key, w, nil)
 	}
-	if w != nil {
-		if _, err := p.await(ctx, set, n, w); err != nil {
-			return nil, err
-		}
+	if err != nil || s != nil {
+		return s, err // s was logged in for the same key: as good as a new one
 	}
 	return p.open(ctx, set, n, key, cred)
 }
 
-// take returns an idle connection, or a place in the queue, or neither: then
+// opener is what a connection is opened with.
+type opener struct {
+	node *cluster.Node
+	cred auth.Credentials
+}
+
+// take returns an idle connection if one is wanted, or a place in the queue, or neither: then
 // the caller has the right to open a connection.
-func (p *Pool) take(set *Settings, n *cluster.Node, key Key) (*Server, *waiter, error) {
+func (p *Pool) take(set *Settings, o opener, key Key, idle bool) (*Server, *waiter, error) {
 	var evicted *Server
 	defer func() {
 		if evicted != nil {
 			evicted.Close()
 		}
 	}()
+	n := o.node
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -209,57 +181,65 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key Key) (*Server, *waiter, 
 	}
 	np := p.node(n.ID)
 	np.limit = set.limitOf(n)
-	if len(np.waiters) == 0 {
-		if s := np.takeIdle(&key); s != nil {
+	g := np.group(key)
+	g.opener = o
+	if idle {
+		if s := np.takeIdle(g); s != nil {
 			return s, nil, nil
 		}
-		if np.limit == 0 || np.total < np.limit {
-			np.total++
+	}
+	if first := np.next(set, nil); first == nil { // nobody who waits could have it
+		if np.mayOpen(set, g, nil) {
+			np.opens(g)
 			return nil, nil, nil
 		}
-		if len(np.idle) > 0 {
-			evicted = np.idle[0]
-			np.idle = append(np.idle[:0], np.idle[1:]...)
-			return nil, nil, nil // its place in total passes on
+		if len(g.waiters) == 0 {
+			if evicted = np.evict(set, g); evicted != nil {
+				np.opens(g)
+				return nil, nil, nil
+			}
 		}
 	}
-	if len(np.waiters) >= set.MaxWaiters {
+	if np.waiting >= set.MaxWaiters {
+		defer np.drop(g)
 		return nil, nil, &wire.Error{Code: "53300",
 			Message: fmt.Sprintf("too many sessions wait for a connection to %s", n.Name),
-			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait.", np.total, len(np.waiters)),
-			Hint:    "Raise pool.max_per_node (and the server's max_connections) or pool.max_waiters."}
+			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait.", np.total, np.waiting),
+			Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.max_waiters."}
 	}
-	w := &waiter{key: key, ready: make(chan *Server, 1)}
-	np.waiters = append(np.waiters, w)
-	return nil, w, nil
+	return nil, np.enqueue(g), nil
 }
 
 // await waits for what take promised: a connection, or nil for the right to open one.
-func (p *Pool) await(ctx context.Context, set *Settings, n *cluster.Node, w *waiter) (*Server, error) {
+func (p *Pool) await(ctx context.Context, set *Settings, n *cluster.Node, key Key, w *waiter, waits func()) (*Server, error) {
 	timer := time.NewTimer(set.WaitTimeout)
 	defer timer.Stop()
+	var notice <-chan time.Time
+	if waits != nil && set.NoticeAfter > 0 {
+		after := time.NewTimer(set.NoticeAfter)
+		defer after.Stop()
+		notice = after.C
+	}
 	var err error
-	select {
-	case s, ok := <-w.ready:
-		if !ok {
-			return nil, ErrClosed
+	for err == nil {
+		select {
+		case s, ok := <-w.ready:
+			if !ok {
+				return nil, ErrClosed
+			}
+			return s, nil
+		case <-notice:
+			waits()
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-timer.C:
+			err = &wire.Error{Code: "53300",
+				Message: fmt.Sprintf("no connection to %s became free within %s", n.Name, set.WaitTimeout),
+				Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.wait_timeout."}
 		}
-		return s, nil
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-timer.C:
-		err = &wire.Error{Code: "53300",
-			Message: fmt.Sprintf("no connection to %s became free within %s", n.Name, set.WaitTimeout),
-			Hint:    "Raise pool.max_per_node (and the server's max_connections) or pool.wait_timeout."}
 	}
 	p.mu.Lock()
-	np := p.node(n.ID)
-	for i, other := range np.waiters {
-		if other == w {
-			np.waiters = append(np.waiters[:i], np.waiters[i+1:]...)
-			break
-		}
-	}
+	p.node(n.ID).leave(key, w)
 	p.mu.Unlock()
 	// It may have been served at the last moment: pass that on.
 	select {
@@ -267,7 +247,7 @@ func (p *Pool) await(ctx context.Context, set *Settings, n *cluster.Node, w *wai
 		if ok && s != nil {
 			p.put(s)
 		} else if ok {
-			p.freed(n.ID)
+			p.freed(n.ID, key, true)
 		}
 	default:
 	}
@@ -280,12 +260,15 @@ func (p *Pool) open(ctx context.Context, set *Settings, n *cluster.Node, key Key
 	defer cancel()
 	s, err := connect(ctx, n, key, cred)
 	if err != nil {
-		p.freed(n.ID)
+		p.freed(n.ID, key, true)
 		return nil, err
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	np := p.node(n.ID)
+	np.opening--
+	np.grant(set)
 	s.Params = p.intern(s.Params)
-	p.mu.Unlock()
 	s.Defaults = s.Params
 	return s, nil
 }
@@ -307,22 +290,19 @@ func (p *Pool) intern(params *Params) *Params {
 	return known
 }
 
-// freed takes note that one connection less is open and lets the oldest waiter open one.
-func (p *Pool) freed(id cluster.NodeID) {
+// freed takes note that one connection less is open (or being opened), and lets who waits open one.
+func (p *Pool) freed(id cluster.NodeID, key Key, opening bool) {
+	set := p.settings.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	np := p.node(id)
-	np.total--
-	if len(np.waiters) > 0 && (np.limit == 0 || np.total < np.limit) {
-		np.total++
-		np.nextWaiter().ready <- nil
+	if opening {
+		np.opening--
 	}
-}
-
-func (np *nodePool) nextWaiter() *waiter {
-	w := np.waiters[0]
-	np.waiters = append(np.waiters[:0], np.waiters[1:]...)
-	return w
+	np.closes(np.group(key))
+	if !p.closed {
+		np.grant(set)
+	}
 }
 
 // Release takes a connection back: it is reset, and lent out again only if
@@ -354,108 +334,33 @@ func (p *Pool) ReleaseUnused(s *Server) { p.put(s) }
 // Discard closes a connection instead of giving it back.
 func (p *Pool) Discard(s *Server) {
 	s.Close()
-	p.freed(s.Node)
+	p.freed(s.Node, s.Key, false)
 }
 
 // put makes a connection available: to the oldest waiter, or as idle.
 // Whatever its server sends from now on makes it unfit (see Acquire).
 func (p *Pool) put(s *Server) {
-	s.freed = time.Now()
-	if len(s.Buffered()) > 0 || s.isOld(p.settings.Load(), s.freed) {
+	set, now := p.settings.Load(), time.Now()
+	s.freed = now
+	if len(s.Buffered()) > 0 || s.isOld(set, now) {
 		p.Discard(s)
 		return
 	}
 	p.mu.Lock()
 	np := p.node(s.Node)
+	g := np.group(s.Key)
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
-	if p.closed || over || (len(np.waiters) > 0 && np.waiters[0].key != s.Key) {
+	if p.closed || over || np.waiting > 0 && np.passes(set, g, now) {
 		// A waiter of another key opens its own in this one's place.
 		p.mu.Unlock()
 		p.Discard(s)
 		return
 	}
-	if len(np.waiters) > 0 {
-		np.nextWaiter().ready <- s
+	if len(g.waiters) > 0 {
+		np.serve(g, s)
 	} else {
-		np.idle = append(np.idle, s)
+		g.idle = append(g.idle, s)
+		np.idle++
 	}
 	p.mu.Unlock()
-}
-
-// Run closes connections that were idle for too long, until ctx ends; then it
-// closes all idle ones, and lent ones when they come back.
-func (p *Pool) Run(ctx context.Context) error {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			p.close()
-			return nil
-		case <-ticker.C:
-			p.expire()
-		}
-	}
-}
-
-func (p *Pool) close() {
-	p.mu.Lock()
-	p.closed = true
-	var idle []*Server
-	for _, np := range p.nodes {
-		idle = append(idle, np.idle...)
-		np.total -= len(np.idle)
-		np.idle = nil
-		for _, w := range np.waiters {
-			close(w.ready)
-		}
-		np.waiters = nil
-	}
-	p.mu.Unlock()
-	terminate(idle)
-}
-
-func (p *Pool) expire() {
-	set := p.settings.Load()
-	now := time.Now()
-	var old []*Server
-	p.mu.Lock()
-	for _, np := range p.nodes {
-		kept := np.idle[:0]
-		for _, s := range np.idle {
-			if (set.IdleTimeout > 0 && now.Sub(s.freed) > set.IdleTimeout) || s.isOld(set, now) {
-				old = append(old, s)
-				np.total--
-			} else {
-				kept = append(kept, s)
-			}
-		}
-		clear(np.idle[len(kept):])
-		np.idle = kept
-	}
-	p.mu.Unlock()
-	terminate(old)
-}
-
-// terminate ends connections politely: servers log an end without Terminate.
-func terminate(servers []*Server) {
-	msg := wire.AppendMessage(nil, wire.Terminate)
-	for _, s := range servers {
-		s.SetDeadline(time.Now().Add(time.Second))
-		s.Write(msg)
-		s.Close()
-	}
-}
-
-// Stats are one node's numbers.
-type Stats struct {
-	Open, Idle, Waiting int
-}
-
-// Stats returns the numbers of a node.
-func (p *Pool) Stats(id cluster.NodeID) Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	np := p.node(id)
-	return Stats{Open: np.total, Idle: len(np.idle), Waiting: len(np.waiters)}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
@@ -35,7 +36,7 @@ func newPool(t testing.TB, change func(*pool.Settings)) *pool.Pool {
 
 func acquire(t testing.TB, p *pool.Pool, f *fake, key pool.Key) *pool.Server {
 	t.Helper()
-	s, err := p.Acquire(t.Context(), f.node, key, auth.Credentials{})
+	s, err := p.Acquire(t.Context(), f.node, key, auth.Credentials{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +148,11 @@ func TestLimit(t *testing.T) {
 		f.node.MaxConnections = tc.server
 		p := newPool(t, func(s *pool.Settings) { s.MaxPerNode, s.MaxWaiters = tc.setting, 0 })
 		for i := range tc.want {
-			if s, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}); err != nil || s == nil {
+			if s, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil); err != nil || s == nil {
 				t.Fatalf("%+v: connection %d: %v", tc, i, err)
 			}
 		}
-		_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{})
+		_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil)
 		if unlimited := tc.setting == 0 && tc.server == 0; (err == nil) != unlimited || err != nil && !isCode(err, "53300") {
 			t.Errorf("%+v: one more: %v", tc, err)
 		}
@@ -171,7 +172,7 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 			key = keyB // these open their own in its place
 		}
 		go func() {
-			s, err := p.Acquire(t.Context(), f.node, key, auth.Credentials{})
+			s, err := p.Acquire(t.Context(), f.node, key, auth.Credentials{}, nil)
 			if err != nil {
 				t.Error(err)
 				got <- -1
@@ -202,9 +203,9 @@ func TestNewcomersQueueBehindWaiters(t *testing.T) {
 	f := newFake(t)
 	p := newPool(t, func(s *pool.Settings) { s.MaxPerNode, s.MaxWaiters = 1, 1 })
 	held := acquire(t, p, f, keyA)
-	go p.Acquire(t.Context(), f.node, keyB, auth.Credentials{})
+	go p.Acquire(t.Context(), f.node, keyB, auth.Credentials{}, nil)
 	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
-	if _, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}); !isCode(err, "53300") {
+	if _, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil); !isCode(err, "53300") {
 		t.Errorf("over pool.max_waiters: %v, want 53300", err)
 	}
 	p.Release(held)
@@ -216,7 +217,7 @@ func TestWaitTimeout(t *testing.T) {
 		p := newPool(t, func(s *pool.Settings) { s.MaxPerNode, s.WaitTimeout = 1, 7*time.Second })
 		held := acquire(t, p, f, keyA)
 		start := time.Now()
-		_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{})
+		_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil)
 		if !isCode(err, "53300") || time.Since(start) != 7*time.Second {
 			t.Errorf("after %v: %v; want 53300 after 7s", time.Since(start), err)
 		}
@@ -233,7 +234,7 @@ func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	failed := make(chan error)
 	go func() {
-		_, err := p.Acquire(ctx, f.node, keyA, auth.Credentials{})
+		_, err := p.Acquire(ctx, f.node, keyA, auth.Credentials{}, nil)
 		failed <- err
 	}()
 	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
@@ -260,7 +261,7 @@ func TestCancelledWaiterPassesOn(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var both sync.WaitGroup
 		both.Go(func() {
-			if s, err := p.Acquire(ctx, f.node, key, auth.Credentials{}); err == nil {
+			if s, err := p.Acquire(ctx, f.node, key, auth.Credentials{}, nil); err == nil {
 				p.Release(s)
 			}
 		})
@@ -416,7 +417,7 @@ func TestCloseEndsWaitingAndIdle(t *testing.T) {
 	failed := make(chan error, 2)
 	for range 2 {
 		go func() {
-			_, err := p.Acquire(t.Context(), f.node, keyB, auth.Credentials{})
+			_, err := p.Acquire(t.Context(), f.node, keyB, auth.Credentials{}, nil)
 			failed <- err
 		}()
 	}
@@ -428,7 +429,7 @@ func TestCloseEndsWaitingAndIdle(t *testing.T) {
 			t.Errorf("a waiter got %v, want ErrClosed", err)
 		}
 	}
-	if _, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}); !errors.Is(err, pool.ErrClosed) {
+	if _, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil); !errors.Is(err, pool.ErrClosed) {
 		t.Errorf("Acquire after Close: %v", err)
 	}
 	p.ReleaseUnused(idle)
@@ -455,7 +456,9 @@ func TestStress(t *testing.T) {
 				case 1:
 					time.AfterFunc(time.Duration(r.IntN(2000))*time.Microsecond, cancel)
 				}
-				take := p.Acquire
+				take := func(ctx context.Context, n *cluster.Node, key pool.Key, cred auth.Credentials) (*pool.Server, error) {
+					return p.Acquire(ctx, n, key, cred, nil)
+				}
 				if r.IntN(8) == 0 {
 					take = p.Open
 				}

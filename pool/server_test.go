@@ -43,7 +43,7 @@ func TestFailedLogins(t *testing.T) {
 			f.greet.Store(&tc.greet)
 			p := newPool(t, func(s *pool.Settings) { s.MaxPerNode = 1 })
 			for range 2 { // the second time shows that no place was lost
-				_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{})
+				_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil)
 				got := "other"
 				var refused *pool.Refused
 				var unreachable *pool.Unreachable
@@ -68,7 +68,7 @@ func TestUnreachableNode(t *testing.T) {
 	f := newFake(t)
 	f.l.Close()
 	p := newPool(t, nil)
-	_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{})
+	_, err := p.Acquire(t.Context(), f.node, keyA, auth.Credentials{}, nil)
 	var unreachable *pool.Unreachable
 	if !errors.As(err, &unreachable) || unreachable.Node != 0 || unreachable.Name != "fake" {
 		t.Errorf("got %v", err)
@@ -85,7 +85,7 @@ func TestConnectIsBounded(t *testing.T) {
 	n := &cluster.Node{ID: 0, Name: "silent", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}
 	p := newPool(t, func(s *pool.Settings) { s.Connect = 20 * time.Millisecond })
 	var unreachable *pool.Unreachable
-	if _, err := p.Acquire(t.Context(), n, keyA, auth.Credentials{}); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "no answer within 20ms") {
+	if _, err := p.Acquire(t.Context(), n, keyA, auth.Credentials{}, nil); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "no answer within 20ms") {
 		t.Errorf("got %v", err)
 	}
 	wantStats(t, p, pool.Stats{})

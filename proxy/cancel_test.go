@@ -84,7 +84,7 @@ func TestCancelNeverComesLate(t *testing.T) {
 			late.Add(1)
 		}
 	})
-	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{})
+	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestCancelOfAnIdleSession(t *testing.T) {
 // A cancel that cannot reach the server says so, and sets the session free.
 func TestCancelOfAServerThatIsGone(t *testing.T) {
 	office := newPostOffice(t, func() {})
-	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{})
+	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -369,7 +369,14 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Server, error) {
 	ctx, done := s.waiting(ctx)
 	defer done()
-	return s.srv.pool.Acquire(ctx, n, s.key, s.cred)
+	return s.srv.pool.Acquire(ctx, n, s.key, s.cred, func() { s.noticeWait(n) })
+}
+
+// noticeWait tells a client that waits for long why it does.
+func (s *session) noticeWait(n *cluster.Node) {
+	s.log.Info("waiting for a server connection", "node", n.Name, "for", s.set.pool.NoticeAfter)
+	b := wire.AppendNotice(nil, "NOTICE", &wire.Error{Code: "00000", Message: fmt.Sprintf("waiting for a connection to %s", n.Name)})
+	s.client.Write(b) //nolint:errcheck // whoever reads next notices
 }
 
 // errNoBlocks is a BEGIN where pool.mode is statement.

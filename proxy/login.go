@@ -206,7 +206,7 @@ func (srv *Server) queryAuth(ctx context.Context, user string, set *settings) (a
 	key := pool.Key{User: q.User, Database: q.Database, Params: "application_name\x00howdah\x00search_path\x00pg_catalog\x00"}
 	cred := auth.PasswordCredentials(q.User, q.Password)
 	key.Credentials = cred.Identity()
-	conn, err := srv.pool.Acquire(ctx, n, key, cred)
+	conn, err := srv.pool.Acquire(ctx, n, key, cred, nil)
 	if err != nil {
 		return auth.Secret{}, false, fmt.Errorf("connect for auth.query: %w", err)
 	}

@@ -150,7 +150,7 @@ func (p *plainRelations) load(ctx context.Context, l plainLoader) {
 }
 
 func (l *plainLoader) ask(ctx context.Context) (map[string]bool, error) {
-	conn, err := l.pool.Acquire(ctx, l.node, l.key, l.cred)
+	conn, err := l.pool.Acquire(ctx, l.node, l.key, l.cred, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,237 @@
+package pool
+
+import (
+	"slices"
+	"time"
+
+	"github.com/howdah/howdah/cluster"
+)
+
+// nodePool is one node's connections and who waits for them; guarded by Pool.mu.
+type nodePool struct {
+	groups   map[Key]*group
+	accounts map[account]int // open connections of each
+	total    int             // open or being opened, lent out or idle
+	opening  int             // being opened
+	// mostOpening is the highest that opening ever was.
+	mostOpening int
+	limit       int // of total, as of the last Acquire; 0 is none
+	idle        int
+	waiting     int
+	arrivals    uint64 // counts the waiters that ever came
+}
+
+// account is what pool.max_per_user counts by.
+type account struct{ user, database string }
+
+// group is what a node has of one key.
+type group struct {
+	key     Key
+	open    int       // open or being opened
+	idle    []*Server // in the order they were freed
+	waiters []*waiter // in the order they came
+	// opener has what a further connection is opened with.
+	opener opener
+}
+
+// waiter gets either a connection of its key or, as nil, the right to open one.
+type waiter struct {
+	number uint64
+	since  time.Time
+	ready  chan *Server
+}
+
+// overtaken bounds how long, where connections are shared, those who wait for a
+// connection of another key are passed over by transactions that need no new login: else a
+// full node would log in anew for every transaction.
+const overtaken = 50 * time.Millisecond
+
+func (np *nodePool) account(key *Key) account { return account{key.User, key.Database} }
+
+// group returns the group of key, which it makes if need be.
+func (np *nodePool) group(key Key) *group {
+	g := np.groups[key]
+	if g == nil {
+		g = &group{key: key}
+		np.groups[key] = g
+	}
+	return g
+}
+
+// drop forgets a group that has nothing.
+func (np *nodePool) drop(g *group) {
+	if g.open == 0 && len(g.waiters) == 0 {
+		delete(np.groups, g.key)
+	}
+}
+
+// takeIdle takes the last one freed: it is the likeliest to be alive and warm.
+func (np *nodePool) takeIdle(g *group) *Server {
+	n := len(g.idle)
+	if n == 0 {
+		return nil
+	}
+	s := g.idle[n-1]
+	g.idle[n-1] = nil
+	g.idle = g.idle[:n-1]
+	np.idle--
+	return s
+}
+
+// remove takes s out of the idle ones.
+func (np *nodePool) remove(s *Server) bool {
+	g := np.groups[s.Key]
+	if g == nil {
+		return false
+	}
+	i := slices.Index(g.idle, s)
+	if i < 0 {
+		return false
+	}
+	g.idle = slices.Delete(g.idle, i, i+1)
+	np.idle--
+	return true
+}
+
+// mayOpen reports whether one more connection of the group may be opened; after one less
+// of the account of given, if that is not nil.
+func (np *nodePool) mayOpen(set *Settings, g, given *group) bool {
+	if set.MaxLogins > 0 && np.opening >= set.MaxLogins {
+		return false
+	}
+	total, own := np.total, np.accounts[np.account(&g.key)]
+	if given != nil {
+		total--
+		if np.account(&given.key) == np.account(&g.key) {
+			own--
+		}
+	}
+	limit := set.MaxOf(g.key.User, g.key.Database)
+	return (np.limit == 0 || total < np.limit) && (limit == 0 || own < limit)
+}
+
+// opens notes that a connection of the group is being opened.
+func (np *nodePool) opens(g *group) {
+	g.open++
+	np.total++
+	np.opening++
+	np.mostOpening = max(np.mostOpening, np.opening)
+	np.accounts[np.account(&g.key)]++
+}
+
+// closes notes that a connection of the group is no more.
+func (np *nodePool) closes(g *group) {
+	g.open--
+	np.total--
+	a := np.account(&g.key)
+	if np.accounts[a]--; np.accounts[a] == 0 {
+		delete(np.accounts, a)
+	}
+	np.drop(g)
+}
+
+// evict takes the connection that was idle longest among those whose end would let one of
+// the group be opened; nil if there is none.
+func (np *nodePool) evict(set *Settings, g *group) *Server {
+	if np.idle == 0 {
+		return nil
+	}
+	var oldest *group
+	for _, other := range np.groups {
+		if other != g && len(other.idle) > 0 && (oldest == nil || other.idle[0].freed.Before(oldest.idle[0].freed)) && np.mayOpen(set, g, other) {
+			oldest = other
+		}
+	}
+	if oldest == nil {
+		return nil
+	}
+	s := oldest.idle[0]
+	oldest.idle = slices.Delete(oldest.idle, 0, 1)
+	np.idle--
+	np.closes(oldest)
+	return s
+}
+
+// enqueue adds a waiter to the group.
+func (np *nodePool) enqueue(g *group) *waiter {
+	np.arrivals++
+	np.waiting++
+	w := &waiter{number: np.arrivals, since: time.Now(), ready: make(chan *Server, 1)}
+	g.waiters = append(g.waiters, w)
+	return w
+}
+
+// leave takes a waiter out of its queue.
+func (np *nodePool) leave(key Key, w *waiter) {
+	g := np.groups[key]
+	if g == nil {
+		return
+	}
+	if i := slices.Index(g.waiters, w); i >= 0 {
+		g.waiters = slices.Delete(g.waiters, i, i+1)
+		np.waiting--
+		np.drop(g)
+	}
+}
+
+// serve gives the group's oldest waiter s, or as nil the right to open a connection.
+func (np *nodePool) serve(g *group, s *Server) {
+	w := g.waiters[0]
+	g.waiters = slices.Delete(g.waiters, 0, 1)
+	np.waiting--
+	w.ready <- s
+}
+
+// next returns the group whose oldest waiter came first among those for which a connection
+// may be opened, after one less of given if that is not nil; nil if there is none.
+func (np *nodePool) next(set *Settings, given *group) *group {
+	if np.waiting == 0 {
+		return nil
+	}
+	var first *group
+	for _, g := range np.groups {
+		if g != given && len(g.waiters) > 0 && (first == nil || g.waiters[0].number < first.waiters[0].number) && np.mayOpen(set, g, given) {
+			first = g
+		}
+	}
+	return first
+}
+
+// grant lets waiters open connections for as long as there is room.
+func (np *nodePool) grant(set *Settings) {
+	for np.waiting > 0 {
+		g := np.next(set, nil)
+		if g == nil {
+			return
+		}
+		np.opens(g)
+		np.serve(g, nil)
+	}
+}
+
+// passes reports whether s, which comes back, must give way to a waiter of another
+// key: one who came before those of its own.
+func (np *nodePool) passes(set *Settings, g *group, now time.Time) bool {
+	if np.waiting == len(g.waiters) {
+		return false
+	}
+	other := np.next(set, g)
+	if other == nil {
+		return false
+	}
+	if len(g.waiters) == 0 {
+		return true
+	}
+	w := other.waiters[0]
+	return w.number < g.waiters[0].number && (!g.key.Shared || now.Sub(w.since) > overtaken)
+}
+
+// node returns the pool of a node; the caller holds mu.
+func (p *Pool) node(id cluster.NodeID) *nodePool {
+	np := p.nodes[id]
+	if np == nil {
+		np = &nodePool{groups: map[Key]*group{}, accounts: map[account]int{}}
+		p.nodes[id] = np
+	}
+	return np
+}

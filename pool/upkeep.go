@@ -1,0 +1,143 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/wire"
+)
+
+// upkeepEvery is how often idle connections are looked at.
+const upkeepEvery = time.Second
+
+// Run closes connections that were idle for too long and opens those that pool.min_per_user
+// wants, until ctx ends; then it closes all idle ones, and lent ones when they come back.
+func (p *Pool) Run(ctx context.Context) error {
+	ticker := time.NewTicker(upkeepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.close()
+			return nil
+		case <-ticker.C:
+			p.expire()
+			p.warmUp(ctx)
+		}
+	}
+}
+
+func (p *Pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	var idle []*Server
+	for _, np := range p.nodes {
+		for _, g := range np.groups {
+			for _, w := range g.waiters {
+				close(w.ready)
+			}
+			np.waiting -= len(g.waiters)
+			g.waiters = nil
+			idle = append(idle, g.idle...)
+			np.idle -= len(g.idle)
+			for range g.idle {
+				np.closes(g)
+			}
+			g.idle = nil
+		}
+	}
+	p.mu.Unlock()
+	terminate(idle)
+}
+
+func (p *Pool) expire() {
+	set := p.settings.Load()
+	now := time.Now()
+	var old []*Server
+	p.mu.Lock()
+	for _, np := range p.nodes {
+		for _, g := range np.groups {
+			spare := g.open - set.MinPerUser
+			g.idle = slices.DeleteFunc(g.idle, func(s *Server) bool {
+				unused := set.IdleTimeout > 0 && now.Sub(s.freed) > set.IdleTimeout && spare > 0
+				if !unused && !s.isOld(set, now) {
+					return false
+				}
+				spare--
+				np.idle--
+				old = append(old, s)
+				return true
+			})
+		}
+	}
+	for _, s := range old {
+		np := p.node(s.Node)
+		np.closes(np.group(s.Key))
+	}
+	for _, np := range p.nodes { // a reload may have made room
+		if set.MaxPerNode > 0 {
+			np.limit = set.MaxPerNode
+		}
+		np.grant(set)
+	}
+	p.mu.Unlock()
+	terminate(old)
+}
+
+// warmUp opens connections of keys that have some, up to pool.min_per_user. One at a time
+// for each key: a server that was restarted must not be stormed.
+func (p *Pool) warmUp(ctx context.Context) {
+	set := p.settings.Load()
+	if set.MinPerUser == 0 {
+		return
+	}
+	type want struct {
+		key Key
+		opener
+	}
+	var wants []want
+	p.mu.Lock()
+	for _, np := range p.nodes {
+		for _, g := range np.groups {
+			if g.open > 0 && g.open < set.MinPerUser && g.opener.node != nil && np.mayOpen(set, g, nil) {
+				np.opens(g)
+				wants = append(wants, want{g.key, g.opener})
+			}
+		}
+	}
+	p.mu.Unlock()
+	for _, w := range wants {
+		go func() { // ends after timeouts.connect at the latest
+			if s, err := p.open(ctx, set, w.node, w.key, w.cred); err == nil {
+				p.put(s)
+			} else {
+				p.log.Debug("open a connection ahead of need", "error", err)
+			}
+		}()
+	}
+}
+
+// terminate ends connections politely: servers log an end without Terminate.
+func terminate(servers []*Server) {
+	msg := wire.AppendMessage(nil, wire.Terminate)
+	for _, s := range servers {
+		s.SetDeadline(time.Now().Add(time.Second))
+		s.Write(msg)
+		s.Close()
+	}
+}
+
+// Stats are one node's numbers.
+type Stats struct {
+	Open, Idle, Waiting int
+}
+
+// Stats returns the numbers of a node.
+func (p *Pool) Stats(id cluster.NodeID) Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	np := p.node(id)
+	return Stats{Open: np.total, Idle: np.idle, Waiting: np.waiting}
+}
