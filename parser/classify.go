@@ -56,7 +56,9 @@ func opaque(reason string) *Verdict {
 func classifyTree(sql string) *Verdict {
 	tree, err := pg.Parse(sql)
 	if err != nil {
-		return opaque(reasonUnparsable)
+		if tree = explainsAny(sql); tree == nil {
+			return opaque(reasonUnparsable)
+		}
 	}
 	v := &Verdict{Statements: make([]Statement, 0, len(tree.Stmts))}
 	for _, raw := range tree.Stmts {

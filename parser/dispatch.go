@@ -206,17 +206,6 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	w.raiseByName(inner.st.Access, "EXPLAIN of "+inner.st.Reason)
 }
 
-// explainOwn: EXPLAIN (HOWDAH) asks howdah, which answers it and runs nothing.
-func (w *walker) explainOwn(inner *walker, format string) {
-	w.literalDependent = true
-	if _, after, ok := strings.Cut(w.sql, ")"); ok { // the options have no brackets of their own
-		w.st.Explained = strings.TrimSpace(after)
-	}
-	w.st.Object, w.st.Params = format, inner.params
-	w.st.TransactionScoped, w.st.CreatesTemp = false, false
-	w.raise(AccessSession, "EXPLAIN (HOWDAH)")
-}
-
 // isTrue reads the argument of a boolean option; what it does not know is true.
 func isTrue(arg *pg.Node) bool {
 	switch a := arg.GetNode().(type) {
