@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
@@ -83,6 +80,8 @@ type database struct {
 	fingerprint string
 	since       int64
 	complained  bool
+	// overtaken counts readings in a row that met what was dropped meanwhile.
+	overtaken int
 	// judgedBy, readForeign and size are the settings that last was made with.
 	judgedBy    *parser.Rules
 	readForeign bool
@@ -318,6 +317,7 @@ func (d *database) refresh(ctx context.Context) time.Duration {
 	if err != nil {
 		return d.failed(err, facts, changed, set)
 	}
+	d.overtaken = 0
 	d.complained = d.complained && d.last == nil // of too much, nothing has changed
 	if !d.settle(changed, &knowing{knowledge: d.last, rules: set.rules, since: d.since}) {
 		return 0
@@ -392,39 +392,6 @@ func (d *database) load(ctx context.Context, set *settings, first bool) (*catalo
 	defer asker.Close()
 	d.from.Store(int64(n.ID))
 	return catalog.Load(ctx, asker, d.fingerprint, int64(set.catalog.Size))
-}
-
-// failed decides what a reading in vain means. A server that refuses will go
-// on refusing: then statements are judged by their text and built-in names alone, as
-// without a catalog. Anything else is tried again soon.
-func (d *database) failed(err error, facts *catalog.Facts, changed uint64, set *settings) time.Duration {
-	var refused *pgconn.PgError
-	tooLarge := errors.Is(err, catalog.ErrTooLarge) || errors.Is(err, cluster.ErrAnswerTooLarge)
-	d.mu.Lock()
-	d.current.Load().release()
-	d.mu.Unlock()
-	if !tooLarge && (!errors.As(err, &refused) || strings.HasPrefix(refused.Code, "57") || strings.HasPrefix(refused.Code, "53")) {
-		return retryLoad // the server goes away, starts up, or is full
-	}
-	if !d.complained {
-		d.complained = true
-		hint := "replication_check.user must be able to connect to the database and to read its catalogs"
-		if tooLarge {
-			hint = "raise catalog.size"
-		}
-		d.catalogs.srv.log.Warn("the database's own functions are taken for writers: its catalogs cannot be read",
-			"database", d.name, "error", err, "hint", hint)
-	}
-	if d.last != nil && !tooLarge {
-		return retryLoad // it could be read before
-	}
-	d.last, d.fingerprint = nil, ""
-	if tooLarge && facts != nil {
-		d.fingerprint = facts.Fingerprint // not to be read again and again
-		d.judgedBy, d.readForeign, d.size = set.rules, set.readForeign(), set.catalog.Size
-	}
-	d.settle(changed, &knowing{rules: set.rules})
-	return set.catalog.TTL
 }
 
 // environment returns what a session with the search path resolves names with.

@@ -68,3 +68,24 @@ func TestCatalogUnreachable(t *testing.T) {
 		}
 	}
 }
+
+// TestCatalogOfNoDatabase: of a database that was dropped nobody needs to be told.
+func TestCatalogOfNoDatabase(t *testing.T) {
+	t.Parallel()
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	asked := make(chan struct{}, 100)
+	onCatalog(func(c *fakeConn) answer {
+		asked <- struct{}{}
+		c.Write(wire.AppendError(nil, "FATAL", &wire.Error{Code: "3D000", Message: "no such database"}))
+		return hangUp
+	}, primary, standby)
+	h := start(t, withCatalog, primary, standby)
+	c := connectAs(t, h.addr, "u")
+	<-asked
+	if got := c.query("SELECT a FROM t"); !strings.Contains(got, "D(standby)") {
+		t.Errorf("a read of a table: %s", got)
+	}
+	if strings.Contains(h.log.String(), "catalogs cannot be read") {
+		t.Error("the log complains of it")
+	}
+}
