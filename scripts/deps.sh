@@ -37,6 +37,7 @@ if [ "$level" != demo ]; then
 	need npm command -v npm
 	need python3 test -x /usr/bin/python3
 	need python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
+	need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
 	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
 fi
 if [ "$level" = bench ]; then

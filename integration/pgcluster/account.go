@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // account is who the servers run as. PostgreSQL refuses to run as root, so root
@@ -73,6 +74,18 @@ func (a account) mkdir(path string) error {
 // serverEnv is the environment of the servers: none of the caller's PG variables.
 func serverEnv() []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"}
+}
+
+// clockEnv gives a server another time of day; time that passes stays as it is.
+func clockEnv(shift time.Duration) ([]string, error) {
+	if shift == 0 {
+		return nil, nil
+	}
+	found, err := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
+	if err != nil || len(found) == 0 {
+		return nil, errors.New("find libfaketime: no /usr/lib/*/faketime/libfaketime.so.1; install it (scripts/deps.sh test)")
+	}
+	return []string{"LD_PRELOAD=" + found[0], fmt.Sprintf("FAKETIME=%+d", int64(shift.Seconds())), "FAKETIME_DONT_FAKE_MONOTONIC=1"}, nil
 }
 
 // findBin returns the directory of the server programs.

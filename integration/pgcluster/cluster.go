@@ -29,6 +29,9 @@ type Options struct {
 	// HBA are pg_hba.conf lines for clients over TCP; none means trust for
 	// 127.0.0.1. The cluster's own connections use the Unix socket, which always trusts.
 	HBA []string
+	// Clocks shift the clocks of nodes by so much, by libfaketime; a node that is
+	// not here has the machine's.
+	Clocks map[int]time.Duration
 }
 
 // Times that bound what a cluster waits for.

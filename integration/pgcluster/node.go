@@ -70,7 +70,11 @@ func (c *Cluster) spawn(n *node) error {
 	defer log.Close() //nolint:errcheck // the server has its own descriptor
 	cmd := exec.Command(filepath.Join(c.bin, "postgres"), "-D", n.dir)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = serverEnv()
+	clock, err := clockEnv(c.options.Clocks[n.id])
+	if err != nil {
+		return fmt.Errorf("start node %d: %w", n.id, err)
+	}
+	cmd.Env = append(serverEnv(), clock...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:    true, // a terminal's Ctrl-C is for us alone
 		Pdeathsig:  syscall.SIGQUIT,
