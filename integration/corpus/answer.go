@@ -15,11 +15,15 @@ type answer struct {
 	code, message string
 	// status is that of ReadyForQuery.
 	status byte
+	// open is the result that has not ended yet.
+	open result
 }
 
 // result is the answer to one statement of the text.
 type result struct {
 	fields []string
+	// tables are the relations that the columns are of, 0 if of none.
+	tables []uint32
 	rows   []string
 	tag    string
 }
@@ -115,46 +119,93 @@ func onlyIn(a, b []string) string {
 	return ""
 }
 
+// take adds what a message says.
+func (a *answer) take(message pgproto3.BackendMessage) {
+	r := &a.open
+	switch m := message.(type) {
+	case *pgproto3.RowDescription:
+		for _, d := range m.Fields {
+			r.fields = append(r.fields, fmt.Sprintf("%s %d %d", d.Name, d.DataTypeOID, d.TypeModifier))
+			r.tables = append(r.tables, d.TableOID)
+		}
+	case *pgproto3.DataRow:
+		r.rows = append(r.rows, rowText(m.Values))
+	case *pgproto3.CopyData:
+		r.rows = append(r.rows, string(m.Data))
+	case *pgproto3.CommandComplete:
+		r.tag = string(m.CommandTag)
+		a.results, a.open = append(a.results, *r), result{}
+	case *pgproto3.EmptyQueryResponse:
+		a.results = append(a.results, result{tag: "empty"})
+	case *pgproto3.ErrorResponse:
+		a.code, a.message = m.Code, m.Message
+		if len(r.rows) > 0 || len(r.fields) > 0 {
+			a.results = append(a.results, *r)
+		}
+		a.open = result{}
+	case *pgproto3.ReadyForQuery:
+		a.status = m.TxStatus
+	}
+}
+
 // receive reads one answer up to ReadyForQuery.
 func receive(f *pgproto3.Frontend) (*answer, error) {
 	a := &answer{}
-	var r result
 	for {
 		message, err := f.Receive()
 		if err != nil {
 			return nil, fmt.Errorf("read answer: %w", err)
 		}
-		switch m := message.(type) {
-		case *pgproto3.RowDescription:
-			for _, d := range m.Fields {
-				r.fields = append(r.fields, fmt.Sprintf("%s %d %d", d.Name, d.DataTypeOID, d.TypeModifier))
-			}
-		case *pgproto3.DataRow:
-			r.rows = append(r.rows, rowText(m.Values))
-		case *pgproto3.CopyData:
-			r.rows = append(r.rows, string(m.Data))
+		a.take(message)
+		switch message.(type) {
 		case *pgproto3.CopyInResponse:
 			f.Send(&pgproto3.CopyFail{Message: "trial"})
 			if err := f.Flush(); err != nil {
 				return nil, fmt.Errorf("refuse COPY: %w", err)
 			}
-		case *pgproto3.CommandComplete:
-			r.tag = string(m.CommandTag)
-			a.results = append(a.results, r)
-			r = result{}
-		case *pgproto3.EmptyQueryResponse:
-			a.results = append(a.results, result{tag: "empty"})
-		case *pgproto3.ErrorResponse:
-			a.code, a.message = m.Code, m.Message
-			if len(r.rows) > 0 || len(r.fields) > 0 {
-				a.results = append(a.results, r)
-			}
-			r = result{}
 		case *pgproto3.ReadyForQuery:
-			a.status = m.TxStatus
 			return a, nil
 		}
 	}
+}
+
+// messageOf reads a server's message that answers are made of; nil is another.
+func messageOf(frame []byte) (pgproto3.BackendMessage, error) {
+	var m pgproto3.BackendMessage
+	switch frame[0] {
+	case 'T':
+		m = &pgproto3.RowDescription{}
+	case 'D':
+		m = &pgproto3.DataRow{}
+	case 'd':
+		m = &pgproto3.CopyData{}
+	case 'C':
+		m = &pgproto3.CommandComplete{}
+	case 'I':
+		m = &pgproto3.EmptyQueryResponse{}
+	case 'E':
+		m = &pgproto3.ErrorResponse{}
+	case 'Z':
+		m = &pgproto3.ReadyForQuery{}
+	default:
+		return nil, nil
+	}
+	if err := m.Decode(frame[5:]); err != nil {
+		return nil, fmt.Errorf("read message %q: %w", frame[0], err)
+	}
+	return m, nil
+}
+
+// sameMeaning is whether two sessions answered the text from the same relations, and
+// with the same rows if they count.
+func sameMeaning(a, b *answer, ordered []bool, rows bool) bool {
+	if a.code != b.code {
+		return false
+	}
+	if !slices.EqualFunc(a.results, b.results, func(x, y result) bool { return slices.Equal(x.tables, y.tables) }) {
+		return false
+	}
+	return !rows || same(a, b, ordered)
 }
 
 func rowText(values [][]byte) string {

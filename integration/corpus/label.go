@@ -25,13 +25,30 @@ type label struct {
 	// Own: it calls functions that PostgreSQL is not born with.
 	Own bool `json:"own,omitempty"`
 
+	// Named is what a howdah in which the statement was about to run said of it.
+	Named *named `json:"named,omitempty"`
+
 	// StandbySaid and PrimarySaid are the beginnings of answers that differ.
 	StandbySaid string `json:"standby,omitempty"`
 	PrimarySaid string `json:"primary,omitempty"`
 }
 
-// read is whether the parser would let a standby answer.
-func read(v *parser.Verdict) bool { return v.Access <= parser.AccessRead }
+// opinion is whether a statement would be read from a standby, and why not.
+type opinion struct {
+	read   bool
+	reason string
+}
 
-// isWrong is whether the statement would be sent to a standby that cannot serve it.
-func (l *label) isWrong(v *parser.Verdict) bool { return l.Label == labelPrimary && read(v) }
+// byText is what the parser says of the text alone.
+func byText(l *label) (opinion, bool) {
+	v := parser.Classify(l.SQL)
+	return opinion{v.Access <= parser.AccessRead, v.Access.String() + ": " + v.Reason}, true
+}
+
+// byNames is what howdah said, who knew what the names mean; false if it was not asked.
+func byNames(l *label) (opinion, bool) {
+	if l.Named == nil {
+		return opinion{}, false
+	}
+	return opinion{l.Named.Read, l.Named.Reason}, true
+}

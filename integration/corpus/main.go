@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
@@ -27,8 +28,8 @@ import (
 var testdata embed.FS
 
 type options struct {
-	suite, out, only, judge string
-	examples                int
+	suite, out, only, judge, howdah string
+	examples                        int
 }
 
 func main() {
@@ -36,6 +37,7 @@ func main() {
 	flag.StringVar(&o.suite, "suite", "", "PostgreSQL's unpacked `source`; empty is our own scripts")
 	flag.StringVar(&o.out, "out", "", "`file` for the labels, one JSON object a line")
 	flag.StringVar(&o.judge, "judge", "", "judge the labels of this `file`, made by -out, and run nothing")
+	flag.StringVar(&o.howdah, "howdah", "", "`binary` of a howdah that judges each statement too, knowing what its names mean")
 	flag.StringVar(&o.only, "only", "", "run only scripts whose name matches the `regexp`")
 	flag.IntVar(&o.examples, "examples", 3, "examples of each reason in the report")
 	flag.Parse()
@@ -90,20 +92,52 @@ func command(ctx context.Context, o options, out, progress io.Writer) (err error
 	if err := cluster.Start(ctx); err != nil {
 		return err
 	}
+	address, stop, err := startHowdah(o.howdah, cluster)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	save, err := newSaver(o.out)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, save.close()) }()
-	f, err := run(ctx, cluster, chosen, env, func(s script, took time.Duration, labels []label) error {
+	f, err := run(ctx, cluster, address, chosen, env, func(s script, took time.Duration, labels []label) error {
 		fmt.Fprintf(progress, "%s: %v\n", s.name, took.Round(time.Millisecond))
 		return save.add(labels)
 	})
 	if err != nil {
 		return err
 	}
-	judge(f.labels).print(out, f.counts, o.examples)
+	printReport(out, f.labels, f.counts, o.examples)
 	return nil
+}
+
+// startHowdah starts the howdah in bin in front of the cluster; an empty bin is none.
+func startHowdah(bin string, cluster *pgcluster.Cluster) (address string, stop func() error, err error) {
+	if bin == "" {
+		return "", func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "howdah-corpus-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make directory: %w", err)
+	}
+	port, err := pgcluster.FreePort()
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s, err := howdahtest.Launch(bin, dir, port, howdahOptions(cluster))
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s.Address(), func() error { return errors.Join(s.Stop(), os.RemoveAll(dir)) }, nil
+}
+
+// howdahOptions is a howdah that reads from the standby whatever it may.
+func howdahOptions(cluster *pgcluster.Cluster) howdahtest.Options {
+	return howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1},
+		// A session gets no older connection: ALTER DATABASE SET and ALTER ROLE SET would not hold there.
+		Settings: map[string]any{"pool.max_age": "1ms"}}
 }
 
 // rejudge reports on labels that were made before.
@@ -121,7 +155,7 @@ func rejudge(_ context.Context, o options, out, _ io.Writer) error {
 		}
 		labels = append(labels, l)
 	}
-	judge(labels).print(out, counts{}, o.examples)
+	printReport(out, labels, counts{}, o.examples)
 	return nil
 }
 

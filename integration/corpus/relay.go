@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -20,10 +21,13 @@ import (
 // maxFrame bounds a message of psql or of the server; the suite has rows of some megabytes.
 const maxFrame = 1 << 29
 
-// relay stands between psql and the primary. It shows every text that psql
-// sends to a trier before it passes it on.
+// relay stands between psql and the primary, or the howdah in front of it. It shows
+// every text that psql sends to a trier before it passes it on.
 type relay struct {
 	cluster *pgcluster.Cluster
+	// upstream is where psql's messages go, as host:port; howdah is whether that is a howdah.
+	upstream string
+	howdah   bool
 	// builtin are the names of PostgreSQL's own functions.
 	builtin  map[string]bool
 	listener net.Listener
@@ -45,7 +49,8 @@ type counts struct {
 	Texts, Session, Failed, Untried, Context int
 }
 
-func newRelay(ctx context.Context, cluster *pgcluster.Cluster) (*relay, error) {
+// newRelay passes on to the howdah at an address, or if that is empty to the primary itself.
+func newRelay(ctx context.Context, cluster *pgcluster.Cluster, howdah string) (*relay, error) {
 	builtin, err := builtinFunctions(ctx, cluster)
 	if err != nil {
 		return nil, err
@@ -54,7 +59,11 @@ func newRelay(ctx context.Context, cluster *pgcluster.Cluster) (*relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	return &relay{cluster: cluster, builtin: builtin, listener: l}, nil
+	r := &relay{cluster: cluster, builtin: builtin, listener: l, upstream: howdah, howdah: howdah != ""}
+	if !r.howdah {
+		r.upstream = fmt.Sprintf("127.0.0.1:%d", cluster.Port(0))
+	}
+	return r, nil
 }
 
 func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
@@ -122,9 +131,9 @@ func (r *relay) session(ctx context.Context, client net.Conn) error {
 	if err != nil {
 		return err
 	}
-	server, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", r.cluster.Port(0)))
+	server, err := net.Dial("tcp4", r.upstream)
 	if err != nil {
-		return fmt.Errorf("connect to the primary: %w", err)
+		return fmt.Errorf("connect to %s: %w", r.upstream, err)
 	}
 	defer server.Close() //nolint:errcheck // nothing depends on it
 	first, err := start.Encode(nil)
@@ -139,7 +148,7 @@ func (r *relay) session(ctx context.Context, client net.Conn) error {
 		return err
 	}
 	defer t.close() //nolint:errcheck // nothing depends on it
-	w := &watcher{relay: r, trier: t, answered: make(chan outcome, 1), ended: make(chan struct{})}
+	w := &watcher{relay: r, trier: t, answered: make(chan *answer, 1), ended: make(chan struct{})}
 	answers := make(chan error, 1)
 	go func() { // ends when either side closes, which session's return sees to
 		err := w.answers(server, client)
@@ -160,19 +169,14 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// outcome is how the primary answered the psql session.
-type outcome struct {
-	code   string
-	status byte
-	tag    string
-}
-
 // watcher follows one connection of psql.
 type watcher struct {
 	relay *relay
 	trier *trier
 	// answered gets the outcome of every text, the login's first.
-	answered chan outcome
+	answered chan *answer
+	// asking: what comes next answers a question of our own.
+	asking atomic.Bool
 	// ended: texts has returned, and nobody takes outcomes any more.
 	ended chan struct{}
 	// pending are texts that change settings when the open transaction commits.
@@ -205,9 +209,14 @@ func (w *watcher) texts(ctx context.Context, client, server net.Conn) error {
 		}
 		sql := string(frame[5 : len(frame)-1])
 		v := parser.Classify(sql)
-		l, code, err := w.tryText(ctx, sql, v, last.status)
+		l, twin, err := w.tryText(ctx, sql, v, last.status)
 		if err != nil {
 			return err
+		}
+		if l != nil && w.relay.howdah {
+			if l.Named, err = w.ask(server, sql); err != nil {
+				return err
+			}
 		}
 		if _, err := server.Write(frame); err != nil {
 			return fmt.Errorf("pass on: %w", err)
@@ -216,7 +225,7 @@ func (w *watcher) texts(ctx context.Context, client, server net.Conn) error {
 		if last, ok = w.waitAnswer(in, server); !ok {
 			return io.EOF
 		}
-		w.keep(l, v, code, last)
+		w.keep(l, v, twin, last)
 		if err := w.follow(sql, v, last); err != nil {
 			return err
 		}
@@ -224,7 +233,7 @@ func (w *watcher) texts(ctx context.Context, client, server net.Conn) error {
 }
 
 // waitAnswer passes copy data on until the text is answered.
-func (w *watcher) waitAnswer(in *bufio.Reader, server net.Conn) (outcome, bool) {
+func (w *watcher) waitAnswer(in *bufio.Reader, server net.Conn) (*answer, bool) {
 	for {
 		o, ok := <-w.answered
 		if !ok || o.status != 'G' {
@@ -233,10 +242,10 @@ func (w *watcher) waitAnswer(in *bufio.Reader, server net.Conn) (outcome, bool) 
 		for {
 			frame, err := readFrame(in)
 			if err != nil {
-				return outcome{}, false
+				return nil, false
 			}
 			if _, err := server.Write(frame); err != nil {
-				return outcome{}, false
+				return nil, false
 			}
 			if frame[0] == 'c' || frame[0] == 'f' {
 				break
@@ -245,7 +254,7 @@ func (w *watcher) waitAnswer(in *bufio.Reader, server net.Conn) (outcome, bool) 
 	}
 }
 
-func (w *watcher) tryText(ctx context.Context, sql string, v *parser.Verdict, status byte) (*label, string, error) {
+func (w *watcher) tryText(ctx context.Context, sql string, v *parser.Verdict, status byte) (*label, *answer, error) {
 	count := func(counter *int) {
 		w.relay.mu.Lock()
 		defer w.relay.mu.Unlock()
@@ -255,27 +264,27 @@ func (w *watcher) tryText(ctx context.Context, sql string, v *parser.Verdict, st
 	switch {
 	case status == 'E':
 		count(&w.relay.counts.Failed)
-		return nil, "", nil
+		return nil, nil, nil
 	case effectOf(sql) == changesSession:
 		count(&w.relay.counts.Session)
-		return nil, "", nil
+		return nil, nil, nil
 	}
-	l, code, err := w.trier.try(ctx, sql, v)
+	l, twin, err := w.trier.try(ctx, sql, v)
 	if l == nil {
 		count(&w.relay.counts.Untried)
 	}
-	return l, code, err
+	return l, twin, err
 }
 
-// keep takes a label in, unless the psql session itself was answered otherwise
-// than the trial sessions.
-func (w *watcher) keep(l *label, v *parser.Verdict, code string, o outcome) {
+// keep takes a label in, unless the text meant something else in the psql session than
+// in the trial sessions: it read a temporary table there, or what its block had written.
+func (w *watcher) keep(l *label, v *parser.Verdict, twin, own *answer) {
 	if l == nil {
 		return
 	}
 	w.relay.mu.Lock()
 	defer w.relay.mu.Unlock()
-	if l.Why != "refused" && l.Why != "acts" && code != o.code {
+	if twin != nil && !sameMeaning(twin, own, inOrder(l.SQL), l.Label == labelEqual && !l.Unstable) {
 		w.relay.counts.Context++
 		return
 	}
@@ -284,7 +293,7 @@ func (w *watcher) keep(l *label, v *parser.Verdict, code string, o outcome) {
 }
 
 // follow repeats in the trial sessions what changed the session's settings.
-func (w *watcher) follow(sql string, v *parser.Verdict, o outcome) error {
+func (w *watcher) follow(sql string, v *parser.Verdict, o *answer) error {
 	if setsSetting(v) && o.code == "" {
 		w.pending = append(w.pending, sql)
 	}
@@ -293,7 +302,7 @@ func (w *watcher) follow(sql string, v *parser.Verdict, o outcome) error {
 	}
 	pending := w.pending
 	w.pending = nil
-	if o.tag == "ROLLBACK" {
+	if n := len(o.results); n > 0 && o.results[n-1].tag == "ROLLBACK" {
 		return nil
 	}
 	for _, sql := range pending {
@@ -307,37 +316,37 @@ func (w *watcher) follow(sql string, v *parser.Verdict, o outcome) error {
 // answers passes the primary's messages on and tells texts of every end.
 func (w *watcher) answers(server, client net.Conn) error {
 	in := bufio.NewReader(server)
-	var o outcome
+	a := &answer{}
 	for {
 		frame, err := readFrame(in)
 		if err != nil {
 			return err
 		}
-		if _, err := client.Write(frame); err != nil {
-			return fmt.Errorf("pass on: %w", err)
+		if !w.asking.Load() {
+			if _, err := client.Write(frame); err != nil {
+				return fmt.Errorf("pass on: %w", err)
+			}
+		}
+		m, err := messageOf(frame)
+		if err != nil {
+			return err
+		}
+		if m != nil {
+			a.take(m)
 		}
 		switch frame[0] {
-		case 'E':
-			var e pgproto3.ErrorResponse
-			if err := e.Decode(frame[5:]); err != nil {
-				return fmt.Errorf("read error: %w", err)
-			}
-			o.code = e.Code
-		case 'C':
-			o.tag = string(frame[5 : len(frame)-1])
 		case 'G':
-			w.tell(outcome{status: 'G'})
+			w.tell(&answer{status: 'G'})
 		case 'Z':
-			o.status = frame[5]
-			w.tell(o)
-			o = outcome{}
+			w.tell(a)
+			a = &answer{}
 		}
 	}
 }
 
-func (w *watcher) tell(o outcome) {
+func (w *watcher) tell(a *answer) {
 	select {
-	case w.answered <- o:
+	case w.answered <- a:
 	case <-w.ended:
 	}
 }

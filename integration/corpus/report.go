@@ -5,8 +5,6 @@ import (
 	"io"
 	"sort"
 	"strings"
-
-	"github.com/howdah/howdah/parser"
 )
 
 // share is how many of the equal statements are called reads.
@@ -33,7 +31,7 @@ type group struct {
 	examples []label
 }
 
-// judgement is what the labels say of the parser.
+// judgement is what the labels say of some opinion of the statements.
 type judgement struct {
 	primary, unstable int
 	// wrong are calls of a read that the primary must have.
@@ -44,16 +42,18 @@ type judgement struct {
 	missed                 map[string]*group
 }
 
-// judge holds every label against the parser's verdict.
-func judge(labels []label) *judgement {
+// judge holds every label against an opinion.
+func judge(labels []label, of func(*label) (opinion, bool)) *judgement {
 	j := &judgement{missed: map[string]*group{}}
 	for i := range labels {
 		l := &labels[i]
-		v := parser.Classify(l.SQL)
+		o, ok := of(l)
 		switch {
+		case !ok:
+			continue
 		case l.Label == labelPrimary:
 			j.primary++
-			if l.isWrong(v) {
+			if o.read {
 				j.wrong = append(j.wrong, *l)
 			}
 			continue
@@ -61,24 +61,22 @@ func judge(labels []label) *judgement {
 			j.unstable++
 			continue
 		}
-		isRead := read(v)
-		j.all.add(isRead)
+		j.all.add(o.read)
 		if l.Code != "" {
 			continue
 		}
-		j.answered.add(isRead)
+		j.answered.add(o.read)
 		if !l.Own {
-			j.builtin.add(isRead)
+			j.builtin.add(o.read)
 		}
-		if !isRead {
-			j.miss(l, v)
+		if !o.read {
+			j.miss(l, o.reason)
 		}
 	}
 	return j
 }
 
-func (j *judgement) miss(l *label, v *parser.Verdict) {
-	reason := v.Access.String() + ": " + v.Reason
+func (j *judgement) miss(l *label, reason string) {
 	g := j.missed[reason]
 	if g == nil {
 		g = &group{reason: reason}
@@ -88,12 +86,22 @@ func (j *judgement) miss(l *label, v *parser.Verdict) {
 	g.examples = append(g.examples, *l)
 }
 
-// print writes the report; at most examples of each group are shown.
-func (j *judgement) print(out io.Writer, n counts, examples int) {
+// printReport writes what the labels say of the parser, and of howdah if one was asked.
+func printReport(out io.Writer, labels []label, n counts, examples int) {
 	if n.Texts > 0 {
 		fmt.Fprintf(out, "texts %d: session %d, in a failed transaction %d, untried %d, only in their context %d\n",
 			n.Texts, n.Session, n.Failed, n.Untried, n.Context)
 	}
+	fmt.Fprintf(out, "\n# By text alone\n\n")
+	judge(labels, byText).print(out, examples)
+	if named := judge(labels, byNames); named.primary+named.all.equal > 0 {
+		fmt.Fprintf(out, "\n# With the database's names, by howdah\n\n")
+		named.print(out, examples)
+	}
+}
+
+// print writes the report; at most examples of each group are shown.
+func (j *judgement) print(out io.Writer, examples int) {
 	fmt.Fprintf(out, "labelled: primary %d, equal %d, equal but unstable %d\n", j.primary, j.all.equal, j.unstable)
 	fmt.Fprintf(out, "called reads, of all equal:             %v\n", j.all)
 	fmt.Fprintf(out, "called reads, of those without error:   %v\n", j.answered)

@@ -48,10 +48,11 @@ type found struct {
 	counts counts
 }
 
-// run labels the statements of the scripts on a started cluster. env is added to
-// psql's environment; done is told of every script that has run.
-func run(ctx context.Context, cluster *pgcluster.Cluster, scripts []script, env []string, done func(s script, took time.Duration, labels []label) error) (*found, error) {
-	r, err := newRelay(ctx, cluster)
+// run labels the statements of the scripts on a started cluster. With the address of
+// a howdah in front of it the statements go through that, and it judges them too. env is
+// added to psql's environment; done is told of every script that has run.
+func run(ctx context.Context, cluster *pgcluster.Cluster, howdah string, scripts []script, env []string, done func(s script, took time.Duration, labels []label) error) (*found, error) {
+	r, err := newRelay(ctx, cluster, howdah)
 	if err != nil {
 		return nil, err
 	}

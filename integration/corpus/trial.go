@@ -174,44 +174,44 @@ func (t *trier) waitReplay() error {
 	return fmt.Errorf("wait for replay of %s: not within %v", position.results[0].rows[0], timeout)
 }
 
-// try labels a text. It returns no label for what cannot be tried; primaryFailed is
-// then of no meaning, else whether the primary gave an error.
-func (t *trier) try(ctx context.Context, sql string, v *parser.Verdict) (l *label, primaryCode string, err error) {
+// try labels a text; what cannot be tried gets no label. twin is how the primary
+// answered, nil if it was not asked.
+func (t *trier) try(ctx context.Context, sql string, v *parser.Verdict) (l *label, twin *answer, err error) {
 	e := effectOf(sql)
 	if e == changesSession || forbidden.MatchString(sql) {
-		return nil, "", nil
+		return nil, nil, nil
 	}
 	if err := t.waitReplay(); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if err := t.open(ctx); err != nil {
-		return nil, "", nil //nolint:nilerr // the psql session may have set what nobody else can
+		return nil, nil, nil //nolint:nilerr // the psql session may have set what nobody else can
 	}
 	there, err := t.standby.ask(sql)
 	if err != nil || there.timedOut() {
-		return nil, "", t.drop()
+		return nil, nil, t.drop()
 	}
 	l = &label{SQL: sql, Label: labelPrimary, Code: there.code}
 	switch {
 	case there.refused():
 		l.Why, l.StandbySaid = "refused", there.message
-		return l, "", nil
+		return l, nil, nil
 	case acts(v):
 		l.Why = "acts"
-		return l, "", t.drop() // and with it what the function did to the session
+		return l, nil, t.drop() // and with it what the function did to the session
 	case e == mayWrite:
-		return nil, "", nil
+		return nil, nil, nil
 	}
 	here, err := t.twin.ask(sql)
 	if err != nil || here.timedOut() {
-		return nil, "", t.drop()
+		return nil, nil, t.drop()
 	}
 	again, err := t.twin.ask(sql)
 	if err != nil || again.timedOut() {
-		return nil, "", t.drop()
+		return nil, nil, t.drop()
 	}
 	t.compare(l, there, here, again)
-	return l, here.code, nil
+	return l, here, nil
 }
 
 func (t *trier) compare(l *label, there, here, again *answer) {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// named is howdah's judgement of a statement in the very session that sends it.
+type named struct {
+	// Read: a standby might have it, if the session were in no transaction that
+	// wrote and the standby had replayed enough.
+	Read bool `json:"read"`
+	// Reason is why, in howdah's words.
+	Reason string `json:"reason"`
+}
+
+// learnTimeout bounds the wait for howdah to read the catalogs after a definition changed.
+const learnTimeout = 20 * time.Second
+
+// catalogNotRead is part of howdah's words while it does not know what names mean.
+const catalogNotRead = "catalog not read yet"
+
+// ask has howdah judge a text by EXPLAIN (HOWDAH), in the psql session's own state.
+// Nothing runs on any server. Of a text that cannot be explained the answer is nil.
+func (w *watcher) ask(server net.Conn, sql string) (*named, error) {
+	question := "EXPLAIN (HOWDAH, FORMAT JSON) " + sql
+	frame := append([]byte{'Q', 0, 0, 0, 0}, question...)
+	frame = append(frame, 0)
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-1))
+	for deadline := time.Now().Add(learnTimeout); ; time.Sleep(2 * time.Millisecond) {
+		w.asking.Store(true) // nothing is under way: what comes now is the answer
+		if _, err := server.Write(frame); err != nil {
+			return nil, fmt.Errorf("ask howdah: %w", err)
+		}
+		o, ok := <-w.answered
+		w.asking.Store(false)
+		if !ok {
+			return nil, fmt.Errorf("ask howdah of %q: it hung up", oneLine(sql))
+		}
+		if o.code != "" || len(o.results) == 0 || len(o.results[0].rows) == 0 {
+			return nil, nil
+		}
+		report := o.results[0].rows[0]
+		if strings.Contains(report, catalogNotRead) && time.Now().Before(deadline) {
+			continue
+		}
+		return judgementOf(report)
+	}
+}
+
+// judgementOf reads what EXPLAIN (HOWDAH) says. Where the statement would run at this
+// moment depends on the block around it and on replay; what it is, and what
+// the session holds, does not.
+func judgementOf(report string) (*named, error) {
+	var r struct{ Route, Access, Rule, Reason string }
+	if err := json.Unmarshal([]byte(report), &r); err != nil {
+		return nil, fmt.Errorf("read howdah's report: %w", err)
+	}
+	n := &named{Read: r.Access == "read" || r.Access == "none", Reason: r.Rule + ": " + r.Reason}
+	switch r.Rule {
+	case "pinned", "learned":
+		n.Read = false
+	}
+	return n, nil
+}
