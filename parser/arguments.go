@@ -18,6 +18,9 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 		return catalog.Unknown
 	}
 	class := catalog.Function(name.Name)
+	if w.planOnly && catalog.Volatile(name.Name) {
+		return catalog.Safe // it is not called
+	}
 	switch {
 	case name.Name == "current_setting" && len(args) > 0:
 		// Another literal may name another setting.
@@ -30,7 +33,58 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 	case name.Name == "age" && len(args) == 1 && isTransactionID(args[0]):
 		return catalog.NodeState
 	}
+	if sql, ok := textToRun(name.Name, args); ok {
+		w.literalDependent = true
+		return w.runs(sql, class)
+	}
 	return class
+}
+
+// textToRun is the argument of a built-in function that is SQL which it runs, if it is a constant.
+func textToRun(function string, args []*pg.Node) (string, bool) {
+	place := -1
+	switch {
+	case function == "ts_rewrite" && len(args) == 2:
+		place = 1
+	case function == "ts_stat", strings.HasPrefix(function, "query_to_xml"):
+		place = 0
+	}
+	if place < 0 || place >= len(args) {
+		return "", false
+	}
+	arg := args[place]
+	for arg.GetTypeCast() != nil {
+		arg = arg.GetTypeCast().Arg
+	}
+	s := arg.GetAConst().GetSval()
+	return s.GetSval(), s != nil
+}
+
+// runs takes in what SQL does that a function runs, and what calling that is: class, unless
+// it is known to read.
+func (w *walker) runs(sql string, class catalog.Class) catalog.Class {
+	v := Classify(sql)
+	if len(v.Statements) != 1 || v.Single != KindSelect {
+		return class
+	}
+	st := &v.Statements[0]
+	if st.Uses == nil && st.Access > AccessRead {
+		return class
+	}
+	w.raiseByName(st.Access, st.Reason)
+	w.sure = w.sure || st.Access > AccessRead && !st.Trustable
+	w.st.Relations = append(w.st.Relations, st.Relations...)
+	w.st.Functions = append(w.st.Functions, st.Functions...)
+	w.st.CallsUnknown = w.st.CallsUnknown || st.CallsUnknown
+	w.st.TransactionScoped = w.st.TransactionScoped || st.TransactionScoped
+	if u := st.Uses; u != nil {
+		w.uses.TransactionScoped = w.uses.TransactionScoped || u.TransactionScoped
+		w.uses.Calls = append(w.uses.Calls, u.Calls...)
+		w.uses.Operators = append(w.uses.Operators, u.Operators...)
+		w.uses.Types = append(w.uses.Types, u.Types...)
+		w.uses.Fields = append(w.uses.Fields, u.Fields...)
+	}
+	return catalog.Safe
 }
 
 // isTransactionID is whether an expression looks like a transaction id, whose

@@ -47,8 +47,11 @@ func classifyText(sql string) *Verdict {
 }
 
 // opaque is the verdict on a text that was not understood.
-func opaque(reason string) *Verdict {
-	v := &Verdict{Statements: []Statement{{Kind: KindUnknown, Access: AccessUnknown, Reason: reason, Redefines: true}}}
+func opaque(reason string) *Verdict { return opaqueOf(reason, false) }
+
+func opaqueOf(reason string, keepsSession bool) *Verdict {
+	v := &Verdict{Statements: []Statement{{Kind: KindUnknown, Access: AccessUnknown, Reason: reason,
+		KeepsSession: keepsSession, Redefines: !keepsSession}}}
 	v.LiteralDependent = true
 	return v.sum()
 }
@@ -57,7 +60,7 @@ func classifyTree(sql string) *Verdict {
 	tree, err := pg.Parse(sql)
 	if err != nil {
 		if tree = explainsAny(sql); tree == nil {
-			return opaque(reasonUnparsable)
+			return opaqueOf(reasonUnparsable, keepsSession(sql))
 		}
 	}
 	v := &Verdict{Statements: make([]Statement, 0, len(tree.Stmts))}
@@ -91,7 +94,7 @@ func (v *Verdict) sum() *Verdict {
 		v.TransactionScoped = v.TransactionScoped || st.TransactionScoped
 		v.CreatesTemp = v.CreatesTemp || st.CreatesTemp
 		v.Redefines = v.Redefines || st.Redefines
-		st.LocksSession = locksSession(st.Functions)
+		st.LocksSession = !st.planned && locksSession(st.Functions)
 		v.Own = v.Own || st.IsOwn()
 		v.Stateful = v.Stateful || st.stateful()
 	}
@@ -121,7 +124,7 @@ func locksSession(functions []Name) bool {
 func (st *Statement) stateful() bool {
 	switch st.Kind {
 	case KindSelect, KindWrite, KindDDL, KindShow, KindExplain, KindCopyTo, KindCopyFrom:
-		return st.Set != SetNone || st.CreatesTemp || st.LocksSession
+		return st.Set != SetNone || st.CreatesTemp || st.LocksSession || st.ChangesDefaults
 	}
 	return true
 }

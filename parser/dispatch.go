@@ -75,11 +75,11 @@ func (w *walker) dispatch(node *pg.Node) {
 	case *pg.Node_DoStmt:
 		// Its body is a literal. One that may change settings makes them unknown.
 		w.literalDependent = true
-		body := strings.ToLower(n.DoStmt.String())
-		if strings.Contains(body, "set") {
+		body := bodyOfDo(n.DoStmt)
+		if maySet(body) {
 			w.st.Set = SetOpaque
 		}
-		w.st.CreatesTemp = strings.Contains(body, "temp")
+		w.st.CreatesTemp = mayMakeTemp(body)
 	case *pg.Node_CopyStmt:
 		w.copyStmt(n.CopyStmt)
 	case *pg.Node_ExplainStmt:
@@ -121,6 +121,8 @@ func (w *walker) dispatch(node *pg.Node) {
 	case *pg.Node_SelectStmt:
 		w.selectOfSetConfig(n.SelectStmt)
 		w.walk(n.SelectStmt.ProtoReflect())
+	case *pg.Node_AlterDatabaseSetStmt, *pg.Node_AlterRoleSetStmt:
+		w.st.ChangesDefaults = true
 	case *pg.Node_DropStmt:
 		w.dropped(n.DropStmt)
 	case *pg.Node_RenameStmt:
@@ -187,7 +189,7 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	inner := walker{sql: w.sql, planOnly: !analyze}
 	inner.statement(n.Query)
 	w.literalDependent = w.literalDependent || inner.literalDependent
-	w.st.Relations, w.st.Functions = inner.st.Relations, inner.st.Functions
+	w.st.Relations, w.st.Functions, w.st.planned = inner.st.Relations, inner.st.Functions, !analyze
 	w.st.TransactionScoped = inner.st.TransactionScoped
 	if analyze {
 		w.st.CreatesTemp, w.st.TempNames, w.st.DropsAtCommit = inner.st.CreatesTemp, inner.st.TempNames, inner.st.DropsAtCommit

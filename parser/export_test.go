@@ -144,6 +144,12 @@ func (st *Statement) line() string {
 	if st.Drops {
 		parts = append(parts, "drops")
 	}
+	if st.ChangesDefaults {
+		parts = append(parts, "changes-defaults")
+	}
+	if st.KeepsSession {
+		parts = append(parts, "keeps-session")
+	}
 	return strings.Join(parts, " ")
 }
 

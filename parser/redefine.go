@@ -1,8 +1,6 @@
 package parser
 
 import (
-	"strings"
-
 	pg "github.com/pganalyze/pg_query_go/v5"
 )
 
@@ -25,7 +23,7 @@ var leavesNames = map[string]bool{
 func (w *walker) redefines(name string, kind Kind, node *pg.Node) bool {
 	switch n := node.Node.(type) {
 	case *pg.Node_DoStmt:
-		return mayDefine(n.DoStmt.String())
+		return mayDefine(bodyOfDo(n.DoStmt))
 	case *pg.Node_CreateStmt:
 		return !isTemp(n.CreateStmt.Relation)
 	case *pg.Node_CreateSeqStmt:
@@ -53,16 +51,4 @@ func (w *walker) redefines(name string, kind Kind, node *pg.Node) bool {
 
 func isTemp(n *pg.RangeVar) bool {
 	return n.GetRelpersistence() == "t" || isTempSchema(n.GetSchemaname())
-}
-
-// mayDefine looks for the words of a DO block that could define something. What a
-// function defines that it calls is not seen.
-func mayDefine(body string) bool {
-	body = strings.ToLower(body)
-	for _, word := range [...]string{"create", "alter", "drop", "execute", "call", "import"} {
-		if strings.Contains(body, word) {
-			return true
-		}
-	}
-	return false
 }

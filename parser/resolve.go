@@ -105,6 +105,10 @@ func (r *resolver) parts(st *Statement) (calls, rest effect) {
 	}
 	if r.env.Knowledge != nil {
 		r.known(&rest, st)
+	} else {
+		for _, name := range st.Relations {
+			rest.join(namedLikeSequence(name))
+		}
 	}
 	return calls, rest
 }

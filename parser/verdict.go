@@ -162,9 +162,18 @@ type Statement struct {
 	Params    int
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
+	// KeepsSession is a statement that was not understood, but certainly is one query
+	// or change of data that leaves settings, temporary objects and definitions alone.
+	KeepsSession bool
+	// ChangesDefaults is a statement that changes the settings which later sessions begin
+	// with: ALTER DATABASE SET, ALTER ROLE SET.
+	ChangesDefaults bool
 	// Redefines is a statement that may change what names mean to other
 	// sessions, so that their Knowledge ends with it.
 	Redefines bool
+
+	// planned is EXPLAIN without ANALYZE: what it holds does not run.
+	planned bool
 }
 
 // Verdict is the verdict on a whole query text. It is immutable and shared by

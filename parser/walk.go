@@ -204,6 +204,7 @@ func (w *walker) walk(m protoreflect.Message) {
 	case *pg.A_Indirection:
 		for _, part := range n.Indirection {
 			w.uses.field(part)
+			w.sequenceField(part)
 		}
 	case *pg.TypeName:
 		w.uses.typeName(n)
@@ -236,7 +237,11 @@ func (w *walker) column(n *pg.ColumnRef) {
 		return
 	}
 	w.uses.column(n)
-	switch n.Fields[len(n.Fields)-1].GetString_().GetSval() {
+	w.sequenceField(n.Fields[len(n.Fields)-1])
+}
+
+func (w *walker) sequenceField(n *pg.Node) {
+	switch n.GetString_().GetSval() {
 	case "last_value", "log_cnt", "is_called":
 		w.raise(AccessSession, "sequence state")
 	}
@@ -370,6 +375,17 @@ func (w *walker) relation(n *pg.RangeVar) {
 	if system, shared := systemRelation(n.Schemaname, n.Relname); system && !shared {
 		w.raise(AccessSession, "state of the node: "+n.Relname)
 	}
+	e := namedLikeSequence(Name{n.Schemaname, n.Relname})
+	w.raiseByName(e.access, e.reason)
+}
+
+// namedLikeSequence is reading a relation whose name is that of a serial column's
+// sequence, as far as only the name is known.
+func namedLikeSequence(name Name) effect {
+	if !strings.HasSuffix(name.Name, "_seq") {
+		return effect{}
+	}
+	return effect{access: AccessSession, reason: "state of sequence " + name.Name}
 }
 
 func (w *walker) createsTemp(n *pg.RangeVar) {

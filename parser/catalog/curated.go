@@ -81,7 +81,6 @@ var curated = map[string]rule{
 	"pg_get_loaded_modules":          {NodeState, whySession},
 
 	// The node.
-	"version":                              {NodeState, whyNode},
 	"inet_client_addr":                     {NodeState, whyNode},
 	"inet_client_port":                     {NodeState, whyNode},
 	"inet_server_addr":                     {NodeState, whyNode},

@@ -65,6 +65,20 @@ func Function(name string) Class {
 	return familyOf(name)
 }
 
+// Volatile is whether every built-in function called name is volatile, so that no plan is made
+// by calling it (PostgreSQL manual, Function Volatility Categories).
+func Volatile(name string) bool { return alwaysVolatile[name] }
+
+var alwaysVolatile = func() map[string]bool {
+	names := map[string]bool{}
+	for _, b := range builtins {
+		if b.volatility == "v" {
+			names[b.name] = true
+		}
+	}
+	return names
+}()
+
 // functionClasses are the classes of all names in builtins, computed once: a look-up
 // is asked for each call in each new text.
 var functionClasses = func() map[string]Class {

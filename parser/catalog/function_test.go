@@ -19,9 +19,9 @@ func TestFunction(t *testing.T) {
 			current_user session_user system_user current_schema lo_get pg_typeof pg_table_is_visible pg_client_encoding
 			timezone position overlay substring btrim ltrim rtrim normalize is_normalized xmlexists pg_collation_for
 			uuid json jsonb inet tsvector int4range text date timestamptz regclass
-			extract date_part overlaps similar_to_escape like_escape generate_series unnest ts_headline xpath`,
+			version extract date_part overlaps similar_to_escape like_escape generate_series unnest ts_headline xpath`,
 		catalog.TransactionScoped: `now transaction_timestamp age date_in timestamptz_in`,
-		catalog.NodeState: `current_setting set_config pg_is_in_recovery pg_backend_pid currval lastval version inet_server_addr
+		catalog.NodeState: `current_setting set_config pg_is_in_recovery pg_backend_pid currval lastval inet_server_addr
 			pg_stat_get_backend_pid pg_stat_get_a_view_of_tomorrow pg_ls_waldir pg_ls_directory_of_tomorrow pg_lock_status
 			pg_database_size pg_current_wal_lsn pg_last_wal_replay_lsn pg_walfile_name pg_read_file txid_current_snapshot
 			pg_postmaster_start_time pg_get_loaded_modules pg_get_aios pg_numa_available pg_control_system setseed`,

@@ -164,7 +164,7 @@ func (l *loader) functions(f *Facts, version int) {
 		LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 		LEFT JOIN pg_extension e ON e.oid = d.refobjid
 		LEFT JOIN LATERAL (SELECT `+body+` WHERE l.lanname = 'sql') b(body, parsed) ON true
-		CROSS JOIN LATERAL (SELECT l.lanname NOT IN ('c', 'internal') AND p.prosrc ~* '\mtemp') m(temp)
+		CROSS JOIN LATERAL (SELECT l.lanname NOT IN ('c', 'internal') AND p.prosrc ~* '\m(pg_)?temp(orary)?(_\d+)?\M') m(temp)
 		WHERE (p.oid >= `+firstOID+` OR n.nspname <> 'pg_catalog') AND (p.prokind <> 'p' OR m.temp) AND n.nspname !~ '^pg_(toast|temp)'
 		AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)`, 19)
 	for _, row := range rows {

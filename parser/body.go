@@ -1,0 +1,59 @@
+package parser
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v5"
+)
+
+// bodyOfDo is the source of a DO block.
+func bodyOfDo(n *pg.DoStmt) string {
+	for _, arg := range n.Args {
+		if d := arg.GetDefElem(); d.GetDefname() == "as" {
+			return d.Arg.GetString_().GetSval()
+		}
+	}
+	return ""
+}
+
+// mayDefine looks for the words of a DO block that could define something. What a
+// function defines that it calls is not seen.
+func mayDefine(body string) bool {
+	body = strings.ToLower(body)
+	for _, word := range [...]string{"create", "alter", "drop", "execute", "call", "import"} {
+		if strings.Contains(body, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// makesTemp finds the words of source code that makes temporary objects; catalog.Load
+// looks for the same in functions.
+var makesTemp = regexp.MustCompile(`(?i)\b(pg_)?temp(orary)?(_\d+)?\b`)
+
+func mayMakeTemp(body string) bool { return makesTemp.MatchString(body) }
+
+// setting finds set_config() and SET, with what stands before that.
+var setting = regexp.MustCompile(`(?i)([a-z0-9_"\x80-\xff]*)(\s*)\b(set_config|setseed|set|reset|discard)\b`)
+
+// maySet is whether source code may change settings of the session: whether a SET begins a
+// statement in it, that of a string to be executed included. In UPDATE t SET and ALTER … SET
+// a name stands before it.
+func maySet(body string) bool {
+	if strings.Contains(body, "--") || strings.Contains(body, "/*") { // anything may stand before a SET
+		return strings.Contains(strings.ToLower(body), "set")
+	}
+	for _, found := range setting.FindAllStringSubmatch(body, -1) {
+		before, word := strings.ToLower(found[1]), strings.ToLower(found[3])
+		if word != "set" || before == "" || slices.Contains(startOfStatement, before) {
+			return true
+		}
+	}
+	return false
+}
+
+// startOfStatement are the words of PL/pgSQL that a statement may follow.
+var startOfStatement = []string{"begin", "then", "else", "loop", "execute"}
