@@ -326,3 +326,27 @@ func TestNamesOnLaggingStandby(t *testing.T) {
 		return nil
 	})
 }
+
+// TestNewDefaults: a session that begins after ALTER ROLE or ALTER DATABASE has changed
+// search_path has the new one, and howdah knows it, though it pools connections from before.
+func TestNewDefaults(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	must(t, f.cluster.Exec(t.Context(), 0, "postgres", "CREATE TABLE app.seq (last int); CREATE TABLE other.moving (n int); INSERT INTO other.moving VALUES (7)"))
+	before := f.connect("postgres")
+	f.wantPrimary(before, "SELECT * FROM moving", "view public.moving")
+	for _, sql := range []string{"ALTER ROLE postgres SET search_path = other", "ALTER ROLE postgres RESET search_path", "BEGIN; ALTER DATABASE postgres SET search_path = other; COMMIT"} {
+		must(t, f.connect("postgres").Close(t.Context())) // leaves a connection in the pool
+		_, err := before.Exec(t.Context(), sql)
+		must(t, err)
+		after := f.connect("postgres")
+		if strings.Contains(sql, "RESET") {
+			f.wantPrimary(after, "SELECT * FROM moving", "view public.moving")
+			continue
+		}
+		f.wantRead(after, "SELECT * FROM moving")
+		if got := ask(t, after, "SELECT n FROM moving"); got != 7 {
+			t.Errorf("after %s the new session reads %d", sql, got)
+		}
+	}
+}

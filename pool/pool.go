@@ -41,6 +41,8 @@ type Pool struct {
 	nodes  map[cluster.NodeID]*nodePool
 	params map[string]*Params // of clean connections, by their text
 	closed bool
+	// renewed is when Renew was last called.
+	renewed time.Time
 }
 
 // New makes an empty pool.
@@ -350,7 +352,7 @@ func (p *Pool) put(s *Server) {
 	np := p.node(s.Node)
 	g := np.group(s.Key)
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
-	if p.closed || over || np.waiting > 0 && np.passes(set, g, now) {
+	if p.closed || over || s.created.Before(p.renewed) || np.waiting > 0 && np.passes(set, g, now) {
 		// A waiter of another key opens its own in this one's place.
 		p.mu.Unlock()
 		p.Discard(s)

@@ -29,10 +29,23 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
+// Renew makes sure that no connection from before is lent out again: those who get one
+// from now on find the settings that a new connection begins with (ALTER ROLE SET).
+func (p *Pool) Renew() {
+	set := p.settings.Load()
+	p.mu.Lock()
+	p.renewed = time.Now()
+	idle := p.takeAll()
+	for _, np := range p.nodes {
+		np.grant(set)
+	}
+	p.mu.Unlock()
+	terminate(idle)
+}
+
 func (p *Pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	var idle []*Server
 	for _, np := range p.nodes {
 		for _, g := range np.groups {
 			for _, w := range g.waiters {
@@ -40,16 +53,28 @@ func (p *Pool) close() {
 			}
 			np.waiting -= len(g.waiters)
 			g.waiters = nil
-			idle = append(idle, g.idle...)
-			np.idle -= len(g.idle)
-			for range g.idle {
-				np.closes(g)
-			}
-			g.idle = nil
 		}
 	}
+	idle := p.takeAll()
 	p.mu.Unlock()
 	terminate(idle)
+}
+
+// takeAll takes all idle connections out of the pool; the caller holds mu and closes them.
+func (p *Pool) takeAll() []*Server {
+	var idle []*Server
+	for _, np := range p.nodes {
+		for _, g := range np.groups {
+			idle = append(idle, g.idle...)
+			np.idle -= len(g.idle)
+			taken := len(g.idle)
+			g.idle = nil
+			for range taken {
+				np.closes(g)
+			}
+		}
+	}
+	return idle
 }
 
 func (p *Pool) expire() {

@@ -33,12 +33,14 @@ type Server struct {
 	auth     *auth.Authenticator
 	settings atomic.Pointer[settings]
 	logins   logins
-	catalogs *catalogs
-	loads    loads
-	writes   *writeTable
-	plains   plains
-	lessons  lessons
-	metrics  metrics
+	// defaultsSince is when (cluster.Now) the settings that sessions begin with last changed.
+	defaultsSince atomic.Int64
+	catalogs      *catalogs
+	loads         loads
+	writes        *writeTable
+	plains        plains
+	lessons       lessons
+	metrics       metrics
 
 	sequences sequenceUsers
 

@@ -63,6 +63,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
 	s.in.Session = balancer.NewSession(set.balancer)
+	s.in.Session.FloorPrimary = srv.defaultsSince.Load()
 	s.writes = srv.writes.session(req.key.Database, srv.plains.of(req.key.Database))
 	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
 	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
@@ -357,6 +358,17 @@ func (lg *logins) forget(key pool.Key, v *verification) {
 	if lg.known[key] == v {
 		delete(lg.known, key)
 	}
+}
+
+// renewDefaults: sessions begin with other settings from now on. Neither what logins
+// found nor connections from before are used again, and a new session reads from no
+// standby that lacks the change.
+func (srv *Server) renewDefaults() {
+	srv.defaultsSince.Store(cluster.Now())
+	srv.logins.mu.Lock()
+	clear(srv.logins.known)
+	srv.logins.mu.Unlock()
+	srv.pool.Renew()
 }
 
 // askLogin logs in to a server and asks it for the defaults that routing depends on.

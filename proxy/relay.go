@@ -213,6 +213,9 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 	if stmt.Redefines {
 		s.noteRedefined(stmt)
 	}
+	if stmt.ChangesDefaults {
+		s.newDefaults = true // ready makes them known
+	}
 	l.ended = l.ended || stmt.Access == parser.AccessTransaction || stmt.Kind == parser.KindCall || stmt.Kind == parser.KindExecute
 	switch stmt.Kind {
 	case parser.KindCommit:
@@ -230,8 +233,10 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 	case parser.KindRollback:
 		s.state.rollback()
 	case parser.KindUnknown:
-		l.ended = true
-		s.noteUnknown()
+		if !stmt.KeepsSession {
+			l.ended = true
+			s.noteUnknown()
+		}
 	default:
 		s.note(stmt)
 		if l.slot == balancer.ToRead {
@@ -258,8 +263,14 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	if e.version != 0 && !l.failed {
 		l.hasSettings(&s.state)
 	}
-	if s.names.redefined && msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
-		s.endRedefinition()
+	if msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
+		if s.names.redefined {
+			s.endRedefinition()
+		}
+		if s.newDefaults {
+			s.newDefaults = false
+			s.srv.renewDefaults()
+		}
 	}
 	l.pop()
 	if l.slot == balancer.ToPrimary && !e.swallow {

@@ -34,11 +34,14 @@ type session struct {
 
 	// in is what the balancer is asked with; in.Session holds what the session
 	// remembers for it.
-	in     balancer.Input
-	unit   unit
-	stmts  statements
-	state  state
-	names  names
+	in    balancer.Input
+	unit  unit
+	stmts statements
+	state state
+	names names
+	// newDefaults: a statement has changed what later sessions begin with.
+	newDefaults bool
+
 	leases [2]*lease // by balancer.Target
 	lastID uint64    // the last lease's id
 	// shared: the session hands its connections on between transactions (pool.mode).
