@@ -85,8 +85,11 @@ func explainsWrite(x *pg.ExplainStmt) bool {
 }
 
 // acts is whether the text calls a function that acts where it runs.
-func acts(v *parser.Verdict) bool {
+func acts(sql string, v *parser.Verdict) bool {
 	for i := range v.Statements {
+		if v.Statements[i].Kind == parser.KindExplain && !strings.Contains(strings.ToLower(sql), "analyze") {
+			continue // it is not called
+		}
 		for _, f := range v.Statements[i].Functions {
 			if acting.MatchString(f.Name) {
 				return true

@@ -37,12 +37,14 @@ type label struct {
 type opinion struct {
 	read   bool
 	reason string
+	// temporary is named.Temporary.
+	temporary bool
 }
 
 // byText is what the parser says of the text alone.
 func byText(l *label) (opinion, bool) {
 	v := parser.Classify(l.SQL)
-	return opinion{v.Access <= parser.AccessRead, v.Access.String() + ": " + v.Reason}, true
+	return opinion{read: v.Access <= parser.AccessRead, reason: v.Access.String() + ": " + v.Reason}, true
 }
 
 // byNames is what howdah said, who knew what the names mean; false if it was not asked.
@@ -50,5 +52,5 @@ func byNames(l *label) (opinion, bool) {
 	if l.Named == nil {
 		return opinion{}, false
 	}
-	return opinion{l.Named.Read, l.Named.Reason}, true
+	return opinion{l.Named.Read, l.Named.Reason, l.Named.Temporary}, true
 }

@@ -135,9 +135,7 @@ func startHowdah(bin string, cluster *pgcluster.Cluster) (address string, stop f
 
 // howdahOptions is a howdah that reads from the standby whatever it may.
 func howdahOptions(cluster *pgcluster.Cluster) howdahtest.Options {
-	return howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1},
-		// A session gets no older connection: ALTER DATABASE SET and ALTER ROLE SET would not hold there.
-		Settings: map[string]any{"pool.max_age": "1ms"}}
+	return howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1}}
 }
 
 // rejudge reports on labels that were made before.

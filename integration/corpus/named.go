@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,13 +17,20 @@ type named struct {
 	Read bool `json:"read"`
 	// Reason is why, in howdah's words.
 	Reason string `json:"reason"`
+	// Temporary: the session has temporary objects, which the trial's sessions have not. A
+	// label "equal" then says little of what the statement means in this session.
+	Temporary bool `json:"temporary,omitempty"`
 }
 
 // learnTimeout bounds the wait for howdah to read the catalogs after a definition changed.
 const learnTimeout = 20 * time.Second
 
-// catalogNotRead is part of howdah's words while it does not know what names mean.
-const catalogNotRead = "catalog not read yet"
+// notKnownYet are howdah's words while it does not know what names mean.
+var notKnownYet = [...]string{"catalog not read yet", "the catalog is being read"}
+
+func knownYet(report string) bool {
+	return !slices.ContainsFunc(notKnownYet[:], func(words string) bool { return strings.Contains(report, words) })
+}
 
 // ask has howdah judge a text by EXPLAIN (HOWDAH), in the psql session's own state.
 // Nothing runs on any server. Of a text that cannot be explained the answer is nil.
@@ -45,7 +53,7 @@ func (w *watcher) ask(server net.Conn, sql string) (*named, error) {
 			return nil, nil
 		}
 		report := o.results[0].rows[0]
-		if strings.Contains(report, catalogNotRead) && time.Now().Before(deadline) {
+		if !knownYet(report) && time.Now().Before(deadline) {
 			continue
 		}
 		return judgementOf(report)
@@ -56,11 +64,15 @@ func (w *watcher) ask(server net.Conn, sql string) (*named, error) {
 // moment depends on the block around it and on replay; what it is, and what
 // the session holds, does not.
 func judgementOf(report string) (*named, error) {
-	var r struct{ Route, Access, Rule, Reason string }
+	var r struct {
+		Access, Rule, Reason string
+		Session              []string
+	}
 	if err := json.Unmarshal([]byte(report), &r); err != nil {
 		return nil, fmt.Errorf("read howdah's report: %w", err)
 	}
-	n := &named{Read: r.Access == "read" || r.Access == "none", Reason: r.Rule + ": " + r.Reason}
+	n := &named{Read: r.Access == "read" || r.Access == "none", Reason: r.Rule + ": " + r.Reason,
+		Temporary: slices.Contains(r.Session, "pin: temporary objects")}
 	switch r.Rule {
 	case "pinned", "learned":
 		n.Read = false

@@ -39,7 +39,10 @@ type judgement struct {
 	// all is of every stable equal statement, answered of those without an error,
 	// builtin of those of them that call no functions but PostgreSQL's own.
 	all, answered, builtin share
-	missed                 map[string]*group
+	// temporary is of those equal ones without an error that are in none of them, as their
+	// sessions have temporary objects.
+	temporary share
+	missed    map[string]*group
 }
 
 // judge holds every label against an opinion.
@@ -59,6 +62,11 @@ func judge(labels []label, of func(*label) (opinion, bool)) *judgement {
 			continue
 		case l.Unstable:
 			j.unstable++
+			continue
+		case o.temporary:
+			if l.Code == "" {
+				j.temporary.add(o.read)
+			}
 			continue
 		}
 		j.all.add(o.read)
@@ -106,6 +114,9 @@ func (j *judgement) print(out io.Writer, examples int) {
 	fmt.Fprintf(out, "called reads, of all equal:             %v\n", j.all)
 	fmt.Fprintf(out, "called reads, of those without error:   %v\n", j.answered)
 	fmt.Fprintf(out, "called reads, of those of them whose functions are built in: %v\n", j.builtin)
+	if j.temporary.equal > 0 {
+		fmt.Fprintf(out, "left out, as their sessions have temporary objects: %v\n", j.temporary)
+	}
 	fmt.Fprintf(out, "\nWRONG: %d\n", len(j.wrong))
 	for i := range j.wrong {
 		l := &j.wrong[i]

@@ -196,7 +196,7 @@ func (t *trier) try(ctx context.Context, sql string, v *parser.Verdict) (l *labe
 	case there.refused():
 		l.Why, l.StandbySaid = "refused", there.message
 		return l, nil, nil
-	case acts(v):
+	case acts(sql, v):
 		l.Why = "acts"
 		return l, nil, t.drop() // and with it what the function did to the session
 	case e == mayWrite:
