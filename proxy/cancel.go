@@ -17,6 +17,7 @@ const (
 	cancelServer                 // a server works for it: that one is asked
 	cancelWait                   // it waits for a node or a connection: the wait is broken off
 	cancelUnderWay               // a cancel is under way
+	cancelAwaited                // and the session waits for its end
 )
 
 // cancelling is the part of a session that cancel requests use, from their
@@ -25,7 +26,7 @@ type cancelling struct {
 	cancelState atomic.Uint32
 	running     atomic.Pointer[pool.Server]
 	breakOff    atomic.Pointer[context.CancelCauseFunc]
-	// cancelled gets a value when a cancel that was under way is over.
+	// cancelled gets a value when a cancel that was awaited is over.
 	cancelled chan struct{}
 }
 
@@ -45,11 +46,31 @@ func (c *cancelling) busy(srv *pool.Server) {
 // idle closes the session to cancel requests. It waits for one that is under
 // way: when it returns, the server has been signalled or will not be, so that
 // the next statement is safe. (A server that is idle ignores the signal.)
-func (c *cancelling) idle() {
-	if !c.cancelState.CompareAndSwap(cancelServer, cancelNothing) {
-		<-c.cancelled
-		c.cancelState.Store(cancelNothing)
+func (c *cancelling) idle() { c.end(cancelServer) }
+
+// end takes the session out of a state that cancel requests may use.
+func (c *cancelling) end(state uint32) {
+	for !c.cancelState.CompareAndSwap(state, cancelNothing) {
+		if c.cancelState.CompareAndSwap(cancelUnderWay, cancelAwaited) {
+			<-c.cancelled
+			c.cancelState.Store(cancelNothing)
+			return
+		}
 	}
+}
+
+// begin claims the session's state for one cancel. over lets go: the state is as
+// before, as a server ignores a signal that comes before the statement does, and the next
+// one must reach it.
+func (c *cancelling) begin(state uint32) (over func(), ok bool) {
+	if !c.cancelState.CompareAndSwap(state, cancelUnderWay) {
+		return nil, false
+	}
+	return func() {
+		if !c.cancelState.CompareAndSwap(cancelUnderWay, state) {
+			c.cancelled <- struct{}{}
+		}
+	}, true
 }
 
 // waiting opens the session to cancel requests while it waits under ctx.
@@ -59,25 +80,22 @@ func (s *session) waiting(ctx context.Context) (context.Context, func()) {
 	c.breakOff.Store(&breakOff)
 	c.cancelState.Store(cancelWait)
 	return ctx, func() {
-		if !c.cancelState.CompareAndSwap(cancelWait, cancelNothing) {
-			<-c.cancelled
-			c.cancelState.Store(cancelNothing)
-		}
+		c.end(cancelWait)
 		breakOff(nil)
 	}
 }
 
 // cancel carries out a cancel request. It may be called from any goroutine.
 func (c *cancelling) cancel(ctx context.Context) error {
-	switch {
-	case c.cancelState.CompareAndSwap(cancelServer, cancelUnderWay):
-		defer func() { c.cancelled <- struct{}{} }()
+	if over, ok := c.begin(cancelServer); ok {
+		defer over()
 		ctx, done := context.WithTimeout(ctx, cancelTimeout)
 		defer done()
 		return c.running.Load().Cancel(ctx)
-	case c.cancelState.CompareAndSwap(cancelWait, cancelUnderWay):
+	}
+	if over, ok := c.begin(cancelWait); ok {
+		defer over()
 		(*c.breakOff.Load())(errCanceled)
-		c.cancelled <- struct{}{}
 	}
 	return nil
 }

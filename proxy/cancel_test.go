@@ -314,3 +314,28 @@ func TestLoginsWaitIsBounded(t *testing.T) {
 		t.Errorf("got %v, want the context's cause", err)
 	}
 }
+
+// A cancel that came before its statement did changes nothing: the next one must reach the server.
+func TestCancelTwice(t *testing.T) {
+	var reached atomic.Int64
+	office := newPostOffice(t, func() { reached.Add(1) })
+	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{}
+	s.cancelled = make(chan struct{}, 1)
+	s.busy(srv)
+	for range 2 {
+		if err := s.cancelling.cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.idle()
+	if n := reached.Load(); n != 2 {
+		t.Errorf("%d cancel requests reached the server, want 2", n)
+	}
+	if s.cancelState.Load() != cancelNothing || len(s.cancelled) != 0 {
+		t.Error("the session is not idle")
+	}
+}
