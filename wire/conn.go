@@ -14,7 +14,9 @@ import (
 // is not safe for concurrent use, but for SetReadDeadline and Close.
 type Conn struct {
 	nc  net.Conn
-	raw syscall.RawConn // nil if nc is no plain socket (TLS, a pipe)
+	raw syscall.RawConn // nil if nc is no socket (a pipe)
+	// secure is nil without TLS. Then the socket is read and written as it is.
+	secure *secure
 
 	buf  []byte // nil while nothing is unread
 	r, w int    // buf[r:w] is unread
@@ -52,6 +54,9 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // in use by another goroutine.
 func (c *Conn) Close() error {
 	c.release()
+	if c.secure != nil {
+		c.secure.close()
+	}
 	return c.nc.Close()
 }
 
@@ -88,7 +93,7 @@ func (c *Conn) Fill() error {
 }
 
 // TryFill is Fill without waiting: ok is false if nothing has arrived. On a
-// connection that is no plain socket it never reads.
+// connection that is no socket it never reads.
 func (c *Conn) TryFill() (ok bool, err error) {
 	if c.raw == nil {
 		return false, nil
@@ -117,12 +122,36 @@ func (c *Conn) filled(err error) error {
 	case err != nil:
 		return err
 	case c.errno != 0:
-		return os.NewSyscallError("recv", c.errno)
+		return c.socketError("recv")
 	case c.eof:
 		return io.EOF
 	}
 	c.adapt()
 	return nil
+}
+
+// receive and transmit are recv and send, through TLS if there is.
+
+func (c *Conn) receive(fd uintptr, p []byte) (int, syscall.Errno) {
+	if c.secure != nil {
+		return c.secure.read(fd, p)
+	}
+	return recv(fd, p, 0)
+}
+
+func (c *Conn) transmit(fd uintptr, p []byte) (int, syscall.Errno) {
+	if c.secure != nil {
+		return c.secure.write(fd, p)
+	}
+	return send(fd, p)
+}
+
+// socketError is the error behind errno.
+func (c *Conn) socketError(call string) error {
+	if c.secure != nil && c.errno == errTLS {
+		return c.secure.err
+	}
+	return os.NewSyscallError(call, c.errno)
 }
 
 // Serve waits for bytes, calls handle, and goes on so for as long as handle
@@ -132,7 +161,7 @@ func (c *Conn) filled(err error) error {
 //
 // Within one Serve the socket's readiness is watched all the time, so that no
 // attempt to read is made in vain between one request and the next. On a
-// connection that is no plain socket it is Fill, and handle is not called.
+// connection that is no socket it is Fill, and handle is not called.
 func (c *Conn) Serve(handle func() bool) error {
 	if c.raw == nil {
 		return c.Fill()
@@ -148,7 +177,7 @@ func (c *Conn) serveReady(fd uintptr) bool {
 		if c.buf == nil {
 			c.buf = buffers.get(c.want)
 		}
-		n, errno := recv(fd, c.buf[c.w:], 0)
+		n, errno := c.receive(fd, c.buf[c.w:])
 		switch {
 		case errno == syscall.EAGAIN:
 			c.release()
@@ -174,7 +203,7 @@ func (c *Conn) serveReady(fd uintptr) bool {
 	}
 }
 
-// fillPlain serves connections that are no plain sockets: they keep their
+// fillPlain serves connections that are no sockets: they keep their
 // buffer while they wait.
 func (c *Conn) fillPlain() (bool, error) {
 	if c.buf == nil {
@@ -208,7 +237,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 	if c.buf == nil {
 		c.buf = buffers.get(c.want)
 	}
-	n, errno := recv(fd, c.buf[c.w:], 0)
+	n, errno := c.receive(fd, c.buf[c.w:])
 	switch {
 	case errno == syscall.EAGAIN:
 		if c.r == c.w {
@@ -319,10 +348,13 @@ func (c *Conn) Alive() error {
 }
 
 // AwaitReadable waits until the connection has something to read (or its end)
-// and leaves it there. It may run beside the owner, who must not read meanwhile.
+// and leaves it there; with TLS it may be nothing that TryFill returns. It may run beside the owner, who must not read meanwhile.
 func (c *Conn) AwaitReadable() error {
 	if c.raw == nil {
 		return errors.ErrUnsupported
+	}
+	if c.secure != nil && c.secure.more {
+		return nil
 	}
 	var errno syscall.Errno
 	err := c.raw.Read(func(fd uintptr) bool {

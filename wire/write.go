@@ -23,21 +23,21 @@ func (c *Conn) Write(p []byte) error {
 }
 
 // write sends p and returns how much of it was sent; without wait it stops
-// where the socket would block.
+// where the socket would block. With TLS some of that may lie here (secure.owes).
 func (c *Conn) write(p []byte, wait bool) (int, error) {
 	c.out, c.wait, c.errno = p, wait, 0
 	err := c.raw.Write(c.onWrite)
 	n := len(p) - len(c.out)
 	c.out = nil
 	if err == nil && c.errno != 0 {
-		err = os.NewSyscallError("send", c.errno)
+		err = c.socketError("send")
 	}
 	return n, err
 }
 
 func (c *Conn) writeReady(fd uintptr) bool {
-	for len(c.out) > 0 {
-		n, errno := send(fd, c.out)
+	for len(c.out) > 0 || c.secure.owes() {
+		n, errno := c.transmit(fd, c.out)
 		if errno == syscall.EAGAIN {
 			return !c.wait
 		}
@@ -53,17 +53,17 @@ func (c *Conn) writeReady(fd uintptr) bool {
 // WriteDuplex sends all of p to a peer that may itself be blocked until what
 // it sends is read: while the socket takes nothing more it calls drain, which
 // reads c without waiting (TryFill) and deals with what came. On a connection
-// that is no plain socket it is Write.
+// that is no socket it is Write.
 func (c *Conn) WriteDuplex(p []byte, drain func() error) error {
 	if c.raw == nil {
 		return c.Write(p)
 	}
 	n, err := c.write(p, false)
-	if err != nil || n == len(p) {
+	if err != nil || n == len(p) && !c.secure.owes() {
 		return err
 	}
 	defer c.nc.SetWriteDeadline(time.Time{})
-	for p = p[n:]; len(p) > 0; p = p[n:] {
+	for p = p[n:]; len(p) > 0 || c.secure.owes(); p = p[n:] {
 		if err := drain(); err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (c *Conn) Exchange(p []byte, drain func() error) error {
 	err := c.raw.Read(c.onExchange)
 	rest := c.out
 	c.out = nil
-	if err == nil && len(rest) > 0 && c.errno == 0 {
+	if err == nil && c.errno == 0 && (len(rest) > 0 || c.secure.owes()) {
 		// The socket did not take all of it at once. What drain reads it also deals with.
 		return c.WriteDuplex(rest, drain)
 	}
@@ -106,7 +106,7 @@ func (c *Conn) exchangeReady(fd uintptr) bool {
 	if len(c.out) == 0 {
 		return c.readReady(fd)
 	}
-	n, errno := send(fd, c.out)
+	n, errno := c.transmit(fd, c.out)
 	if errno == syscall.EAGAIN {
 		return true
 	}
@@ -115,5 +115,5 @@ func (c *Conn) exchangeReady(fd uintptr) bool {
 		return true
 	}
 	c.out = c.out[n:]
-	return len(c.out) > 0
+	return len(c.out) > 0 || c.secure.owes()
 }
