@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"time"
 )
 
 // Proof gives the tests the two results of a SCRAM exchange as
@@ -29,4 +31,15 @@ func VerifierText(password string, salt []byte, iterations int) (string, error) 
 	k, err := deriveKeys(password, salt, iterations)
 	e := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%s$%d:%s$%s:%s", mechanismSCRAM, iterations, e(salt), e(k.storedKey[:]), e(k.serverKey[:])), err
+}
+
+// Names and CheckRevoked are parts of what TLS connections are held against.
+var Names = names
+
+func CheckRevoked(path string, chains [][]*x509.Certificate) error {
+	r, err := loadRevocations(path)
+	if err != nil {
+		return err
+	}
+	return r.check(chains, time.Now())
 }

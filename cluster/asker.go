@@ -19,12 +19,11 @@ type Asker struct {
 // ErrAnswerTooLarge is an answer that is longer than an Asker may read.
 var ErrAnswerTooLarge = errors.New("answer is too large")
 
-// NewAsker connects to a database of the server where host and port lead, as the
-// probes of check connect to theirs; ctx bounds it. Answers may have maxBytes each. The
-// caller closes the Asker.
-func NewAsker(ctx context.Context, host string, port int, check configs.ReplicationCheck, database string, maxBytes int64) (*Asker, error) {
+// NewAsker connects to a database of the node, as the probes of check do; ctx
+// bounds it. Answers may have maxBytes each. The caller closes the Asker.
+func NewAsker(ctx context.Context, n *Node, check configs.ReplicationCheck, database string, maxBytes int64) (*Asker, error) {
 	check.Database = database
-	config, err := connectionConfig(configs.Backend{Name: host, Host: host, Port: port}, check)
+	config, err := connectionConfig(configs.Backend{Name: n.Name, Host: n.Host, Port: n.Port}, check, n.TLS)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/configs"
 )
 
@@ -34,6 +35,7 @@ type Cluster struct {
 type wanted struct {
 	backends []configs.Backend
 	check    configs.ReplicationCheck
+	tls      map[string]*auth.BackendTLS // by the backend's name
 }
 
 // published is a view and the channel that is closed when the next replaces it.
@@ -42,22 +44,40 @@ type published struct {
 	next chan struct{}
 }
 
-// New checks the settings and makes a Cluster whose View shows every backend
-// waiting. It opens no connection; Run does.
+// New checks the settings, reads the files that backends' tls names, and makes a Cluster
+// whose View shows every backend waiting. It opens no connection; Run does. The backends are
+// as configs.BackendsInEffect has them.
 func New(backends []configs.Backend, check configs.ReplicationCheck, log *slog.Logger) (*Cluster, error) {
-	if err := validate(backends, check); err != nil {
+	want, err := prepare(backends, check)
+	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{
 		log:      log,
-		wanted:   wanted{backends: backends, check: check},
+		wanted:   want,
 		reloaded: make(chan struct{}, 1),
 	}
-	view := configure(&View{Primary: NoNode, last: NoNode}, backends)
+	view := configure(&View{Primary: NoNode, last: NoNode}, want)
 	view = decide(view, make([]observation, len(view.Nodes)), Now())
 	c.current.Store(&published{view: view, next: make(chan struct{})})
 	c.grow(len(view.Nodes))
 	return c, nil
+}
+
+// prepare checks the settings and reads the files that they name.
+func prepare(backends []configs.Backend, check configs.ReplicationCheck) (wanted, error) {
+	w := wanted{backends: backends, check: check, tls: make(map[string]*auth.BackendTLS, len(backends))}
+	if err := validate(backends, check); err != nil {
+		return w, err
+	}
+	for _, b := range backends {
+		tls, err := auth.LoadBackendTLS(b.TLS, b.Host)
+		if err != nil {
+			return w, fmt.Errorf("backend %q: tls: %w", b.Name, err)
+		}
+		w.tls[b.Name] = tls
+	}
+	return w, nil
 }
 
 // validate says what is wrong with the settings, or nil.
@@ -79,7 +99,7 @@ func validate(backends []configs.Backend, check configs.ReplicationCheck) error 
 		case !(b.Weight >= 0 && b.Weight < maxWeight):
 			return fmt.Errorf("backend %q: weight %v is not between 0 and %d", b.Name, b.Weight, maxWeight)
 		}
-		if _, err := connectionConfig(b, check); err != nil {
+		if _, err := connectionConfig(b, check, nil); err != nil {
 			return err
 		}
 		names[b.Name] = true
@@ -154,11 +174,12 @@ func (c *Cluster) NoteUse() {
 // view, down, with weight 0, and gets its id back if it returns. It returns
 // before the change shows in the view; on an error nothing changes.
 func (c *Cluster) Reconfigure(backends []configs.Backend, check configs.ReplicationCheck) error {
-	if err := validate(backends, check); err != nil {
+	want, err := prepare(backends, check)
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
-	c.wanted = wanted{backends: backends, check: check}
+	c.wanted = want
 	c.mu.Unlock()
 	select {
 	case c.reloaded <- struct{}{}:

@@ -9,19 +9,25 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/configs"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // connectionConfig is how to connect to a backend for probing. Nothing is
-// taken from the environment or from files but what libpq's TLS settings say:
-// TLS is used if the server has it (sslmode prefer).
-func connectionConfig(b configs.Backend, check configs.ReplicationCheck) (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=prefer target_session_attrs=any",
+// taken from the environment or from files but what the configuration says.
+func connectionConfig(b configs.Backend, check configs.ReplicationCheck, tls *auth.BackendTLS) (*pgconn.Config, error) {
+	config, err := pgconn.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s sslmode=disable target_session_attrs=any",
 		quote(b.Host), b.Port, quote(check.User), quote(check.Password), quote(check.Database)))
 	if err != nil {
 		// The text may hold the password.
 		return nil, fmt.Errorf("make probe's connection settings for %q: host, user, database or a PG… variable of the environment is not valid", b.Name)
+	}
+	if tls != nil {
+		config.TLSConfig = tls.Config
+		if !tls.Required {
+			config.Fallbacks = []*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}
+		}
 	}
 	config.Password = check.Password // even if empty: no .pgpass
 	config.RuntimeParams = map[string]string{

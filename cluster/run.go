@@ -60,7 +60,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 // reconfigure brings nodes and probers to what the settings ask for.
 func (w *writer) reconfigure(ctx context.Context) error {
 	want := w.cluster.settings()
-	view := configure(w.cluster.View(), want.backends)
+	view := configure(w.cluster.View(), want)
 	for len(w.known) < len(view.Nodes) {
 		w.known = append(w.known, observation{})
 		w.running = append(w.running, nil)
@@ -72,7 +72,7 @@ func (w *writer) reconfigure(ctx context.Context) error {
 	}
 	for i := range view.Nodes {
 		b, ok := wanted[view.Nodes[i].Name]
-		if err := w.arrange(ctx, NodeID(i), b, ok, want.check); err != nil {
+		if err := w.arrange(ctx, NodeID(i), b, ok, want); err != nil {
 			return err
 		}
 	}
@@ -87,9 +87,10 @@ func (w *writer) reconfigure(ctx context.Context) error {
 }
 
 // arrange sees that a node is probed as configured, or not at all.
-func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, wanted bool, check configs.ReplicationCheck) error {
+func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, named bool, want wanted) error {
+	check, tls := want.check, want.tls[b.Name]
 	old := w.running[id]
-	if !wanted {
+	if !named {
 		if old != nil {
 			old.stop()
 		}
@@ -97,10 +98,12 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, want
 		return nil
 	}
 	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port
-	if sameServer && old.check == check {
+	// What its files say may have changed, whatever the settings say.
+	sameTLS := old != nil && old.backend.TLS == b.TLS && b.TLS.CA == "" && b.TLS.Cert == ""
+	if sameServer && sameTLS && old.check == check {
 		return nil
 	}
-	config, err := connectionConfig(b, check)
+	config, err := connectionConfig(b, check, tls)
 	if err != nil {
 		return err
 	}
@@ -192,21 +195,21 @@ func (w *writer) settle(primary NodeID) {
 
 // configure is the view with the nodes that the settings name, and those they
 // no longer name at their places.
-func configure(prev *View, backends []configs.Backend) *View {
+func configure(prev *View, want wanted) *View {
 	next := *prev
 	next.Nodes = append([]Node(nil), prev.Nodes...)
 	byName := make(map[string]int, len(next.Nodes))
 	for i := range next.Nodes {
 		byName[next.Nodes[i].Name] = i
 	}
-	for _, b := range backends {
+	for _, b := range want.backends {
 		i, ok := byName[b.Name]
 		if !ok {
 			i = len(next.Nodes)
 			next.Nodes = append(next.Nodes, Node{ID: NodeID(i), Name: b.Name})
 		}
 		n := &next.Nodes[i]
-		n.Host, n.Port, n.Weight = b.Host, b.Port, b.Weight
+		n.Host, n.Port, n.Weight, n.TLS = b.Host, b.Port, b.Weight, want.tls[b.Name]
 	}
 	return &next
 }

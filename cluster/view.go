@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/howdah/howdah/auth"
 )
 
 // NodeID is a node's place in View.Nodes: that in the configuration's list of
@@ -40,10 +42,12 @@ type LSN uint64
 
 // Node is what is known of one server. It is part of a View and never changes.
 type Node struct {
-	ID     NodeID
-	Name   string
-	Host   string // a host, or a directory of a Unix socket if it starts with '/'
-	Port   int
+	ID   NodeID
+	Name string
+	Host string // a host, or a directory of a Unix socket if it starts with '/'
+	Port int
+	// TLS is how to encrypt a connection to it; nil: not at all.
+	TLS    *auth.BackendTLS
 	Weight float64
 	State  State
 	Role   Role

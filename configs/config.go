@@ -8,6 +8,7 @@ type Config struct {
 	Listen           Listen           `yaml:"listen" reload:"no"`
 	Backends         []Backend        `yaml:"backends"`
 	Auth             Auth             `yaml:"auth"`
+	TLS              TLS              `yaml:"tls"`
 	Pool             Pool             `yaml:"pool"`
 	Routing          Routing          `yaml:"routing"`
 	Catalog          Catalog          `yaml:"catalog"`
@@ -46,6 +47,8 @@ type Backend struct {
 	// Weight is this node's share of the reads, relative to the others; 0 means
 	// no reads. Pgpool-II: backend_weightN.
 	Weight float64 `yaml:"weight" min:"0"`
+	// TLS is how this server is connected to; what it leaves empty is as in tls.backend.
+	TLS BackendTLS `yaml:"tls"`
 }
 
 // Auth says who may connect and what is known of them.
@@ -262,6 +265,7 @@ func Default() Config {
 	return Config{
 		Listen: Listen{Addresses: []string{"127.0.0.1"}, Port: 9999, UnixMode: 0o777},
 		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute},
+		TLS:    TLS{Client: ClientTLS{Mode: "allow", MinVersion: "TLSv1.2"}, Backend: BackendTLS{Mode: "prefer", MinVersion: "TLSv1.2"}},
 		Pool: Pool{Mode: PoolSession, MaxLogins: 20, NoticeAfter: 5 * time.Second, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",

@@ -39,6 +39,7 @@ func validate(c *Config, list *faultList) {
 	validateListen(&c.Listen, list)
 	validateBackends(c, list)
 	validateAuth(&c.Auth, list)
+	validateTLS(c, list)
 	validateRouting(&c.Routing, list)
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)

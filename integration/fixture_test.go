@@ -33,6 +33,7 @@ type fixture struct {
 	cluster *pgcluster.Cluster
 	server  *howdahtest.Server // nil if HOWDAH_DIRECT is set
 	port    int                // where clients connect
+	sslmode string             // of PostgreSQL's programs; empty is their default
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -74,6 +75,9 @@ func (f *fixture) command(ctx context.Context, program string, args ...string) *
 	cmd := exec.CommandContext(ctx, filepath.Join(f.cluster.Bin(), program), args...)
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", f.port),
 		"PGUSER=postgres", "PGDATABASE=postgres", "PGCONNECT_TIMEOUT=20", "LC_ALL=C.UTF-8", "PSQLRC=/dev/null")
+	if f.sslmode != "" {
+		cmd.Env = append(cmd.Env, "PGSSLMODE="+f.sslmode)
+	}
 	return cmd
 }
 

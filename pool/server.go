@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgproto3/v2"
@@ -48,8 +45,8 @@ type Server struct {
 	// gets it after Park. It is nil for a new connection and after Release.
 	Carried any
 
-	addr           string // network and address, for a cancel request
-	network        string
+	node           *cluster.Node // as it was then, for a cancel request
+	encrypted      bool
 	created, freed time.Time
 	age            float64 // the share of pool.max_age that it may reach, so that not all end at once
 }
@@ -73,8 +70,9 @@ type Refused struct {
 	Node string
 	Code string // SQLSTATE
 	// Response is the whole ErrorResponse message, to be handed to the client as it is.
-	Response []byte
-	message  string
+	Response  []byte
+	message   string
+	encrypted bool // it came by TLS
 }
 
 func (e *Refused) Error() string {
@@ -91,25 +89,32 @@ type Unreachable struct {
 func (e *Unreachable) Error() string { return fmt.Sprintf("connect to %s: %v", e.Name, e.Err) }
 func (e *Unreachable) Unwrap() error { return e.Err }
 
-// Address returns the network and address of a node.
-func Address(n *cluster.Node) (network, addr string) {
-	if strings.HasPrefix(n.Host, "/") {
-		return "unix", fmt.Sprintf("%s/.s.PGSQL.%d", n.Host, n.Port)
+// connect opens a connection and logs in; ctx bounds all of it. As with libpq's
+// sslmode prefer, a node that need not be spoken to by TLS is tried without it when it
+// fails at the handshake, or refuses who comes with it.
+func connect(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
+	s, err := connectOnce(ctx, n, key, cred, n.TLS)
+	var refused *Refused
+	var failed *handshakeError
+	if err == nil || n.TLS == nil || n.TLS.Required || ctx.Err() != nil {
+		return s, err
 	}
-	return "tcp", net.JoinHostPort(n.Host, strconv.Itoa(n.Port))
+	if errors.As(err, &failed) || errors.As(err, &refused) && refused.encrypted && refused.Code == "28000" {
+		if s, again := connectOnce(ctx, n, key, cred, nil); again == nil {
+			return s, nil
+		}
+	}
+	return nil, err
 }
 
-// connect opens a connection and logs in; ctx bounds all of it.
-func connect(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
-	network, addr := Address(n)
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, network, addr)
+func connectOnce(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials, tls *auth.BackendTLS) (*Server, error) {
+	c, err := dial(ctx, n, tls)
 	if err != nil {
 		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: err}
 	}
-	s := &Server{Conn: wire.NewConn(nc), Node: n.ID, Key: key, network: network, addr: addr,
+	s := &Server{Conn: c, Node: n.ID, Key: key, node: n, encrypted: c.TLS() != nil,
 		created: time.Now(), age: 1 - maxAgeJitter*mathrand.Float64()}
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	err = s.login(n.Name, cred)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -172,7 +177,9 @@ func (s *Server) login(node string, cred auth.Credentials) error {
 			}
 			s.PID, s.Secret = binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])
 		case wire.ErrorResponse:
-			return refused(node, msg)
+			e := refused(node, msg)
+			e.encrypted = s.encrypted
+			return e
 		case wire.NoticeResponse, wire.NegotiateProtocol:
 		case wire.ReadyForQuery:
 			s.Discard(0)
@@ -240,27 +247,30 @@ func (s *Server) reset(ctx context.Context, sql string) error {
 }
 
 // Cancel asks the server to cancel what this connection runs, by a connection of
-// its own. When it returns nil the server has sent the signal. It may be
+// its own, encrypted if this one is. When it returns nil the server has sent the signal. It may be
 // called while another goroutine uses the connection.
 func (s *Server) Cancel(ctx context.Context) error {
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, s.network, s.addr)
+	tls := s.node.TLS
+	if !s.encrypted {
+		tls = nil
+	}
+	c, err := dial(ctx, s.node, tls)
 	if err != nil {
 		return fmt.Errorf("connect to cancel: %w", err)
 	}
-	defer nc.Close()
+	defer c.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		nc.SetDeadline(deadline)
+		c.SetDeadline(deadline)
 	}
 	msg, err := (&pgproto3.CancelRequest{ProcessID: s.PID, SecretKey: s.Secret}).Encode(nil)
 	if err != nil {
 		return fmt.Errorf("encode cancel request: %w", err)
 	}
-	if _, err := nc.Write(msg); err != nil {
+	if err := c.Write(msg); err != nil {
 		return fmt.Errorf("send cancel request: %w", err)
 	}
 	// The server answers nothing; it closes the connection after the signal.
-	nc.Read(make([]byte, 1))
+	c.Fill()
 	return nil
 }
 

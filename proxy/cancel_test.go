@@ -319,7 +319,7 @@ func TestLoginsWaitIsBounded(t *testing.T) {
 func TestCancelTwice(t *testing.T) {
 	var reached atomic.Int64
 	office := newPostOffice(t, func() { reached.Add(1) })
-	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{})
+	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

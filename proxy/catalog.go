@@ -385,7 +385,7 @@ func (d *database) load(ctx context.Context, set *settings, first bool) (*catalo
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	asker, err := cluster.NewAsker(ctx, n.Host, n.Port, set.check, d.name, int64(set.catalog.Size))
+	asker, err := cluster.NewAsker(ctx, n, set.check, d.name, int64(set.catalog.Size))
 	if err != nil {
 		return nil, err
 	}

@@ -202,7 +202,8 @@ const cutOffEvery = 100 * time.Millisecond
 // handle owns one client connection from accept to end.
 func (srv *Server) handle(nc net.Conn) {
 	defer srv.sessions.Done()
-	defer nc.Close()
+	c := wire.NewConn(nc)
+	defer c.Close()
 	count := srv.clients.Add(1)
 	defer srv.clients.Add(-1)
 	// A session that does not end by itself is ended by its socket.
@@ -214,17 +215,17 @@ func (srv *Server) handle(nc net.Conn) {
 			log.Error("session ended by a defect of howdah", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	s, err := srv.admit(nc, count, log)
+	s, err := srv.admit(c, count, log)
 	if err == nil && s != nil {
 		defer srv.dismiss(s)
 		err = s.run(srv.context)
 	}
-	srv.farewell(s, nc, log, err)
+	srv.farewell(s, c, log, err)
 }
 
 // farewell tells the client why its session ends, if it does not know, and
 // logs the end.
-func (srv *Server) farewell(s *session, nc net.Conn, log *slog.Logger, err error) {
+func (srv *Server) farewell(s *session, c *wire.Conn, log *slog.Logger, err error) {
 	if s != nil {
 		log = s.log
 	}
@@ -250,6 +251,6 @@ func (srv *Server) farewell(s *session, nc net.Conn, log *slog.Logger, err error
 	} else {
 		log.Info("session ended", "sqlstate", e.Code, "error", err)
 	}
-	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	nc.Write(wire.AppendError(nil, "FATAL", e))
+	c.SetDeadline(time.Now().Add(time.Second))
+	c.Write(wire.AppendError(nil, "FATAL", e))
 }

@@ -36,7 +36,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, &wire.Error{Code: "0A000", Message: "howdah does not forward replication connections",
 			Hint: "Connect to the server itself."}
 	}
-	rule, err := set.hba.Check(connInfo(c.NetConn(), req))
+	rule, err := set.hba.Check(connInfo(req))
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +113,9 @@ func (s *session) welcome() error {
 	return nil
 }
 
-func connInfo(nc net.Conn, req *startupRequest) auth.ConnInfo {
-	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User}
-	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+func connInfo(req *startupRequest) auth.ConnInfo {
+	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User, TLS: req.tls != nil}
+	if addr, ok := req.from.(*net.TCPAddr); ok {
 		ip, _ := netip.AddrFromSlice(addr.IP)
 		info.Addr = ip.Unmap()
 	} else {

@@ -16,7 +16,9 @@ import (
 // immutable. A reload makes new ones; a session takes them with its next unit.
 type settings struct {
 	hba           *auth.HBA
-	passwd        *auth.Passwd // nil: no file
+	passwd        *auth.Passwd   // nil: no file
+	tls           *auth.FrontTLS // nil: none for clients
+	tlsRequired   bool
 	auth          configs.Auth
 	timeouts      configs.Timeouts
 	failover      configs.Failover
@@ -66,6 +68,10 @@ func newSettings(c *configs.Config) (*settings, error) {
 			return nil, fmt.Errorf("read auth.passwd_file: %w", err)
 		}
 	}
+	if set.tls, _, err = auth.LoadFrontTLS(&c.TLS.Client); err != nil {
+		return nil, fmt.Errorf("read tls.client: %w", err)
+	}
+	set.tlsRequired = c.TLS.Client.Mode == "require"
 	set.balancer = RoutingSettings(c)
 	set.consistencyWait = c.Routing.ConsistencyWait
 	set.lessonTTL, set.notices, set.logsStatements = c.Routing.LessonTTL, c.Log.NoticePerNodeStatement, c.Log.PerNodeStatement

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,12 +47,17 @@ type startupRequest struct {
 	replication bool
 	route       *string // howdah.route, nil if it was not given
 	negotiate   []byte  // a NegotiateProtocolVersion message that must be sent first
+	from        net.Addr
+	tls         *tls.ConnectionState // nil: not encrypted
 }
 
 // readStartup reads a connection's first packets: it answers encryption
 // requests, carries out a cancel request (then the result is nil), and returns
 // what a client wants.
-func (srv *Server) readStartup(c *wire.Conn) (*startupRequest, error) {
+func (srv *Server) readStartup(c *wire.Conn, set *settings) (*startupRequest, error) {
+	if err := srv.directTLS(c, set); err != nil {
+		return nil, err
+	}
 	for range maxRequests + 1 {
 		if err := c.Need(8); err != nil {
 			return nil, startupReadError(err)
@@ -65,14 +71,15 @@ func (srv *Server) readStartup(c *wire.Conn) (*startupRequest, error) {
 			return nil, startupReadError(err)
 		}
 		packet := c.Buffered()[8:size]
-		switch code {
-		case codeSSL, codeGSSENC:
+		state := c.TLS()
+		switch {
+		case state == nil && (code == codeSSL || code == codeGSSENC):
 			c.Discard(int(size))
-			if err := c.Write([]byte{'N'}); err != nil {
-				return nil, clientError{err}
+			if err := answerEncryption(c, code, set); err != nil {
+				return nil, err
 			}
 			continue
-		case codeCancel:
+		case code == codeCancel:
 			if size == 16 {
 				srv.cancel(binary.BigEndian.Uint32(packet), binary.BigEndian.Uint32(packet[4:]))
 			}
@@ -80,6 +87,12 @@ func (srv *Server) readStartup(c *wire.Conn) (*startupRequest, error) {
 		}
 		req, err := parseStartup(code, packet)
 		c.Discard(int(size))
+		if err == nil && state == nil && set.tlsRequired && !isLocal(c) {
+			err = errTLSRequired
+		}
+		if err == nil {
+			req.tls = state
+		}
 		return req, err
 	}
 	return nil, fmt.Errorf("%w: encryption asked for again and again", errNotAClient)
@@ -198,15 +211,15 @@ func (srv *Server) cancel(pid, secret uint32) {
 
 // admit logs a client in and returns its session; nil without an error if the
 // connection was not for a session.
-func (srv *Server) admit(nc net.Conn, count int64, log *slog.Logger) (*session, error) {
+func (srv *Server) admit(c *wire.Conn, count int64, log *slog.Logger) (*session, error) {
 	set := srv.settings.Load()
 	deadline := time.Now().Add(set.timeouts.Auth)
-	nc.SetDeadline(deadline)
-	c := wire.NewConn(nc)
-	req, err := srv.readStartup(c)
+	c.SetDeadline(deadline)
+	req, err := srv.readStartup(c, set)
 	if err != nil || req == nil {
-		return nil, srv.refuseStartup(nc, log, err)
+		return nil, srv.refuseStartup(c, log, err)
 	}
+	req.from = c.NetConn().RemoteAddr()
 	if count > int64(set.maxClients) {
 		return nil, &wire.Error{Code: "53300", Message: "sorry, too many clients already",
 			Detail: fmt.Sprintf("howdah serves at most %d clients (limits.max_clients).", set.maxClients)}
@@ -221,17 +234,17 @@ func (srv *Server) admit(nc net.Conn, count int64, log *slog.Logger) (*session, 
 	if err != nil || s == nil {
 		return nil, err
 	}
-	return s, nc.SetDeadline(time.Time{})
+	return s, c.SetDeadline(time.Time{})
 }
 
 // refuseStartup answers what is no proper startup packet.
-func (srv *Server) refuseStartup(nc net.Conn, log *slog.Logger, err error) error {
+func (srv *Server) refuseStartup(c *wire.Conn, log *slog.Logger, err error) error {
 	var old errOldProtocol
 	switch {
 	case errors.As(err, &old):
 		log.Info("refused a client", "error", err)
 		// Protocol 2 had no lengths: a type, a text, a zero.
-		nc.Write([]byte("EFATAL:  " + old.Error() + "\n\x00"))
+		c.Write([]byte("EFATAL:  " + old.Error() + "\n\x00"))
 		return nil
 	case errors.Is(err, errNotAClient):
 		log.Info("refused a connection", "error", err)

@@ -9,11 +9,35 @@ import (
 	"github.com/howdah/howdah/configs"
 )
 
-// checkAuth reads the rules and the secrets that the configuration in path
+// checkFiles reads the rules, secrets and certificates that the configuration in path
 // points to. The error is a configs.Faults with everything that is wrong;
 // warnings are about what works but should not stay so.
-func checkAuth(path string, cfg *configs.Auth) (warnings []string, err error) {
-	var faults configs.Faults
+func checkFiles(path string, c *configs.Config) (warnings []string, err error) {
+	warnings, faults := checkAuth(path, &c.Auth)
+	_, more, err := auth.LoadFrontTLS(&c.TLS.Client)
+	warnings = append(warnings, more...)
+	faults = append(faults, fileFaults(path, "tls.client", err)...)
+	for i, b := range c.BackendsInEffect() {
+		key := fmt.Sprintf("backends[%d].tls", i)
+		if c.Backends[i].TLS == (configs.BackendTLS{}) {
+			key = "tls.backend"
+		}
+		_, err := auth.LoadBackendTLS(b.TLS, b.Host)
+		if found := fileFaults(path, key, err); len(found) > 0 {
+			faults = append(faults, found...)
+			if key == "tls.backend" {
+				break // not the same once for each
+			}
+		}
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return warnings, nil
+}
+
+// checkAuth is the part of checkFiles about who may connect.
+func checkAuth(path string, cfg *configs.Auth) (warnings []string, faults configs.Faults) {
 	if cfg.HBAFile != "" {
 		_, err := auth.LoadHBAFile(cfg.HBAFile)
 		faults = append(faults, fileFaults(path, "auth.hba_file", err)...)
@@ -28,10 +52,7 @@ func checkAuth(path string, cfg *configs.Auth) (warnings []string, err error) {
 		}
 		faults = append(faults, fileFaults(path, "auth.passwd_file", err)...)
 	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return warnings, nil
+	return warnings, faults
 }
 
 // fileFaults are the mistakes in a file that key points to: in that file's

@@ -24,7 +24,7 @@ func runCheck(_ context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	warnings, err := checkAuth(*path, &cfg.Auth)
+	warnings, err := checkFiles(*path, cfg)
 	if err != nil {
 		return err
 	}

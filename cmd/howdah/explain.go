@@ -157,7 +157,7 @@ const askServersWait = 3 * time.Second
 
 // askServers is the view of the real servers, as howdah's probes have it; nil if none answers.
 func askServers(ctx context.Context, c *configs.Config) (*cluster.View, error) {
-	cl, err := cluster.New(c.Backends, c.ReplicationCheck, slog.New(slog.DiscardHandler))
+	cl, err := cluster.New(c.BackendsInEffect(), c.ReplicationCheck, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (e *explainer) readNames(ctx context.Context, c *configs.Config, database, 
 		}
 	}
 	maxBytes := int64(c.Catalog.Size)
-	asker, err := cluster.NewAsker(ctx, n.Host, n.Port, c.ReplicationCheck, database, maxBytes)
+	asker, err := cluster.NewAsker(ctx, n, c.ReplicationCheck, database, maxBytes)
 	if err != nil {
 		return nil, "", err
 	}

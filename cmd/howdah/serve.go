@@ -66,7 +66,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 		return nil, err
 	}
 	var err error
-	if s.cluster, err = cluster.New(c.Backends, c.ReplicationCheck, s.log); err != nil {
+	if s.cluster, err = cluster.New(c.BackendsInEffect(), c.ReplicationCheck, s.log); err != nil {
 		return nil, err
 	}
 	s.pool = pool.New(proxy.PoolSettings(c), s.log)
@@ -92,7 +92,7 @@ func setThreads(n int) {
 
 // warnings logs what works but should not stay as it is.
 func (s *service) warnings(c *configs.Config) error {
-	warnings, err := checkAuth(s.path, &c.Auth)
+	warnings, err := checkFiles(s.path, c)
 	for _, w := range warnings {
 		s.log.Warn("configuration", "file", s.path, "warning", w)
 	}
@@ -204,7 +204,7 @@ func (s *service) apply(c *configs.Config) error {
 	if err := s.proxy.Reconfigure(c); err != nil {
 		return err
 	}
-	if err := s.cluster.Reconfigure(c.Backends, c.ReplicationCheck); err != nil {
+	if err := s.cluster.Reconfigure(c.BackendsInEffect(), c.ReplicationCheck); err != nil {
 		return err
 	}
 	s.pool.Reconfigure(proxy.PoolSettings(c))
