@@ -16,9 +16,9 @@
 // AuthenticationOk: an Exchange only says when it may be sent, so that a login
 // can first be tried on a server.
 //
-// The package does not open sockets, does not query servers for secrets, does
-// not know TLS (so no channel binding and no certificates yet) and has no
-// methods but trust, reject, password, md5 and scram-sha-256.
+// The package does not open sockets and does not query servers for secrets or roles. It reads
+// the files of TLS and says what a certificate must be; the handshake is the caller's,
+// as is asking an LDAP server (NewPasswordExchange) or the kernel (CheckPeer).
 //
 // Secrets are sealed: neither fmt, slog nor encoding/json can print a Secret, a
 // Credentials or an Exchange open, however deep it is nested.

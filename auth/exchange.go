@@ -86,9 +86,14 @@ type Exchange struct {
 	method Method
 	user   string
 	secret Secret
+	// ask, if there is one, judges a password in the place of the secret.
+	ask func(password string) error
 	// doomed is why this exchange must end in failure although it goes on to look
 	// like any other, so that a client cannot learn which users exist.
 	doomed error
+
+	// binding is the channel binding of the client's connection, nil if there is none.
+	binding []byte
 
 	state   exchangeState
 	md5Salt [4]byte
@@ -109,6 +114,15 @@ func (a *Authenticator) NewExchange(method Method, user string, secret Secret, k
 	}
 	return x
 }
+
+// NewPasswordExchange asks user for a password in clear text, and ask whether it is right.
+func NewPasswordExchange(user string, ask func(password string) error) *Exchange {
+	return &Exchange{method: MethodPassword, user: user, ask: ask}
+}
+
+// Bind offers channel binding to the client: data is howdah's certificate as
+// FrontTLS.Binding has it, nil without TLS. It is called before Start.
+func (x *Exchange) Bind(data []byte) { x.binding = data }
 
 // Start returns the first message for the client. done true without a message
 // means the client needs to prove nothing. It is called once.
@@ -149,7 +163,11 @@ func (x *Exchange) startSASL() (pgproto3.BackendMessage, bool, error) {
 		x.doomed = fmt.Errorf("%w: it is an MD5 hash", ErrSecretUnfit)
 	}
 	x.state = exchangeSASLInitial
-	return &pgproto3.AuthenticationSASL{AuthMechanisms: []string{mechanismSCRAM}}, false, nil
+	mechanisms := []string{mechanismSCRAM}
+	if x.binding != nil {
+		mechanisms = []string{mechanismPlus, mechanismSCRAM}
+	}
+	return &pgproto3.AuthenticationSASL{AuthMechanisms: mechanisms}, false, nil
 }
 
 // Step takes the payload of the client's next 'p' message (without type and
@@ -214,6 +232,13 @@ func (x *Exchange) checkPassword(payload []byte) *Error {
 	password, fault := x.passwordText(payload)
 	if fault != nil {
 		return fault
+	}
+	if x.ask != nil {
+		if err := x.ask(password); err != nil {
+			return x.failed(err)
+		}
+		x.succeed(PasswordCredentials(x.user, password))
+		return nil
 	}
 	if x.doomed != nil {
 		return x.failed(x.doomed)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 
 // scramServer is the server's half of RFC 5802 in one Exchange.
 type scramServer struct {
-	gs2Header       string // "n,," or "y,,", which the final message must repeat
+	gs2Header       string // which the final message must repeat, with the binding
+	plus            bool   // the client chose the mechanism with channel binding
 	clientFirstBare string
 	serverFirst     string
 	nonce           string // the client's and ours
@@ -27,8 +29,8 @@ func (x *Exchange) saslInitial(payload []byte) (pgproto3.BackendMessage, *Error)
 	if !ok || len(rest) < 4 {
 		return nil, malformed("invalid SASLInitialResponse message", "")
 	}
-	// The seam for TLS: SCRAM-SHA-256-PLUS would be offered and accepted here.
-	if string(mechanism) != mechanismSCRAM {
+	x.scram.plus = x.binding != nil && string(mechanism) == mechanismPlus
+	if !x.scram.plus && string(mechanism) != mechanismSCRAM {
 		return nil, malformed("client selected an invalid SASL authentication mechanism", "")
 	}
 	size, data := int32(binary.BigEndian.Uint32(rest)), rest[4:]
@@ -61,7 +63,7 @@ func (x *Exchange) clientFirst(data []byte) (pgproto3.BackendMessage, *Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	bare, fault := x.scram.takeHeader(text)
+	bare, fault := x.scram.takeHeader(text, x.binding)
 	if fault != nil {
 		return nil, fault
 	}
@@ -101,11 +103,20 @@ func (x *Exchange) verifier() (verifier, *Error) {
 }
 
 // takeHeader splits off and judges the gs2-header (RFC 5802 section 7).
-func (s *scramServer) takeHeader(text string) (bare string, _ *Error) {
+func (s *scramServer) takeHeader(text string, binding []byte) (bare string, _ *Error) {
 	flag, rest, ok := strings.Cut(text, ",")
 	switch {
 	case !ok:
 		return "", malformedSCRAM("Comma expected after the channel-binding flag.")
+	case s.plus && strings.HasPrefix(flag, "p=") && flag+",," != bindingHeader:
+		return "", malformed("unsupported SCRAM channel-binding type", "")
+	case s.plus && flag+",," == bindingHeader:
+	case s.plus:
+		return "", malformedSCRAM("The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding data.")
+	case flag == "y" && binding != nil:
+		// Somebody between took the offer away.
+		return "", &Error{Code: CodeInvalidAuthorization, Message: "SCRAM channel binding negotiation error",
+			Detail: "The client supports SCRAM channel binding but thinks the server does not.  However, this server does support channel binding."}
 	case strings.HasPrefix(flag, "p"):
 		return "", malformedSCRAM("The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.")
 	case flag != "n" && flag != "y":
@@ -153,7 +164,7 @@ func (x *Exchange) clientFinal(data []byte) (pgproto3.BackendMessage, *Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	withoutProof, proof, fault := x.scram.parseClientFinal(text)
+	withoutProof, proof, fault := x.scram.parseClientFinal(text, x.binding)
 	if fault != nil {
 		return nil, fault
 	}
@@ -185,13 +196,18 @@ func (x *Exchange) learned(clientKey [keySize]byte) Credentials {
 }
 
 // parseClientFinal reads c=binding,r=nonce[,extensions],p=proof.
-func (s *scramServer) parseClientFinal(text string) (withoutProof string, proof [keySize]byte, _ *Error) {
+func (s *scramServer) parseClientFinal(text string, data []byte) (withoutProof string, proof [keySize]byte, _ *Error) {
 	a := attributes{text}
 	binding, fault := a.want('c')
 	if fault != nil {
 		return "", proof, fault
 	}
-	if binding != base64.StdEncoding.EncodeToString([]byte(s.gs2Header)) {
+	if s.plus {
+		want := base64.StdEncoding.EncodeToString(append([]byte(s.gs2Header), data...))
+		if subtle.ConstantTimeCompare([]byte(binding), []byte(want)) != 1 {
+			return "", proof, &Error{Code: CodeInvalidAuthorization, Message: "SCRAM channel binding check failed"}
+		}
+	} else if binding != base64.StdEncoding.EncodeToString([]byte(s.gs2Header)) {
 		return "", proof, malformed("unexpected SCRAM channel-binding attribute in client-final-message", "")
 	}
 	clientNonce, fault := a.want('r')

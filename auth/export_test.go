@@ -43,3 +43,6 @@ func CheckRevoked(path string, chains [][]*x509.Certificate) error {
 	}
 	return r.check(chains, time.Now())
 }
+
+// DistinguishedName is the name that clientname=DN compares.
+var DistinguishedName = distinguishedName

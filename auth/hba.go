@@ -18,6 +18,9 @@ const (
 	MethodPassword
 	MethodMD5
 	MethodSCRAM
+	MethodCert
+	MethodPeer
+	MethodLDAP
 )
 
 func (m Method) String() string {
@@ -30,6 +33,12 @@ func (m Method) String() string {
 		return "md5"
 	case MethodSCRAM:
 		return mechanismMethod
+	case MethodCert:
+		return "cert"
+	case MethodPeer:
+		return "peer"
+	case MethodLDAP:
+		return "ldap"
 	}
 	return "reject"
 }
@@ -43,7 +52,14 @@ type Rule struct {
 	File   string
 	Line   int // 1-based; of the first line if continued
 	Method Method
+	// ClientCert is what the client's certificate must prove besides.
+	ClientCert ClientCert
+	// Map is the map of pg_ident.conf for the names of other systems; "" is none.
+	Map  string
+	LDAP *LDAP // of method ldap
 
+	// wholeName compares the certificate's distinguished name, not its common name.
+	wholeName bool
 	conn      connType
 	databases []name
 	users     []name
@@ -66,39 +82,54 @@ type ConnInfo struct {
 	// Interfaces lists this host's addresses with their networks, for samehost
 	// and samenet; nil asks the operating system.
 	Interfaces func() ([]netip.Prefix, error)
+	// Member says whether the user is a member of a role, itself included, directly
+	// or not; for +role and samerole. It asks a server, so it may fail.
+	Member func(role string) (bool, error)
 }
 
 // Rules returns how many rules there are.
 func (h *HBA) Rules() int { return len(h.rules) }
 
-// Match returns the first rule that fits. false means no rule does, or that a
-// samehost or samenet rule was reached and the host's addresses are unknown: a
-// later rule might then let in whom an earlier one rejects.
-func (h *HBA) Match(c ConnInfo) (Rule, bool) {
+// Match returns the first rule that fits, false if none does. An error is that of
+// what had to be asked (host addresses, memberships): a later rule might let in whom
+// an earlier one rejects, so none counts then.
+func (h *HBA) Match(c ConnInfo) (Rule, bool, error) {
 	c.Addr = c.Addr.Unmap().WithZone("")
 	for _, r := range h.rules {
-		if !r.conn.fits(c) || !r.fitsDatabase(c) || !r.fitsUser(c.User) {
+		if !r.conn.fits(c) {
 			continue
 		}
+		// As in PostgreSQL the address comes first; it costs least.
 		if r.conn != connLocal {
-			fits, err := r.addr.fits(c)
-			if err != nil {
-				return Rule{}, false
-			}
-			if !fits {
+			if fits, err := r.addr.fits(c); err != nil || !fits {
+				if err != nil {
+					return Rule{}, false, fmt.Errorf("%s: %w", r, err)
+				}
 				continue
 			}
 		}
-		return r, true
+		fits, err := r.fitsDatabase(c)
+		if fits && err == nil {
+			fits, err = r.fitsUser(c)
+		}
+		if err != nil {
+			return Rule{}, false, fmt.Errorf("%s: %w", r, err)
+		}
+		if fits {
+			return r, true, nil
+		}
 	}
-	return Rule{}, false
+	return Rule{}, false, nil
 }
 
 // Check is Match with PostgreSQL's refusals (always an *Error, FATAL 28000) for
 // no rule and for method reject.
 func (h *HBA) Check(c ConnInfo) (Rule, error) {
-	r, ok := h.Match(c)
+	r, ok, err := h.Match(c)
 	switch {
+	case err != nil:
+		return Rule{}, &Error{Code: CodeInvalidAuthorization, Message: fmt.Sprintf("user %q cannot be authenticated now", c.User),
+			Hint: "The operator finds the reason in howdah's log.", Err: err}
 	case !ok:
 		return Rule{}, c.refusal("no pg_hba.conf entry for", "replication connection from host", nil)
 	case r.Method == MethodReject:
@@ -164,6 +195,8 @@ const (
 	nameSameUser
 	nameReplication
 	nameRegexp
+	nameMember   // +role
+	nameSameRole // samerole: the user is a member of the role named like the database
 )
 
 type name struct {
@@ -186,31 +219,47 @@ func (n name) matches(s string) bool {
 
 // fitsDatabase: physical replication fits the word replication and nothing
 // else, not even all.
-func (r Rule) fitsDatabase(c ConnInfo) bool {
+func (r Rule) fitsDatabase(c ConnInfo) (bool, error) {
 	for _, n := range r.databases {
 		switch {
 		case c.Replication:
 			if n.kind == nameReplication {
-				return true
+				return true, nil
 			}
 		case n.kind == nameSameUser:
 			if c.Database == c.User {
-				return true
+				return true, nil
+			}
+		case n.kind == nameSameRole:
+			if is, err := c.member(c.Database); is || err != nil {
+				return is, err
 			}
 		case n.matches(c.Database):
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
-func (r Rule) fitsUser(user string) bool {
+func (r Rule) fitsUser(c ConnInfo) (bool, error) {
 	for _, n := range r.users {
-		if n.matches(user) {
-			return true
+		if n.kind == nameMember {
+			if is, err := c.member(n.text); is || err != nil {
+				return is, err
+			}
+		} else if n.matches(c.User) {
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
+}
+
+// member reports whether the user is a member of the role.
+func (c ConnInfo) member(role string) (bool, error) {
+	if c.Member == nil {
+		return false, fmt.Errorf("members of role %q are not known here", role)
+	}
+	return c.Member(role)
 }
 
 // addrKind is what a record's address field means.

@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // hbaParser gathers rules and every fault.
 type hbaParser struct {
-	file   string
-	rules  []Rule
-	faults Faults
+	lineReader
+	rules []Rule
 }
 
 func (p *hbaParser) finish() (*HBA, error) {
@@ -22,21 +22,9 @@ func (p *hbaParser) finish() (*HBA, error) {
 	return &HBA{rules: p.rules}, nil
 }
 
-// record reads one logical line; a line with a fault yields no rule.
-func (p *hbaParser) record(line int, text string) {
-	fault := func(what, hint string) { p.faults.add(p.file, line, what, hint) }
-	if strings.IndexByte(text, 0) >= 0 {
-		fault("contains a zero byte", "remove it")
-		return
-	}
-	fields, problem := splitFields(text)
-	if problem != "" {
-		fault(problem, `close it with "`)
-		return
-	}
-	if len(fields) == 0 {
-		return
-	}
+// record reads one record; one with a fault yields no rule.
+func (p *hbaParser) record(file string, line int, fields [][]token) {
+	fault := func(what, hint string) { p.faults.add(file, line, what, hint) }
 	if len(p.rules) >= maxHBARules {
 		if len(p.rules) == maxHBARules {
 			fault(fmt.Sprintf("more than %d rules", maxHBARules), "shorten the file")
@@ -44,7 +32,7 @@ func (p *hbaParser) record(line int, text string) {
 		}
 		return
 	}
-	r := recordReader{fields: fields, rule: Rule{File: p.file, Line: line}, fault: fault}
+	r := recordReader{fields: fields, rule: Rule{File: file, Line: line}, fault: fault}
 	if r.read() {
 		p.rules = append(p.rules, r.rule)
 	}
@@ -119,9 +107,6 @@ func (r *recordReader) connType() bool {
 		r.rule.conn = connHostGSS
 	case "hostnogssenc":
 		r.rule.conn = connHostNoGSS
-	case "include", "include_if_exists", "include_dir":
-		r.fault(t.text+" is not supported yet", "copy the included records here")
-		return false
 	default:
 		r.fault(fmt.Sprintf("invalid connection type %q", t.text), "use local, host, hostssl, hostnossl, hostgssenc or hostnogssenc")
 		return false
@@ -167,11 +152,9 @@ func parseName(what string, t token) (_ name, problem, hint string) {
 	case what == "database" && t.is("replication"):
 		return name{kind: nameReplication}, "", ""
 	case what == "database" && (t.is("samerole") || t.is("samegroup")):
-		return name{}, t.text + " is not supported yet: howdah does not know who is a member of a role", "list the databases, or use sameuser"
-	case what == "user" && !t.quoted && strings.HasPrefix(t.text, "+"):
-		return name{}, t.text + " is not supported yet: howdah does not know who is a member of a role", "list the users, or use a regular expression"
-	case !t.quoted && len(t.text) > 1 && t.text[0] == '@':
-		return name{}, t.text + ": name lists from files are not supported yet", "write the names here, separated by commas"
+		return name{kind: nameSameRole}, "", ""
+	case what == "user" && !t.quoted && len(t.text) > 1 && t.text[0] == '+':
+		return name{kind: nameMember, text: t.text[1:]}, "", ""
 	case strings.HasPrefix(t.text, "/"): // also when quoted, so that it may hold commas and blanks
 		return parseRegexp(t.text[1:])
 	case t.text == "":
@@ -286,47 +269,30 @@ func (r *recordReader) mask(ip netip.Addr) bool {
 	return true
 }
 
+// methods are those that howdah has.
+var methods = map[string]Method{"trust": MethodTrust, "reject": MethodReject, "password": MethodPassword, "md5": MethodMD5,
+	mechanismMethod: MethodSCRAM, "cert": MethodCert, "peer": MethodPeer, "ldap": MethodLDAP}
+
 func (r *recordReader) method() bool {
-	const known = "use trust, reject, password, md5 or scram-sha-256"
+	const known = "use trust, reject, password, md5, scram-sha-256, cert, peer or ldap"
 	t, ok := r.single("authentication method", known)
 	if !ok {
 		return false
 	}
-	switch t.text {
-	case "trust":
-		r.rule.Method = MethodTrust
-	case "reject":
-		r.rule.Method = MethodReject
-	case "password":
-		r.rule.Method = MethodPassword
-	case "md5":
-		r.rule.Method = MethodMD5
-	case mechanismMethod:
-		r.rule.Method = MethodSCRAM
-	case "gss", "sspi", "ident", "peer", "ldap", "radius", "cert", "pam", "bsd", "oauth":
-		r.fault(fmt.Sprintf("authentication method %q is not supported yet", t.text), known)
-		return false
+	r.rule.Method, ok = methods[t.text]
+	switch {
+	case ok && r.rule.Method == MethodCert && r.rule.conn != connHostSSL:
+		r.fault("cert authentication is only supported on hostssl connections", "write hostssl")
+	case ok && r.rule.Method == MethodPeer && r.rule.conn != connLocal:
+		r.fault("peer authentication is only supported on local sockets", "write local, or another method")
+	case ok:
+		return r.options()
+	case t.text == "ident":
+		r.fault(`authentication method "ident" is not supported: it takes the client's host at its word`, "use cert, or peer for local")
+	case slices.Contains([]string{"gss", "sspi", "radius", "pam", "bsd", "oauth"}, t.text):
+		r.fault(fmt.Sprintf("authentication method %q is not supported", t.text), known)
 	default:
 		r.fault(fmt.Sprintf("invalid authentication method %q", t.text), known)
-		return false
 	}
-	return r.options()
-}
-
-// options refuses them all: those of the methods above (clientcert, clientname,
-// map) need certificates. Only the name is shown, as values may be secret.
-func (r *recordReader) options() bool {
-	good := true
-	for field, ok := r.next(); ok; field, ok = r.next() {
-		for _, t := range field {
-			option, _, isOption := strings.Cut(t.text, "=")
-			if isOption {
-				r.fault(fmt.Sprintf("authentication option %q is not supported yet", option), "remove it")
-			} else {
-				r.fault("authentication option not in name=value format", "remove it")
-			}
-			good = false
-		}
-	}
-	return good
+	return false
 }

@@ -70,20 +70,20 @@ func runHBAFile(t *testing.T, text string) string {
 
 func runHBACase(t *testing.T, text, queries string) string {
 	var out strings.Builder
-	hba, err := auth.ParseHBA("pg_hba.conf", strings.NewReader(text))
+	hba, err := auth.ParseHBA("testdata/hba/pg_hba.conf", strings.NewReader(text))
 	if err != nil {
 		if _, ok := errors.AsType[auth.Faults](err); !ok {
 			t.Errorf("not Faults: %v", err)
 		}
-		return err.Error() + "\n"
+		return strings.ReplaceAll(err.Error(), "testdata/hba/", "") + "\n"
 	}
 	for query := range strings.Lines(queries) {
 		c := connInfo(t, strings.TrimSuffix(query, "\n"))
 		r, err := hba.Check(c)
-		_, matched := hba.Match(c)
+		_, matched, _ := hba.Match(c)
 		switch e, isError := errors.AsType[*auth.Error](err); {
 		case err == nil && matched:
-			fmt.Fprintf(&out, "%s\n", r)
+			fmt.Fprintf(&out, "%s\n", strings.TrimPrefix(r.String(), "testdata/hba/"))
 		case isError:
 			fmt.Fprintf(&out, "FATAL %s: %s\n", e.Code, e.Message)
 		default:
@@ -102,6 +102,12 @@ func connInfo(t *testing.T, query string) auth.ConnInfo {
 	c := auth.ConnInfo{User: strings.ReplaceAll(f[1], "_", " "), Database: f[2], Replication: len(f) > 3 && f[3] == "replication"}
 	c.Interfaces = func() ([]netip.Prefix, error) {
 		return []netip.Prefix{netip.MustParsePrefix("10.5.0.1/24"), netip.MustParsePrefix("fd00::1/64")}, nil
+	}
+	c.Member = func(role string) (bool, error) {
+		if role == "unknown" {
+			return false, errors.New("no server answers")
+		}
+		return role == c.User || role == "admins" && (c.User == "alice" || c.User == "bob"), nil
 	}
 	f[0], c.TLS = strings.CutSuffix(f[0], "+ssl")
 	if f[0] == "local" {
@@ -128,7 +134,7 @@ func TestParseHBALines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, ok := h.Match(auth.ConnInfo{Local: true, User: "u", Database: "d"})
+	r, ok, _ := h.Match(auth.ConnInfo{Local: true, User: "u", Database: "d"})
 	if got, want := r.String(), "auth.hba:3 md5"; !ok || got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -193,7 +199,7 @@ func FuzzParseHBA(f *testing.F) {
 			return
 		}
 		c := auth.ConnInfo{User: "u", Database: "d", Addr: netip.MustParseAddr("10.0.0.1"), Interfaces: func() ([]netip.Prefix, error) { return nil, nil }}
-		if r, ok := h.Match(c); ok && (r.Line < 1 || r.Line > 1+bytes.Count(text, []byte("\n"))) {
+		if r, ok, _ := h.Match(c); ok && r.File == "f" && (r.Line < 1 || r.Line > 1+bytes.Count(text, []byte("\n"))) {
 			t.Errorf("rule on line %d", r.Line)
 		}
 	})

@@ -22,46 +22,22 @@ func LoadHBAFile(path string) (*HBA, error) {
 	return ParseHBA(path, f)
 }
 
-// ParseHBA reads records in pg_hba.conf syntax; fileName is for messages. The
-// error is Faults with every mistake, or that of r.
+// ParseHBA reads records in pg_hba.conf syntax; fileName is for messages, and what is
+// included is looked for beside it. The error is Faults with every mistake, or that of r.
 func ParseHBA(fileName string, r io.Reader) (*HBA, error) {
-	text, err := readBounded(r, maxHBASize)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", fileName, err)
+	p := &hbaParser{}
+	if err := p.read(fileName, r, p.record); err != nil {
+		return nil, err
 	}
-	p := hbaParser{file: fileName}
-	// A backslash at the end of a line continues it, within comments too. One
-	// that a continuation laid bare does not count again.
-	var joined []byte
-	kept, first := 0, 1
-	for i, line := range strings.Split(string(text), "\n") {
-		joined = append(joined, strings.TrimSuffix(line, "\r")...)
-		if n := len(joined); n > kept && joined[n-1] == '\\' {
-			joined = joined[:n-1]
-			kept = len(joined)
-			continue
-		}
-		p.record(first, string(joined))
-		joined, kept, first = joined[:0], 0, i+2
-	}
-	p.record(first, string(joined))
 	return p.finish()
 }
 
 // ParseHBALines reads one record per element, as the configuration's list holds
 // them. Faults count elements from 1, in the file called auth.hba.
 func ParseHBALines(lines []string) (*HBA, error) {
-	p := hbaParser{file: "auth.hba"}
-	size := 0
-	for i, line := range lines {
-		if size += len(line); size > maxHBASize {
-			return nil, fmt.Errorf("auth.hba: longer than %d bytes", maxHBASize)
-		}
-		if strings.ContainsAny(strings.TrimRight(line, "\r\n"), "\r\n") {
-			p.faults.add(p.file, i+1, "line break in a record", "write one record per list element")
-			continue
-		}
-		p.record(i+1, strings.TrimRight(line, "\r\n"))
+	p := &hbaParser{}
+	if err := p.readLines("auth.hba", lines, p.record); err != nil {
+		return nil, err
 	}
 	return p.finish()
 }

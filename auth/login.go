@@ -48,14 +48,20 @@ type Login struct {
 	user  string
 	creds Credentials
 	rand  io.Reader
-	state loginState
-	scram scramClient
+	// binding is the channel binding of the connection, nil if there is none.
+	binding []byte
+	state   loginState
+	scram   scramClient
 }
 
 // NewLogin prepares a login as user; rand is for nonces.
 func NewLogin(user string, creds Credentials, rand io.Reader) *Login {
 	return &Login{user: user, creds: creds, rand: rand}
 }
+
+// Bind lets the login prove what TLS connection it is made over: data is of
+// ServerBinding. It is called before Step.
+func (l *Login) Bind(data []byte) { l.binding = data }
 
 // Step takes the payload of an 'R' message (without type and length) and does
 // not keep it. The reply, if any, goes to the server; done true means the server

@@ -16,14 +16,16 @@ const (
 	// maxServerMessage bounds what a server may send in one SCRAM message, and so
 	// its nonce and salt. PostgreSQL's own are below 150 bytes.
 	maxServerMessage = 2048
-	// gs2None says that this client does no channel binding. With TLS, "y,," or
-	// "p=tls-server-end-point,," belong here.
-	gs2None = "n,,"
+	// gs2None says that this client does no channel binding, gs2Unused that it would, but
+	// the server does not seem to.
+	gs2None   = "n,,"
+	gs2Unused = "y,,"
 )
 
 // scramClient is the client's half of RFC 5802 in one Login.
 type scramClient struct {
 	nonce           string
+	gs2Header       string
 	clientFirstBare string
 	serverSignature [keySize]byte // what the server must answer
 }
@@ -31,7 +33,14 @@ type scramClient struct {
 // startSASL picks the mechanism and sends client-first-message. The user name
 // in it is empty, as libpq sends it: the server takes the startup packet's.
 func (l *Login) startSASL(list []byte) (pgproto3.FrontendMessage, *Error) {
-	if !offers(list, mechanismSCRAM) {
+	mechanism, header := mechanismSCRAM, gs2None
+	switch {
+	case l.binding != nil && offers(list, mechanismPlus):
+		mechanism, header = mechanismPlus, bindingHeader
+	case l.binding != nil:
+		header = gs2Unused
+	}
+	if !offers(list, mechanism) {
 		return nil, &Error{
 			Code:    CodeInvalidAuthorization,
 			Message: "server offers no SASL mechanism that howdah supports",
@@ -45,10 +54,10 @@ func (l *Login) startSASL(list []byte) (pgproto3.FrontendMessage, *Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	l.scram.nonce = own
+	l.scram.nonce, l.scram.gs2Header = own, header
 	l.scram.clientFirstBare = "n=,r=" + own
 	l.state = loginSASLFirst
-	return &pgproto3.SASLInitialResponse{AuthMechanism: mechanismSCRAM, Data: []byte(gs2None + l.scram.clientFirstBare)}, nil
+	return &pgproto3.SASLInitialResponse{AuthMechanism: mechanism, Data: []byte(header + l.scram.clientFirstBare)}, nil
 }
 
 // offers looks for a mechanism in a list of zero-terminated names.
@@ -82,7 +91,11 @@ func (l *Login) serverFirst(body []byte) (pgproto3.FrontendMessage, *Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	withoutProof := "c=" + base64.StdEncoding.EncodeToString([]byte(gs2None)) + ",r=" + fullNonce
+	binding := []byte(l.scram.gs2Header)
+	if l.scram.gs2Header == bindingHeader {
+		binding = append(binding, l.binding...)
+	}
+	withoutProof := "c=" + base64.StdEncoding.EncodeToString(binding) + ",r=" + fullNonce
 	message := l.scram.clientFirstBare + "," + string(body) + "," + withoutProof
 	proof := xorKeys(k.clientKey, hmac256(k.storedKey[:], message))
 	l.scram.serverSignature = hmac256(k.serverKey[:], message)

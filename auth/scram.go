@@ -13,6 +13,10 @@ import (
 
 const (
 	mechanismSCRAM = "SCRAM-SHA-256"
+	// mechanismPlus binds the login to the TLS connection under it (RFC 5802 section 6).
+	mechanismPlus = mechanismSCRAM + "-PLUS"
+	// bindingHeader begins a message that does (RFC 5929 section 4: the server's certificate).
+	bindingHeader = "p=tls-server-end-point,,"
 	// scramIterations is PostgreSQL's default scram_iterations. Secrets stored in
 	// clear and mock secrets use it, so that they look like most servers' own.
 	scramIterations = 4096

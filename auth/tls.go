@@ -171,3 +171,23 @@ func names(cert *x509.Certificate, host string) bool {
 	}
 	return name != "" && name == host
 }
+
+// ServerBinding is the channel binding of a connection to a server, nil if there is none.
+func ServerBinding(s *tls.ConnectionState) []byte {
+	if s == nil || len(s.PeerCertificates) == 0 {
+		return nil
+	}
+	return channelBinding(s.PeerCertificates[0])
+}
+
+// LoadLDAPTLS is how to speak TLS with LDAP servers, whose certificates are of authorities
+// in the file or directory ca; "" are the system's.
+func LoadLDAPTLS(ca string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca == "" {
+		return config, nil
+	}
+	var err error
+	config.RootCAs, err = loadAuthorities(ca)
+	return config, err
+}

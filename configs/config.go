@@ -57,6 +57,16 @@ type Auth struct {
 	// Exactly one of HBA and HBAFile is given.
 	HBA     []string `yaml:"hba"`
 	HBAFile string   `yaml:"hba_file" path:"yes"`
+	// Ident are user name maps in pg_ident.conf syntax, for map= in the rules. At most one of
+	// Ident and IdentFile is given.
+	Ident     []string `yaml:"ident"`
+	IdentFile string   `yaml:"ident_file" path:"yes"`
+	// ClearText says where methods that get the password in clear text (password, ldap) are
+	// allowed: tls (over TLS, Unix sockets and loopback addresses) or any.
+	ClearText string `yaml:"clear_text" enum:"tls,any"`
+	// LDAPCA are the authorities of LDAP servers' certificates, a file or a directory;
+	// empty are the system's.
+	LDAPCA string `yaml:"ldap_ca" path:"yes"`
 	// PasswdFile is a user file: PgBouncer's userlist ("user" "secret") or
 	// Pgpool-II's pool_passwd (user:secret). Pgpool-II: pool_passwd.
 	PasswdFile string `yaml:"passwd_file" path:"yes"`
@@ -264,7 +274,7 @@ func DefaultRedirect() Redirect { return Redirect{Ratio: 1} }
 func Default() Config {
 	return Config{
 		Listen: Listen{Addresses: []string{"127.0.0.1"}, Port: 9999, UnixMode: 0o777},
-		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute},
+		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute, ClearText: "tls"},
 		TLS:    TLS{Client: ClientTLS{Mode: "allow", MinVersion: "TLSv1.2"}, Backend: BackendTLS{Mode: "prefer", MinVersion: "TLSv1.2"}},
 		Pool: Pool{Mode: PoolSession, MaxLogins: 20, NoticeAfter: 5 * time.Second, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},

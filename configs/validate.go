@@ -311,6 +311,9 @@ func validateAuth(a *Auth, list *faultList) {
 			list.addAt(key, "has more than one line", "write every rule as an entry of its own")
 		}
 	}
+	if len(a.Ident) > 0 && a.IdentFile != "" && !list.isBad("auth.ident_file") {
+		list.addAt("auth.ident_file", "is given beside ident", "keep one of the two")
+	}
 	if a.KeyFile != "" && a.PasswdFile == "" && !list.isBad("auth.passwd_file") {
 		list.addAt("auth.key_file", "is given without passwd_file", "it decrypts secrets of a passwd_file, give that or remove this")
 	}

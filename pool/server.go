@@ -148,6 +148,7 @@ func (s *Server) login(node string, cred auth.Credentials) error {
 		return fmt.Errorf("send startup message: %w", err)
 	}
 	login := auth.NewLogin(s.Key.User, cred, rand.Reader)
+	login.Bind(auth.ServerBinding(s.TLS()))
 	for range maxLoginMessages {
 		typ, msg, err := s.Next(maxLoginMessage)
 		if err != nil {

@@ -35,6 +35,7 @@ type Server struct {
 	logins   logins
 	// defaultsSince is when (cluster.Now) the settings that sessions begin with last changed.
 	defaultsSince atomic.Int64
+	members       members
 	catalogs      *catalogs
 	loads         loads
 	writes        *writeTable

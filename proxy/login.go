@@ -8,12 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
-	"net"
-	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgproto3/v2"
 
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/balancer"
@@ -36,11 +32,12 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, &wire.Error{Code: "0A000", Message: "howdah does not forward replication connections",
 			Hint: "Connect to the server itself."}
 	}
-	rule, err := set.hba.Check(connInfo(req))
+	info := srv.connInfo(ctx, req, set)
+	rule, err := set.hba.Check(info)
 	if err != nil {
 		return nil, err
 	}
-	cred, err := srv.authenticate(ctx, c, req, rule.Method, set)
+	cred, err := srv.authenticate(ctx, c, req, rule, info, set)
 	if err != nil {
 		return nil, err
 	}
@@ -113,67 +110,6 @@ func (s *session) welcome() error {
 	return nil
 }
 
-func connInfo(req *startupRequest) auth.ConnInfo {
-	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User, TLS: req.tls != nil}
-	if addr, ok := req.from.(*net.TCPAddr); ok {
-		ip, _ := netip.AddrFromSlice(addr.IP)
-		info.Addr = ip.Unmap()
-	} else {
-		info.Local = true
-	}
-	return info
-}
-
-// maxAuthRounds bounds the messages of one authentication; SCRAM needs two.
-const maxAuthRounds = 5
-
-// authenticate makes the client prove who it is, and returns what howdah can
-// prove to servers in its name.
-func (srv *Server) authenticate(ctx context.Context, c *wire.Conn, req *startupRequest, method auth.Method, set *settings) (auth.Credentials, error) {
-	secret, known, err := srv.secretOf(ctx, req.key.User, method, set)
-	if err != nil {
-		return auth.Credentials{}, err
-	}
-	x := srv.auth.NewExchange(method, req.key.User, secret, known)
-	msg, done, err := x.Start()
-	for range maxAuthRounds {
-		if err != nil {
-			return auth.Credentials{}, err
-		}
-		if err := sendAuth(c, msg); err != nil {
-			return auth.Credentials{}, err
-		}
-		if done {
-			return x.Credentials(), nil
-		}
-		typ, in, err2 := c.Next(auth.MaxMessageSize + wire.HeaderSize)
-		if err2 != nil {
-			return auth.Credentials{}, clientError{err2}
-		}
-		if typ != wire.Password {
-			return auth.Credentials{}, &wire.Error{Code: "08P01", Message: fmt.Sprintf("expected password response, got message type %d", typ)}
-		}
-		msg, done, err = x.Step(in[wire.HeaderSize:])
-	}
-	return auth.Credentials{}, &wire.Error{Code: "08P01", Message: "authentication does not end"}
-}
-
-// sendAuth sends a message of the authentication but for AuthenticationOk, which
-// comes with the rest of the welcome.
-func sendAuth(c *wire.Conn, msg pgproto3.BackendMessage) error {
-	if _, ok := msg.(*pgproto3.AuthenticationOk); ok || msg == nil {
-		return nil
-	}
-	b, err := msg.Encode(nil)
-	if err != nil {
-		return fmt.Errorf("encode authentication message: %w", err)
-	}
-	if err := c.Write(b); err != nil {
-		return clientError{err}
-	}
-	return nil
-}
-
 // secretOf finds the secret of a user: in the password file, or by the
 // authentication query.
 func (srv *Server) secretOf(ctx context.Context, user string, method auth.Method, set *settings) (auth.Secret, bool, error) {
@@ -196,27 +132,13 @@ func (srv *Server) secretOf(ctx context.Context, user string, method auth.Method
 	return secret, known, err
 }
 
-// queryAuth asks a backend for a user's secret. The connection has a fixed
-// search_path: nothing of the client's startup packet reaches it.
+// queryAuth asks a backend for a user's secret.
 func (srv *Server) queryAuth(ctx context.Context, user string, set *settings) (auth.Secret, bool, error) {
 	q := &set.auth.Query
-	n, err := srv.anyNode(ctx, set)
+	row, err := srv.ask(ctx, set, q.User, q.Password, q.Database, q.SQL, user)
 	if err != nil {
-		return auth.Secret{}, false, err
-	}
-	key := pool.Key{User: q.User, Database: q.Database, Params: "application_name\x00howdah\x00search_path\x00pg_catalog\x00"}
-	cred := auth.PasswordCredentials(q.User, q.Password)
-	key.Credentials = cred.Identity()
-	conn, err := srv.pool.Acquire(ctx, n, key, cred, nil)
-	if err != nil {
-		return auth.Secret{}, false, fmt.Errorf("connect for auth.query: %w", err)
-	}
-	row, err := conn.QueryRow(ctx, q.SQL, user)
-	if err != nil {
-		srv.pool.Discard(conn)
 		return auth.Secret{}, false, fmt.Errorf("auth.query: %w", err)
 	}
-	srv.pool.ReleaseUnused(conn)
 	if len(row) < 2 || row[1] == nil {
 		return auth.Secret{}, false, nil
 	}
@@ -225,6 +147,29 @@ func (srv *Server) queryAuth(ctx context.Context, user string, set *settings) (a
 		return auth.Secret{}, false, fmt.Errorf("auth.query: %w", err)
 	}
 	return secret, true, nil
+}
+
+// ask runs sql with one parameter for howdah's own purposes, as user, and returns the first
+// row. The connection has a fixed search_path: nothing of the client's startup packet reaches it.
+func (srv *Server) ask(ctx context.Context, set *settings, user, password, database, sql, param string) ([][]byte, error) {
+	n, err := srv.anyNode(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	key := pool.Key{User: user, Database: database, Params: "application_name\x00howdah\x00search_path\x00pg_catalog\x00"}
+	cred := auth.PasswordCredentials(user, password)
+	key.Credentials = cred.Identity()
+	conn, err := srv.pool.Acquire(ctx, n, key, cred, nil)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	row, err := conn.QueryRow(ctx, sql, param)
+	if err != nil {
+		srv.pool.Discard(conn)
+		return nil, err
+	}
+	srv.pool.ReleaseUnused(conn)
+	return row, nil
 }
 
 // anyNode returns a node for howdah's own questions: the primary, or any that

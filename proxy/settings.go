@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,8 @@ type settings struct {
 	passwd        *auth.Passwd   // nil: no file
 	tls           *auth.FrontTLS // nil: none for clients
 	tlsRequired   bool
+	ident         *auth.Ident
+	ldapTLS       *tls.Config // towards LDAP servers
 	auth          configs.Auth
 	timeouts      configs.Timeouts
 	failover      configs.Failover
@@ -67,6 +70,17 @@ func newSettings(c *configs.Config) (*settings, error) {
 		if set.passwd, err = auth.LoadPasswdFile(c.Auth.PasswdFile, c.Auth.KeyFile); err != nil {
 			return nil, fmt.Errorf("read auth.passwd_file: %w", err)
 		}
+	}
+	if c.Auth.IdentFile != "" {
+		set.ident, err = auth.LoadIdentFile(c.Auth.IdentFile)
+	} else {
+		set.ident, err = auth.ParseIdentLines(c.Auth.Ident)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read user name maps: %w", err)
+	}
+	if set.ldapTLS, err = auth.LoadLDAPTLS(c.Auth.LDAPCA); err != nil {
+		return nil, fmt.Errorf("read auth.ldap_ca: %w", err)
 	}
 	if set.tls, _, err = auth.LoadFrontTLS(&c.TLS.Client); err != nil {
 		return nil, fmt.Errorf("read tls.client: %w", err)

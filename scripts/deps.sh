@@ -39,6 +39,7 @@ if [ "$level" != demo ]; then
 	need python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
 	need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
 	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
+	need slapd test -x /usr/sbin/slapd
 fi
 if [ "$level" = bench ]; then
 	need pgbouncer test -x /usr/sbin/pgbouncer

@@ -45,6 +45,15 @@ func checkAuth(path string, cfg *configs.Auth) (warnings []string, faults config
 		_, err := auth.ParseHBALines(cfg.HBA)
 		faults = append(faults, entryFaults(path, "auth.hba", err)...)
 	}
+	if cfg.IdentFile != "" {
+		_, err := auth.LoadIdentFile(cfg.IdentFile)
+		faults = append(faults, fileFaults(path, "auth.ident_file", err)...)
+	} else {
+		_, err := auth.ParseIdentLines(cfg.Ident)
+		faults = append(faults, entryFaults(path, "auth.ident", err)...)
+	}
+	_, err := auth.LoadLDAPTLS(cfg.LDAPCA)
+	faults = append(faults, fileFaults(path, "auth.ldap_ca", err)...)
 	if cfg.PasswdFile != "" {
 		passwd, err := auth.LoadPasswdFile(cfg.PasswdFile, cfg.KeyFile)
 		if err == nil {
