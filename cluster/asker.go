@@ -23,7 +23,7 @@ var ErrAnswerTooLarge = errors.New("answer is too large")
 // bounds it. Answers may have maxBytes each. The caller closes the Asker.
 func NewAsker(ctx context.Context, n *Node, check configs.ReplicationCheck, database string, maxBytes int64) (*Asker, error) {
 	check.Database = database
-	config, err := connectionConfig(configs.Backend{Name: n.Name, Host: n.Host, Port: n.Port}, check, n.TLS)
+	config, err := connectionConfig(configs.Backend{Name: n.Name, Host: n.Host, Port: n.Port, ProxyProtocol: fmt.Sprintf("v%d", n.ProxyProtocol)}, check, n.TLS)
 	if err != nil {
 		return nil, err
 	}

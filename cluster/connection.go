@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/wire"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -29,6 +31,11 @@ func connectionConfig(b configs.Backend, check configs.ReplicationCheck, tls *au
 			config.Fallbacks = []*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port}}
 		}
 	}
+	if version := proxyVersion(b); version > 0 {
+		config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return DialProxied(ctx, network, addr, version)
+		}
+	}
 	config.Password = check.Password // even if empty: no .pgpass
 	config.RuntimeParams = map[string]string{
 		"application_name": "howdah probe",
@@ -38,6 +45,33 @@ func connectionConfig(b configs.Backend, check configs.ReplicationCheck, tls *au
 	config.ConnectTimeout = check.Timeout
 	config.MaxProtocolMessageBodyLen = 1 << 16
 	return config, nil
+}
+
+// proxyVersion reads a backend's proxy_protocol; 0 is none.
+func proxyVersion(b configs.Backend) int {
+	return map[string]int{"v1": 1, "v2": 2}[b.ProxyProtocol]
+}
+
+// DialProxied connects and sends a header of the PROXY protocol, unless version is 0. It
+// names this end of the connection: no one client is behind it.
+func DialProxied(ctx context.Context, network, addr string, version int) (net.Conn, error) {
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, network, addr)
+	if err != nil || version == 0 {
+		return nc, err
+	}
+	var from, to netip.AddrPort
+	local, ok1 := nc.LocalAddr().(*net.TCPAddr)
+	remote, ok2 := nc.RemoteAddr().(*net.TCPAddr)
+	if ok1 && ok2 {
+		from, to = local.AddrPort(), remote.AddrPort()
+	}
+	// A new connection takes so few bytes at once.
+	if _, err := nc.Write(wire.AppendProxyHeader(nil, version, from, to)); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("send header of the PROXY protocol: %w", err)
+	}
+	return nc, nil
 }
 
 // quote writes a value for a connection string.

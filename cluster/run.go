@@ -97,7 +97,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, name
 		w.running[id], w.known[id] = nil, observation{evidence: evidenceRemoved}
 		return nil
 	}
-	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port
+	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port && old.backend.ProxyProtocol == b.ProxyProtocol
 	// What its files say may have changed, whatever the settings say.
 	sameTLS := old != nil && old.backend.TLS == b.TLS && b.TLS.CA == "" && b.TLS.Cert == ""
 	if sameServer && sameTLS && old.check == check {
@@ -210,6 +210,7 @@ func configure(prev *View, want wanted) *View {
 		}
 		n := &next.Nodes[i]
 		n.Host, n.Port, n.Weight, n.TLS = b.Host, b.Port, b.Weight, want.tls[b.Name]
+		n.ProxyProtocol = proxyVersion(b)
 	}
 	return &next
 }

@@ -47,10 +47,12 @@ type Node struct {
 	Host string // a host, or a directory of a Unix socket if it starts with '/'
 	Port int
 	// TLS is how to encrypt a connection to it; nil: not at all.
-	TLS    *auth.BackendTLS
-	Weight float64
-	State  State
-	Role   Role
+	TLS *auth.BackendTLS
+	// ProxyProtocol is the version of the header that a connection to it begins with; 0: none.
+	ProxyProtocol int
+	Weight        float64
+	State         State
+	Role          Role
 	// Reason says why State is what it is, for logs and operators.
 	Reason   string
 	SystemID string

@@ -1,6 +1,10 @@
 package configs
 
-import "time"
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
 
 // Config is a whole configuration file. Every package takes only its section.
 // It is immutable once loaded: a reload makes a new one.
@@ -9,6 +13,7 @@ type Config struct {
 	Backends         []Backend        `yaml:"backends"`
 	Auth             Auth             `yaml:"auth"`
 	TLS              TLS              `yaml:"tls"`
+	ProxyProtocol    ProxyProtocol    `yaml:"proxy_protocol"`
 	Pool             Pool             `yaml:"pool"`
 	Routing          Routing          `yaml:"routing"`
 	Catalog          Catalog          `yaml:"catalog"`
@@ -49,6 +54,40 @@ type Backend struct {
 	Weight float64 `yaml:"weight" min:"0"`
 	// TLS is how this server is connected to; what it leaves empty is as in tls.backend.
 	TLS BackendTLS `yaml:"tls"`
+	// ProxyProtocol is the version of the PROXY protocol that stands before the server, as
+	// HAProxy with accept-proxy; PostgreSQL itself has none. The header names howdah, whose
+	// connections serve many clients.
+	ProxyProtocol string `yaml:"proxy_protocol" enum:"off,v1,v2"`
+}
+
+// ProxyProtocol says which connections begin with a header of the PROXY protocol.
+type ProxyProtocol struct {
+	// From are the networks, as 10.0.0.0/24 or 10.0.0.7, whose connections all do, and are
+	// believed; others must not.
+	From []string `yaml:"from"`
+}
+
+// Networks are those of From.
+func (p *ProxyProtocol) Networks() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range p.From {
+		n, err := parseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("read proxy_protocol.from: %w", err)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// parseNetwork reads a network or a single address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(text)
+	return n.Masked(), err
 }
 
 // Auth says who may connect and what is known of them.
@@ -64,6 +103,8 @@ type Auth struct {
 	// ClearText says where methods that get the password in clear text (password, ldap) are
 	// allowed: tls (over TLS, Unix sockets and loopback addresses) or any.
 	ClearText string `yaml:"clear_text" enum:"tls,any"`
+	// FailDelay is how long the answer to a failed login is held back. PostgreSQL: auth_delay.
+	FailDelay time.Duration `yaml:"fail_delay" min:"0" max:"1min"`
 	// LDAPCA are the authorities of LDAP servers' certificates, a file or a directory;
 	// empty are the system's.
 	LDAPCA string `yaml:"ldap_ca" path:"yes"`
@@ -211,6 +252,15 @@ type Limits struct {
 	// MaxClients is the most client connections; one more gets 53300.
 	// Pgpool-II: num_init_children.
 	MaxClients int `yaml:"max_clients" min:"1"`
+	// MaxUnauthenticated is how many of them may not have logged in yet; one more, and the
+	// oldest is closed. 0 is half of MaxClients.
+	MaxUnauthenticated int `yaml:"max_unauthenticated" min:"0"`
+	// LoginRate is how many connections an address may make per second; those over it get
+	// 53300. 0 is no limit.
+	LoginRate int `yaml:"login_rate" min:"0" max:"1000000"`
+	// FailedLoginRate is how many logins of an address may fail per second, ten times as
+	// many at once, before its connections get 53300 unheard. 0 is no limit.
+	FailedLoginRate int `yaml:"failed_login_rate" min:"0" max:"1000000"`
 	// MaxBuffered is the longest client message held in memory whole to decide
 	// its route; longer ones are streamed to the primary.
 	MaxBuffered ByteSize `yaml:"max_buffered" min:"8kB" max:"1GB"`
@@ -263,7 +313,7 @@ const defaultAuthQuery = "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.n
 // DefaultBackend returns what a backend has where its entry says nothing. Name
 // and host have no default.
 func DefaultBackend() Backend {
-	return Backend{Port: 5432, Weight: 1}
+	return Backend{Port: 5432, Weight: 1, ProxyProtocol: "off"}
 }
 
 // DefaultRedirect returns what an entry of routing.redirect has where it says nothing.
@@ -284,7 +334,7 @@ func Default() Config {
 		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
 			User: "postgres", Database: "postgres"},
 		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
-		Limits:   Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
+		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}

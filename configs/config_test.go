@@ -51,6 +51,7 @@ func TestDefaults(t *testing.T) {
 		"tls.backend.cert":                   "",
 		"tls.backend.key":                    "",
 		"tls.backend.min_version":            "TLSv1.2",
+		"proxy_protocol.from":                []string(nil),
 		"pool.mode":                          "session",
 		"pool.rules":                         []configs.PoolRule(nil),
 		"pool.max_per_node":                  0,
@@ -94,6 +95,10 @@ func TestDefaults(t *testing.T) {
 		"failover.hold":                      30 * time.Second,
 		"failover.max_held":                  10_000,
 		"limits.max_clients":                 10_000,
+		"limits.max_unauthenticated":         0,
+		"limits.login_rate":                  0,
+		"limits.failed_login_rate":           10,
+		"auth.fail_delay":                    time.Duration(0),
 		"limits.max_statements":              10_000,
 		"limits.threads":                     0,
 		"limits.max_buffered":                configs.ByteSize(1 << 20),
@@ -121,7 +126,7 @@ func TestDefaults(t *testing.T) {
 	if got, want := configs.DefaultRedirect(), (configs.Redirect{Ratio: 1}); got != want {
 		t.Errorf("redirect: got %+v, want %+v", got, want)
 	}
-	if got, want := configs.DefaultBackend(), (configs.Backend{Port: 5432, Weight: 1}); got != want {
+	if got, want := configs.DefaultBackend(), (configs.Backend{Port: 5432, Weight: 1, ProxyProtocol: "off"}); got != want {
 		t.Errorf("backend: got %+v, want %+v", got, want)
 	}
 }
@@ -156,7 +161,7 @@ func TestDefaultIsValid(t *testing.T) {
 func TestValidateOwnConfig(t *testing.T) {
 	cfg := configs.Default()
 	cfg.Log.Level = "loud"
-	cfg.Backends = []configs.Backend{{Name: "pg0", Host: "a", Port: 1, Weight: -0.5}}
+	cfg.Backends = []configs.Backend{{Name: "pg0", Host: "a", Port: 1, Weight: -0.5, ProxyProtocol: "off"}}
 	want := strings.Join([]string{
 		"backends[0].weight: -0.5 is too small; write at least 0",
 		`log.level: "loud" is not a known value; write one of debug, info, warn, error`,
@@ -252,9 +257,9 @@ func TestMinimal(t *testing.T) {
 	}
 	want := configs.Default()
 	want.Backends = []configs.Backend{
-		{Name: "pg0", Host: "127.0.0.1", Port: 5500, Weight: 1},
-		{Name: "pg1", Host: "127.0.0.1", Port: 5501, Weight: 1},
-		{Name: "pg2", Host: "127.0.0.1", Port: 5502, Weight: 1},
+		{Name: "pg0", Host: "127.0.0.1", Port: 5500, Weight: 1, ProxyProtocol: "off"},
+		{Name: "pg1", Host: "127.0.0.1", Port: 5501, Weight: 1, ProxyProtocol: "off"},
+		{Name: "pg2", Host: "127.0.0.1", Port: 5502, Weight: 1, ProxyProtocol: "off"},
 	}
 	want.Auth.HBA = []string{"host all all 127.0.0.1/32 trust"}
 	if reloadable, needRestart := configs.Changes(&want, cfg); len(reloadable)+len(needRestart) > 0 {

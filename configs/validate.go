@@ -40,6 +40,12 @@ func validate(c *Config, list *faultList) {
 	validateBackends(c, list)
 	validateAuth(&c.Auth, list)
 	validateTLS(c, list)
+	for i, text := range c.ProxyProtocol.From {
+		key := fmt.Sprintf("proxy_protocol.from[%d]", i)
+		if _, err := parseNetwork(text); err != nil && !list.isBad(key) {
+			list.addAt(key, strconv.Quote(shorten(text))+" is not a network", "write an IP address, with or without a prefix, as in 10.0.0.0/24")
+		}
+	}
 	validateRouting(&c.Routing, list)
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)

@@ -35,8 +35,7 @@ func (e *handshakeError) Unwrap() error { return e.err }
 // all of it. The caller closes the connection.
 func dial(ctx context.Context, n *cluster.Node, tls *auth.BackendTLS) (*wire.Conn, error) {
 	network, addr := Address(n)
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, network, addr)
+	nc, err := cluster.DialProxied(ctx, network, addr, n.ProxyProtocol)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type Server struct {
 	// defaultsSince is when (cluster.Now) the settings that sessions begin with last changed.
 	defaultsSince atomic.Int64
 	members       members
+	arrivals      arrivals
+	rates         rates
 	catalogs      *catalogs
 	loads         loads
 	writes        *writeTable
@@ -216,7 +218,7 @@ func (srv *Server) handle(nc net.Conn) {
 			log.Error("session ended by a defect of howdah", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	s, err := srv.admit(c, count, log)
+	s, log, err := srv.receive(c, count, log)
 	if err == nil && s != nil {
 		defer srv.dismiss(s)
 		err = s.run(srv.context)

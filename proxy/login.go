@@ -39,6 +39,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	}
 	cred, err := srv.authenticate(ctx, c, req, rule, info, set)
 	if err != nil {
+		srv.failedLogin(req.from, clientErrorOf(err).Code, set)
 		return nil, err
 	}
 	req.key.Credentials = cred.Identity()
@@ -49,6 +50,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	if errors.As(err, &refused) {
 		// The client has passed here; the refusal is the server's, in its own words.
 		log.Info("login refused by a backend", "error", err)
+		srv.failedLogin(req.from, refused.Code, set)
 		c.Write(append(authenticationOk(), refused.Response...))
 		return nil, nil
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,24 +17,28 @@ import (
 // settings are the configuration as sessions use it: read, checked and
 // immutable. A reload makes new ones; a session takes them with its next unit.
 type settings struct {
-	hba           *auth.HBA
-	passwd        *auth.Passwd   // nil: no file
-	tls           *auth.FrontTLS // nil: none for clients
-	tlsRequired   bool
-	ident         *auth.Ident
-	ldapTLS       *tls.Config // towards LDAP servers
-	auth          configs.Auth
-	timeouts      configs.Timeouts
-	failover      configs.Failover
-	maxClients    int
-	maxBuffered   int
-	maxStatements int
-	maxPrepared   int
-	pool          configs.Pool
-	debug         bool // decisions are logged
-	balancer      balancer.Settings
-	redirects     Redirects
-	lessonTTL     time.Duration
+	hba         *auth.HBA
+	passwd      *auth.Passwd   // nil: no file
+	tls         *auth.FrontTLS // nil: none for clients
+	tlsRequired bool
+	ident       *auth.Ident
+	forwarders  []netip.Prefix // who speaks the PROXY protocol to howdah
+	ldapTLS     *tls.Config    // towards LDAP servers
+	auth        configs.Auth
+	timeouts    configs.Timeouts
+	failover    configs.Failover
+	maxClients  int
+	// maxUnauthenticated is how many connections may not have logged in yet.
+	maxUnauthenticated int
+	rates              rateLimits
+	maxBuffered        int
+	maxStatements      int
+	maxPrepared        int
+	pool               configs.Pool
+	debug              bool // decisions are logged
+	balancer           balancer.Settings
+	redirects          Redirects
+	lessonTTL          time.Duration
 	// notices and logsStatements: each statement is announced, to its client or in the log.
 	notices, logsStatements bool
 	// consistencyWait is routing.consistency_wait.
@@ -57,6 +62,11 @@ func newSettings(c *configs.Config) (*settings, error) {
 	set := &settings{auth: c.Auth, timeouts: c.Timeouts, failover: c.Failover,
 		maxClients: c.Limits.MaxClients, maxBuffered: int(c.Limits.MaxBuffered),
 		maxStatements: c.Limits.MaxStatements, maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
+	set.maxUnauthenticated = c.Limits.MaxUnauthenticated
+	if set.maxUnauthenticated == 0 {
+		set.maxUnauthenticated = max(1, set.maxClients/2)
+	}
+	set.rates = rateLimits{logins: c.Limits.LoginRate, failed: c.Limits.FailedLoginRate}
 	var err error
 	if c.Auth.HBAFile != "" {
 		set.hba, err = auth.LoadHBAFile(c.Auth.HBAFile)
@@ -70,6 +80,9 @@ func newSettings(c *configs.Config) (*settings, error) {
 		if set.passwd, err = auth.LoadPasswdFile(c.Auth.PasswdFile, c.Auth.KeyFile); err != nil {
 			return nil, fmt.Errorf("read auth.passwd_file: %w", err)
 		}
+	}
+	if set.forwarders, err = c.ProxyProtocol.Networks(); err != nil {
+		return nil, err
 	}
 	if c.Auth.IdentFile != "" {
 		set.ident, err = auth.LoadIdentFile(c.Auth.IdentFile)

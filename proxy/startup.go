@@ -209,17 +209,35 @@ func (srv *Server) cancel(pid, secret uint32) {
 	}
 }
 
-// admit logs a client in and returns its session; nil without an error if the
-// connection was not for a session.
-func (srv *Server) admit(c *wire.Conn, count int64, log *slog.Logger) (*session, error) {
+// receive takes a connection from accept to the end of its login. It returns the session,
+// nil without an error if the connection was not for one, and the log for what follows.
+func (srv *Server) receive(c *wire.Conn, count int64, log *slog.Logger) (*session, *slog.Logger, error) {
 	set := srv.settings.Load()
 	deadline := time.Now().Add(set.timeouts.Auth)
 	c.SetDeadline(deadline)
+	left := srv.arrivals.add(c.NetConn(), set.maxUnauthenticated, srv.log)
+	defer left()
+	from, err := origin(c, set)
+	if err != nil {
+		return nil, log, srv.refuseStartup(c, log, err)
+	}
+	if from != c.NetConn().RemoteAddr() {
+		log = srv.log.With("client", from.String(), "forwarded_by", c.NetConn().RemoteAddr().String())
+	}
+	if addr, ok := addressOf(from); ok && !srv.rates.admit(addr, time.Now(), set.rates) {
+		return nil, log, errTooManyLogins // before anything is read or computed
+	}
+	s, err := srv.admit(c, from, deadline, count, set, log)
+	return s, log, err
+}
+
+// admit logs a client in and returns its session.
+func (srv *Server) admit(c *wire.Conn, from net.Addr, deadline time.Time, count int64, set *settings, log *slog.Logger) (*session, error) {
 	req, err := srv.readStartup(c, set)
 	if err != nil || req == nil {
 		return nil, srv.refuseStartup(c, log, err)
 	}
-	req.from = c.NetConn().RemoteAddr()
+	req.from = from
 	if count > int64(set.maxClients) {
 		return nil, &wire.Error{Code: "53300", Message: "sorry, too many clients already",
 			Detail: fmt.Sprintf("howdah serves at most %d clients (limits.max_clients).", set.maxClients)}
