@@ -19,6 +19,7 @@ type Config struct {
 	Catalog          Catalog          `yaml:"catalog"`
 	ReplicationCheck ReplicationCheck `yaml:"replication_check"`
 	Failover         Failover         `yaml:"failover"`
+	VIP              VIP              `yaml:"vip" reload:"no"`
 	Limits           Limits           `yaml:"limits"`
 	Timeouts         Timeouts         `yaml:"timeouts"`
 	Log              Log              `yaml:"log"`
@@ -334,6 +335,7 @@ func Default() Config {
 		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
 			User: "postgres", Database: "postgres"},
 		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
+		VIP:      defaultVIP(),
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},

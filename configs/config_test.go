@@ -94,6 +94,23 @@ func TestDefaults(t *testing.T) {
 		"replication_check.database":         "postgres",
 		"failover.hold":                      30 * time.Second,
 		"failover.max_held":                  10_000,
+		"vip.mode":                           "none",
+		"vip.addresses":                      []string(nil),
+		"vip.interface":                      "",
+		"vip.label":                          "",
+		"vip.takeover":                       "fast",
+		"vip.lifetime":                       2 * time.Second,
+		"vip.refresh":                        500 * time.Millisecond,
+		"vip.probe_wait":                     100 * time.Millisecond,
+		"vip.announce_interval":              30 * time.Second,
+		"vip.guardian":                       true,
+		"vip.reset_clients":                  true,
+		"vip.commands.up":                    configs.Command(nil),
+		"vip.commands.down":                  configs.Command(nil),
+		"vip.commands.announce":              configs.Command(nil),
+		"vip.commands.timeout":               10 * time.Second,
+		"vip.hook.command":                   configs.Command(nil),
+		"vip.hook.timeout":                   30 * time.Second,
 		"limits.max_clients":                 10_000,
 		"limits.max_unauthenticated":         0,
 		"limits.login_rate":                  0,
@@ -271,5 +288,20 @@ func TestMinimal(t *testing.T) {
 	}
 	if lines := strings.Count(string(text), "\n"); lines > 10 {
 		t.Errorf("min.yml has %d lines: it is to be the smallest file", lines)
+	}
+}
+
+func TestVIPLabel(t *testing.T) {
+	for device, want := range map[string]string{"eth0": "eth0:vip", "enp0s31f6": "enp0s31f6:vip", "enx001122334455": "enx00112233:vip"} {
+		if got := (&configs.VIP{Interface: device}).AddressLabel(); got != want || len(got) > 15 {
+			t.Errorf("%s: got %q, want %q", device, got, want)
+		}
+	}
+	v := configs.VIP{Interface: "eth0", Label: "eth0:pg", Addresses: []string{"10.0.0.100", "fd00::100", "10.0.1.7/24"}}
+	if got := v.AddressLabel(); got != "eth0:pg" {
+		t.Errorf("got %q, want the label given", got)
+	}
+	if got, want := fmt.Sprint(v.Prefixes()), "[10.0.0.100/32 fd00::100/128 10.0.1.7/24]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

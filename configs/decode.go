@@ -70,6 +70,10 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, key string) {
 
 // list decodes a sequence into a slice. It replaces the default.
 func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.StructTag) {
+	if v.Type() == reflect.TypeFor[Command]() && n.Kind == yaml.ScalarNode && !isNull(n) {
+		d.shellCommand(n, v, key, tag)
+		return
+	}
 	if n.Kind != yaml.SequenceNode {
 		advice := "write [] for none"
 		if n.Kind == yaml.ScalarNode && !isNull(n) {
@@ -91,6 +95,20 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.St
 		}
 		d.value(child, item, fmt.Sprintf("%s[%d]", key, i), tag)
 	}
+}
+
+// shell runs a command that is written as one text.
+var shell = [2]string{"/bin/sh", "-c"}
+
+// shellCommand decodes one text into a Command; an empty text is no command.
+func (d *decoder) shellCommand(n *yaml.Node, v reflect.Value, key string, tag reflect.StructTag) {
+	var text string
+	d.scalar(n, reflect.ValueOf(&text).Elem(), key, tag)
+	if text == "" {
+		v.SetZero()
+		return
+	}
+	v.Set(reflect.ValueOf(Command{shell[0], shell[1], text}))
 }
 
 // scalar decodes one value, which may be given as !file or !env.

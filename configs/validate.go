@@ -50,6 +50,7 @@ func validate(c *Config, list *faultList) {
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)
 	validatePool(&c.Pool, list)
+	validateVIP(&c.VIP, list)
 	needText(list, "replication_check.user", c.ReplicationCheck.User, "howdah logs in as this user to watch the servers")
 	needText(list, "replication_check.database", c.ReplicationCheck.Database, "howdah logs in there to watch the servers")
 }
