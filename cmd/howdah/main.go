@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/vip"
 )
 
 // Exit codes, the same for every command.
@@ -40,6 +41,7 @@ func commands() []command {
 		{"serve", "-c FILE", "run in the foreground; SIGTERM stops it, SIGHUP reloads FILE", runServe},
 		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
 		{"explain", "[-c FILE] 'SQL'", "say where a statement would run, and why (--json, --jsonl: docs/ROUTING.md)", runExplain},
+		{"vip", "up|down -c FILE", "hold the floating address until interrupted, or take off what is left of it (docs/VIP.md)", runVIP},
 		{"version", "", "print the version", runVersion},
 	}
 }
@@ -60,6 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		return runHelp(args[1:], stdout)
+	case vip.GuardianCommand: // not for people: started by a howdah that holds an address
+		return vip.RunGuardian(stderr)
 	case "-v", "-version", "--version":
 		args = append([]string{"version"}, args[1:]...)
 	}
