@@ -11,7 +11,7 @@ import (
 // Bounds of these tests. What is promised is faster; two busy processors must be
 // allowed for.
 const (
-	soon = 500 * time.Millisecond
+	soon = 2 * time.Second
 	// kernelBound is vip.lifetime (2 s), the kernel's lateness, and that.
 	kernelBound = 2*time.Second + 300*time.Millisecond + soon
 )
@@ -99,7 +99,7 @@ func TestGuardianKilled(t *testing.T) {
 	t.Parallel()
 	a := newNetwork(t, "a").hosts["a"]
 	p := a.startHolder(netlinkVIP())
-	p.hold(time.Second, "")
+	p.hold(10*time.Second, "")
 	before := p.signalGuardian(syscall.SIGKILL)
 	within(t, patience, "there is another guardian", func() bool {
 		if !a.has(vip4) || !a.has(vip6) {
@@ -132,12 +132,13 @@ func TestGuardianStays(t *testing.T) {
 	t.Parallel()
 	a := newNetwork(t, "a").hosts["a"]
 	p := a.startHolder(netlinkVIP())
-	p.hold(time.Second, "")
+	p.hold(10*time.Second, "")
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGTSTP} {
 		p.signalGuardian(s)
 	}
 	before := p.State()
-	within(t, patience, "it answers", func() bool { s := p.State(); return s.Order > before.Order+3 })
+	p.say("hold 5s")
+	within(t, patience, "it answers", func() bool { return p.State().Order > before.Order })
 	if s := p.State(); s.Process != before.Process || !s.Held {
 		t.Errorf("guardian %d, then %d, held %v", before.Process, s.Process, s.Held)
 	}

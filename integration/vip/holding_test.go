@@ -22,7 +22,11 @@ func TestHeldAddress(t *testing.T) {
 	if a.has(vip4) || a.has(vip6) || !p.State().Fit || !p.State().Gone || p.State().Held {
 		t.Fatalf("before anybody wanted it: %+v", p.State())
 	}
-	p.hold(time.Second, "")
+	started := time.Now()
+	p.say("hold 10s")
+	within(t, patience, "the address is there", func() bool { return a.has(vip4) && a.has(vip6) })
+	t.Logf("there %s after it was wanted", time.Since(started))
+	within(t, patience, "the holder holds", func() bool { return p.State().Held })
 	for _, addr := range addresses {
 		got := a.address(addr)
 		if got == nil {
@@ -53,7 +57,7 @@ func TestHeldAddress(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	p.say("release")
-	within(t, time.Second, "the address is released", func() bool { return !a.has(vip4) && !a.has(vip6) && p.State().Gone })
+	within(t, patience, "the address is released", func() bool { return !a.has(vip4) && !a.has(vip6) && p.State().Gone })
 	p.waitEvent(vip.EventReleased, "told to release")
 }
 
@@ -89,21 +93,26 @@ func TestAnnouncements(t *testing.T) {
 	listener := c.startProgram("listener", "eth0")
 	listener.expect("listening")
 	p := a.startHolder(netlinkVIP("announce_interval: 500ms"))
-	p.hold(time.Second, "")
-	heard := map[string][]time.Duration{}
-	started, end := time.Now(), time.After(6700*time.Millisecond)
-	for collecting := true; collecting; {
+	p.hold(10*time.Second, "")
+	announced := []string{"arp 1 " + a.mac + " " + vip4, "arp 2 " + a.mac + " " + vip4, "nd 136 " + a.mac + " " + vip6}
+	heard := map[string][]time.Time{}
+	end := time.After(2 * patience)
+	for len(heard[announced[0]]) < 10 || len(heard[announced[1]]) < 10 || len(heard[announced[2]]) < 10 {
 		select {
 		case l := <-listener.lines:
-			heard[l] = append(heard[l], time.Since(started))
+			heard[l] = append(heard[l], time.Now())
 		case <-end:
-			collecting = false
+			t.Fatalf("heard %v", heard)
 		}
 	}
-	// At 0, 0.05, 0.2, 1.1, 2.2, 3.3 and 5 s; then 5.5, 6 and 6.5 s.
-	for _, l := range []string{"arp 1 " + a.mac + " " + vip4, "arp 2 " + a.mac + " " + vip4, "nd 136 " + a.mac + " " + vip6} {
-		if got := len(heard[l]); got < 9 || got > 11 {
-			t.Errorf("%s: %d times, want 10: %v", l, got, heard[l])
+	// At 0, 0.05, 0.2, 1.1, 2.2, 3.3 and 5 s; then 5.5, 6 and 6.5 s. A slow machine may be
+	// late with any, and skips what is overdue; none is early.
+	for _, l := range announced {
+		if got := heard[l][9].Sub(heard[l][0]); got < 5*time.Second {
+			t.Errorf("%s: ten times within %s", l, got)
+		}
+		if got := heard[l][2].Sub(heard[l][0]); got > 4*time.Second {
+			t.Errorf("%s: three times took %s", l, got)
 		}
 	}
 	// Before it is taken, it is asked for once without claiming it.
@@ -120,10 +129,10 @@ func TestRemovedByHand(t *testing.T) {
 	n := newNetwork(t, "a")
 	a := n.hosts["a"]
 	p := a.startHolder(netlinkVIP())
-	p.hold(2*time.Second, "")
+	p.hold(10*time.Second, "")
 	for i, addr := range addresses {
 		a.ip("addr", "del", prefix(addr), "dev", "eth0")
-		took := within(t, time.Second, addr+" is back", func() bool { return a.has(addr) })
+		took := within(t, soon, addr+" is back", func() bool { return a.has(addr) })
 		t.Logf("%s was back after %s", addr, took)
 		within(t, patience, "it is counted", func() bool { return p.State().Addresses[i].Restored == 1 && p.State().Held })
 	}
