@@ -92,6 +92,15 @@ func (v *VIP) Prefixes() []netip.Prefix {
 	return prefixes
 }
 
+// Hosts are the addresses without their prefix lengths. Only of a valid section.
+func (v *VIP) Hosts() []netip.Addr {
+	var hosts []netip.Addr
+	for _, p := range v.Prefixes() {
+		hosts = append(hosts, p.Addr())
+	}
+	return hosts
+}
+
 // AddressLabel is the label that marks howdah's IPv4 addresses: Label, or the
 // interface's name, cut if need be, with ":vip".
 func (v *VIP) AddressLabel() string {

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -93,8 +94,9 @@ func (srv *Server) Reconfigure(c *configs.Config) error {
 	return nil
 }
 
-// Listen opens the sockets that the configuration names. The caller closes them.
-func Listen(c *configs.Listen) ([]net.Listener, error) {
+// Listen opens the sockets that the configuration names; the floating addresses may be on
+// another host. The caller closes them.
+func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 	var all []net.Listener
 	fail := func(err error) ([]net.Listener, error) {
 		for _, l := range all {
@@ -106,7 +108,7 @@ func Listen(c *configs.Listen) ([]net.Listener, error) {
 		if host == "*" {
 			host = ""
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(c.Port)))
+		l, err := listenTCP(host, strconv.Itoa(c.Port), floating)
 		if err != nil {
 			return fail(fmt.Errorf("listen: %w", err))
 		}

@@ -107,7 +107,7 @@ func logLevel(name string) slog.Level {
 
 // run serves until a signal, ctx's end, or a listener's failure.
 func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
-	listeners, err := proxy.Listen(&s.config.Listen)
+	listeners, err := proxy.Listen(&s.config.Listen, s.config.VIP.Hosts()...)
 	if err != nil {
 		return err
 	}
