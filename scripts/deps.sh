@@ -3,7 +3,7 @@
 # server with psql and pgbench, a C compiler, and with an argument more:
 #
 #   scripts/deps.sh          what `make build` and `make demo` need
-#   scripts/deps.sh test     and the drivers that the tests use
+#   scripts/deps.sh test     and the drivers and tools that the tests use
 #   scripts/deps.sh bench    and the proxies that the benchmark compares with
 #
 # On Debian and its kin, as root or with sudo. It is quick when all is there, and
@@ -33,6 +33,8 @@ need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h
 need make command -v make
 if [ "$level" != demo ]; then
+	need iproute2 command -v ip
+	need util-linux command -v setpriv
 	need nodejs command -v node
 	need npm command -v npm
 	need python3 test -x /usr/bin/python3
