@@ -25,6 +25,31 @@
 //	Unknown -> Absent -> (Probing) -> Adding -> Held -> Removing -> Absent
 //	                         \__________ Blocked _________/
 //
+// # Use
+//
+// Manager's methods may be called at any time, from any goroutine, and but for Release
+// none waits. A watchdog needs a page of code:
+//
+//	m := vip.New(cfg.VIP, cfg.Log, log)
+//	go m.Run(ctx)                                  // until the end; gives the addresses up
+//
+//	// with every renewal of the lease, on the leader
+//	m.Want(vip.Want{Holder: true, Until: leaseEnd, Epoch: epoch, Peers: peers})
+//	// when the lease ends nothing needs to be said; to give it up before,
+//	err := m.Release(ctx, epoch, "leadership goes to p2")  // the addresses are off when it returns
+//
+//	// on the holder now and then, to be gossiped; and on all others
+//	connections, err := m.Connections()
+//	m.SetClients(connectionsOfTheHolder)
+//
+//	// what became of it
+//	for ; ; <-changed {
+//		changed = m.Changed()
+//		s := m.State()     // Held: run the escalation command. Gone: the de-escalation command.
+//	}                          // Fit: false is a reason to lead no longer.
+//
+// With vip.mode none the same code runs, and no address is moved.
+//
 // It is Linux only. Clocks: all times are of CLOCK_BOOTTIME, which every process of a
 // host shares and which goes on while the machine is suspended.
 package vip

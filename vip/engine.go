@@ -312,7 +312,7 @@ func (e *engine) tell(ev Event) {
 	switch ev.Kind {
 	case EventBlocked, EventFailed, EventConflict:
 		level = slog.LevelError
-	case EventLeftover, EventRestored, EventStaleHolder, EventGuardian:
+	case EventLeftover, EventRestored, EventStaleHolder:
 		level = slog.LevelWarn
 	}
 	e.log.Log(context.Background(), level, "floating address", "event", string(ev.Kind), "address", ev.Address, "interface", e.cfg.Interface,

@@ -59,6 +59,8 @@ type Manager struct {
 	state   State
 	changed chan struct{} // closed at the next change
 	stopped bool          // Run has returned
+	// guardians counts those that were started.
+	guardians uint64
 }
 
 // mailbox holds the last order: older ones that nobody took do not matter.
@@ -236,7 +238,19 @@ func (m *Manager) Changed() <-chan struct{} {
 	return m.changed
 }
 
-func (m *Manager) update(s State) { m.notify(func(state *State) { *state = s }) }
+func (m *Manager) update(s State) {
+	m.notify(func(state *State) {
+		*state = s
+		state.Guardians = m.guardians
+	})
+}
+
+// started counts a guardian.
+func (m *Manager) started() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.guardians++
+}
 
 // lost says that nobody knows how the addresses are.
 func (m *Manager) lost(why string) {

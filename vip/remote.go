@@ -42,6 +42,9 @@ func (r *remote) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return err
 		}
+		if err == nil {
+			err = errors.New("it ended by itself")
+		}
 		if time.Since(started) > steadyAfter {
 			pause = restartFirst
 		}
@@ -49,7 +52,7 @@ func (r *remote) run(ctx context.Context) error {
 		r.m.lost(fmt.Sprintf("the guardian ended: %v", err))
 		select {
 		case <-ctx.Done():
-			return nil // the address is gone or goes by itself: the next guardian would remove it
+			return fmt.Errorf("the guardian ended before it took the address off (howdah vip down does that): %w", err)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, restartMost)
@@ -73,6 +76,7 @@ func (r *remote) once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the guardian: %w", err)
 	}
+	r.m.started()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }() // received below
 

@@ -112,8 +112,10 @@ type State struct {
 	Now    Instant `json:"now"`
 	// Order is the number of the last order that this is the answer to.
 	Order uint64 `json:"order"`
-	// Process is the guardian's process id; 0 without one.
-	Process int `json:"process,omitempty"`
+	// Process is the guardian's process id; 0 without one. Guardians counts those that
+	// were started: one after another, if the former ended.
+	Process   int    `json:"process,omitempty"`
+	Guardians uint64 `json:"guardians,omitempty"`
 	// Addresses are in the order of vip.addresses.
 	Addresses []AddressStatus `json:"addresses"`
 	// Events are the last ones, oldest first; Seq counts them all.
@@ -159,7 +161,6 @@ const (
 	EventFailed      EventKind = "failed"       // an action failed; it is tried again
 	EventConflict    EventKind = "conflict"     // another host says that it has the address
 	EventStaleHolder EventKind = "stale_holder" // the same, and it is a member of the cluster
-	EventGuardian    EventKind = "guardian"     // the guardian was started, ended, or had to act
 )
 
 // Event is something that happened.

@@ -106,7 +106,7 @@ func TestGuardianKilled(t *testing.T) {
 			t.Fatal("the address was away")
 		}
 		s := p.State()
-		return s.Process != 0 && s.Process != before && s.Held
+		return s.Process != 0 && s.Process != before && s.Held && s.Guardians == 2
 	})
 	p.waitEvent(vip.EventAcquired, "it is here already")
 }
