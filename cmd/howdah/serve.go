@@ -93,6 +93,9 @@ func setThreads(n int) {
 // warnings logs what works but should not stay as it is.
 func (s *service) warnings(c *configs.Config) error {
 	warnings, err := checkFiles(s.path, c)
+	if c.VIP.Mode != "none" { // until the watchdog says who holds it
+		warnings = append(warnings, "vip.mode is "+c.VIP.Mode+", but howdah serve does not move the address yet: run howdah vip up")
+	}
 	for _, w := range warnings {
 		s.log.Warn("configuration", "file", s.path, "warning", w)
 	}
