@@ -46,7 +46,8 @@ var rules = []rule{
 	{pkg: "parser/catalog/gen", imports: []string{"integration/pgcluster"}}, // a program: it tries real servers for parser/catalog's tables
 	{pkg: "pool", imports: []string{"cluster", "auth", "wire"}},
 
-	{pkg: "admin", imports: []string{"balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog", "vip"}},
+	{pkg: "admin/migrate", imports: []string{"auth"}},
+	{pkg: "admin/...", imports: []string{"admin/...", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog", "vip"}},
 	{pkg: "watchdog", imports: []string{"vip"}},
 	{pkg: "vip"},
 	{pkg: "cluster", imports: []string{"auth", "wire"}},

@@ -7,6 +7,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"strings"
 )
 
 var errAES = errors.New("the AES secret cannot be decrypted with the key of auth.key_file: encrypt it anew with pg_enc")
@@ -43,4 +44,22 @@ func bytesToKey(passphrase []byte) (key, iv []byte) {
 		out = append(out, last...)
 	}
 	return out[:keyLen], out[keyLen : keyLen+ivLen]
+}
+
+// PgpoolPassword is the clear text of a password as pgpool.conf has them: TEXT…,
+// AES… (key is the first line of the .pgpoolkey) or the text itself. An md5 hash is an error.
+func PgpoolPassword(stored string, key []byte) (string, error) {
+	if text, ok := strings.CutPrefix(stored, "TEXT"); ok {
+		return text, nil
+	}
+	if text, ok := strings.CutPrefix(stored, "AES"); ok {
+		if len(key) == 0 {
+			return "", errors.New("the AES password needs the key of .pgpoolkey")
+		}
+		return decryptAES(text, key[:min(len(key), maxKeySize)])
+	}
+	if isMD5Secret(stored) {
+		return "", errors.New("an md5 hash is no password to log in with")
+	}
+	return stored, nil
 }

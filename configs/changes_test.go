@@ -23,7 +23,9 @@ func TestChangesNeedRestart(t *testing.T) {
 	want := []string{"listen.addresses", "listen.port", "listen.unix_dirs", "listen.unix_mode", "routing.tracked_relations", "routing.cache_size",
 		"vip.mode", "vip.addresses", "vip.interface", "vip.label", "vip.takeover", "vip.lifetime", "vip.refresh", "vip.probe_wait", "vip.announce_interval",
 		"vip.guardian", "vip.reset_clients", "vip.commands.up", "vip.commands.down", "vip.commands.announce", "vip.commands.timeout",
-		"vip.hook.command", "vip.hook.timeout", "log.format"}
+		"vip.hook.command", "vip.hook.timeout",
+		"admin.socket", "admin.pcp.addresses", "admin.pcp.port", "admin.pcp.unix_dirs", "admin.http.addresses", "admin.http.port",
+		"admin.http.cert_file", "admin.http.key_file", "admin.http.anonymous", "log.format"}
 	old, changed := valid(t), valid(t)
 	alter(reflect.ValueOf(changed).Elem())
 	reloadable, needRestart := configs.Changes(old, changed)

@@ -22,6 +22,7 @@ type Config struct {
 	VIP              VIP              `yaml:"vip" reload:"no"`
 	Limits           Limits           `yaml:"limits"`
 	Timeouts         Timeouts         `yaml:"timeouts"`
+	Admin            Admin            `yaml:"admin"`
 	Log              Log              `yaml:"log"`
 }
 
@@ -338,6 +339,7 @@ func Default() Config {
 		VIP:      defaultVIP(),
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
+		Admin:    defaultAdmin(),
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -51,6 +51,7 @@ func validate(c *Config, list *faultList) {
 	validateRedirects(c, list)
 	validatePool(&c.Pool, list)
 	validateVIP(&c.VIP, list)
+	validateAdmin(c, list)
 	needText(list, "replication_check.user", c.ReplicationCheck.User, "howdah logs in as this user to watch the servers")
 	needText(list, "replication_check.database", c.ReplicationCheck.Database, "howdah logs in there to watch the servers")
 }

@@ -3,7 +3,7 @@
 # server with psql and pgbench, a C compiler, and with an argument more:
 #
 #   scripts/deps.sh          what `make build` and `make demo` need
-#   scripts/deps.sh test     and the drivers and tools that the tests use
+#   scripts/deps.sh test     the drivers that the tests use, Pgpool-II's tools and a browser
 #   scripts/deps.sh bench    and the proxies that the benchmark compares with
 #
 # On Debian and its kin, as root or with sudo. It is quick when all is there, and
@@ -26,6 +26,9 @@ need() {
 have_server() { compgen -G '/usr/lib/postgresql/*/bin/postgres' || [ -n "${HOWDAH_PG_BIN:-}" ]; }
 have_pgbench() { command -v pgbench || compgen -G '/usr/lib/postgresql/*/bin/pgbench'; }
 
+server_version() { ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -1 | grep . || echo 15; }
+have_pgpool_adm() { test -e "/usr/share/postgresql/$(server_version)/extension/pgpool_adm.control"; }
+
 need postgresql have_server
 need postgresql-contrib have_pgbench
 need postgresql-client command -v psql
@@ -42,11 +45,14 @@ if [ "$level" != demo ]; then
 	need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
 	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
 	need slapd test -x /usr/sbin/slapd
+	# Pgpool-II's tools, and its extension pgpool_adm, must work with howdah.
+	need pgpool2 test -x /usr/sbin/pcp_node_info
+	need "postgresql-$(server_version)-pgpool2" have_pgpool_adm
+	need chromium command -v chromium
 fi
 if [ "$level" = bench ]; then
 	need pgbouncer test -x /usr/sbin/pgbouncer
 	need haproxy test -x /usr/sbin/haproxy
-	need pgpool2 test -x /usr/sbin/pgpool
 fi
 
 as_root() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/configs"
 )
@@ -29,6 +30,10 @@ func checkFiles(path string, c *configs.Config) (warnings []string, err error) {
 				break // not the same once for each
 			}
 		}
+	}
+	if c.Admin.UsersFile != "" {
+		_, err := admin.LoadUsers(c.Admin.UsersFile)
+		faults = append(faults, fileFaults(path, "admin.users_file", err)...)
 	}
 	if len(faults) > 0 {
 		return nil, faults

@@ -42,6 +42,7 @@ func commands() []command {
 		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
 		{"explain", "[-c FILE] 'SQL'", "say where a statement would run, and why (--json, --jsonl: docs/ROUTING.md)", runExplain},
 		{"vip", "up|down -c FILE", "hold the floating address until interrupted, or take off what is left of it (docs/VIP.md)", runVIP},
+		{"import", "[-o FILE] PGPOOL.CONF", "write what a pgpool.conf asks for, and report on every setting (--hba, --passwd, --pcp, --key: docs/MIGRATING-FROM-PGPOOL.md)", runImport},
 		{"version", "", "print the version", runVersion},
 	}
 }
@@ -137,6 +138,22 @@ func parseFlags(flags *flag.FlagSet, args []string) error {
 		return &usageError{flags.Name(), fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
 	}
 	return nil
+}
+
+// parseMixed parses args in which flags and other arguments may come in any
+// order, and returns the others.
+func parseMixed(flags *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		} else if err != nil {
+			return nil, &usageError{flags.Name(), err.Error()}
+		}
+		if flags.NArg() == 0 {
+			return others, nil
+		}
+		others, args = append(others, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 // configFlag adds -c FILE, and requireConfig refuses its absence.

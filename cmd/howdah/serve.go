@@ -221,5 +221,6 @@ func (s *service) apply(c *configs.Config) error {
 	old := s.config
 	s.config = c
 	c.Listen, c.Routing.CacheSize, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Log.Format
+	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
 	return nil
 }

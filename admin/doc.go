@@ -1,0 +1,2 @@
+// Package admin is what operators do with howdah, behind every door.
+package admin

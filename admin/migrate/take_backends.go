@@ -1,0 +1,124 @@
+package migrate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+func (im *importer) backend(id int) *backend {
+	b := im.backends[id]
+	if b == nil {
+		b = &backend{}
+		im.backends[id] = b
+	}
+	return b
+}
+
+// backendField keeps a setting of one backend for writeBackends.
+func backendField(im *importer, s setting) Entry {
+	name, id := numbered(s.name)
+	b := im.backend(id)
+	switch name {
+	case "backend_hostnameN":
+		b.host = s
+	case "backend_portN":
+		b.port = s
+		if n, ok := atoi(s.value); !ok || n < 1 || n > 65535 {
+			return refused("%q is no port", s.value)
+		}
+	case "backend_weightN":
+		b.weight = s
+		if w, err := strconv.ParseFloat(s.value, 64); err != nil || w < 0 {
+			return refused("%q is no weight", s.value)
+		}
+	case "backend_application_nameN":
+		b.appName = s
+		return Entry{Fate: Taken, To: "backends[].name"}
+	}
+	return taken("backends")
+}
+
+func (im *importer) backendFlag(s setting) Entry {
+	_, id := numbered(s.name)
+	im.backend(id).flag = s
+	var notes []string
+	for flag := range strings.SplitSeq(s.value, "|") {
+		switch flag = strings.ToUpper(strings.TrimSpace(flag)); flag {
+		case "ALLOW_TO_FAILOVER", "DISALLOW_TO_FAILOVER", "":
+		case "ALWAYS_PRIMARY":
+			notes = append(notes, "howdah asks every server whether it is the primary; a service name must lead to one server")
+		default:
+			return refused("%q is no flag", flag)
+		}
+	}
+	if len(notes) > 0 {
+		return Entry{Fate: Unneeded, Note: strings.Join(notes, "; ")}
+	}
+	return unneeded("howdah detaches no server: one that does not answer gets nothing until it answers")
+}
+
+// ids are the numbers of the backends that have a host, in order.
+func (im *importer) ids() []int {
+	var ids []int
+	for _, id := range slices.Sorted(maps.Keys(im.backends)) {
+		if im.backends[id].host.value != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// nameOf is the new name of a backend: its application_name if that can be one.
+func (im *importer) nameOf(id int) string {
+	b := im.backends[id]
+	if b == nil || b.host.value == "" {
+		return ""
+	}
+	name := b.appName.value
+	usable := name != "" && name != "primary" && name != "standby" && len(name) <= 63 && strings.Trim(name,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+	for other, o := range im.backends {
+		if other != id && o.appName.value == name {
+			usable = false
+		}
+	}
+	if !usable {
+		return fmt.Sprintf("node%d", id)
+	}
+	return name
+}
+
+// writeBackends writes the list; its order is that of the numbers, which PCP and SHOW keep.
+func (im *importer) writeBackends() {
+	ids := im.ids()
+	if len(ids) == 0 {
+		im.add(Entry{Name: "backend_hostname0", Fate: Refused, Note: "no backend is configured; list your servers under backends"})
+		return
+	}
+	all := &yaml.Node{Kind: yaml.SequenceNode}
+	for place, id := range ids {
+		b := im.backends[id]
+		if place != id {
+			im.add(Entry{Name: b.host.name, Place: b.host.place(), Fate: Changed, To: "backends",
+				Note: fmt.Sprintf("node %d becomes node %d in pcp_* and SHOW: howdah's numbers have no gaps", id, place)})
+		}
+		port, weight := "5432", "0"
+		if n, ok := atoi(b.port.value); ok && n >= 1 && n <= 65535 {
+			port = b.port.value
+		}
+		if w, err := strconv.ParseFloat(b.weight.value, 64); err == nil && w >= 0 {
+			weight = b.weight.value
+		} else {
+			im.add(Entry{Name: fmt.Sprintf("backend_weight%d", id), Fate: Changed, To: "backends[].weight",
+				Note: "it is not given, which is 0 with Pgpool-II: no reads; say 1 if you meant that"})
+		}
+		all.Content = append(all.Content, row(bare("name"), text(im.nameOf(id)), bare("host"), text(b.host.value),
+			bare("port"), bare(port), bare("weight"), bare(weight)))
+	}
+	im.out.set("backends", all, "backend_hostname0 …")
+}

@@ -1,0 +1,157 @@
+package migrate
+
+import (
+	"strconv"
+	"strings"
+)
+
+func (im *importer) clusteringMode(s setting) Entry {
+	switch mode := strings.ToLower(s.value); mode {
+	case "streaming_replication":
+		return Entry{Fate: Default}
+	case "raw":
+		return Entry{Fate: Changed, Note: "howdah spreads reads over standbys; for one server nothing changes"}
+	default:
+		return refused("howdah is for one primary and its streaming standbys; with %s keep Pgpool-II", mode)
+	}
+}
+
+func (im *importer) replicationMode(setting) Entry {
+	return refused("howdah is for one primary and its streaming standbys; with native replication keep Pgpool-II")
+}
+
+func (im *importer) subMode(s setting) Entry {
+	if strings.EqualFold(s.value, "stream") {
+		return Entry{Fate: Default}
+	}
+	return refused("howdah is for streaming replication; with %s keep Pgpool-II", s.value)
+}
+
+func (im *importer) listenAddresses(s setting) Entry {
+	im.out.set("listen.addresses", list(split(s.value, ",")), s.comment())
+	return taken("listen.addresses")
+}
+
+func (im *importer) pcpAddresses(s setting) Entry {
+	im.out.set("admin.pcp.addresses", list(split(s.value, ",")), s.comment())
+	return taken("admin.pcp.addresses")
+}
+
+// directories takes over a list of the directories of sockets.
+func directories(key string) func(*importer, setting) Entry {
+	return func(im *importer, s setting) Entry {
+		dirs := split(s.value, ",")
+		for _, d := range dirs {
+			if !strings.HasPrefix(d, "/") {
+				return refused("%q is no absolute path", d)
+			}
+		}
+		im.out.set(key, list(dirs), s.comment())
+		return taken(key)
+	}
+}
+
+func (im *importer) socketMode(s setting) Entry {
+	if _, err := strconv.ParseUint(s.value, 8, 9); err != nil {
+		return refused("%q is no octal mode", s.value)
+	}
+	im.out.set("listen.unix_mode", bare(s.value), s.comment())
+	return taken("listen.unix_mode")
+}
+
+// clients: with Pgpool-II's, one client more than there are processes waits.
+func (im *importer) clients(s setting) Entry {
+	n, ok := atoi(s.value)
+	reserved, _ := atoi(im.values["reserved_connections"].value)
+	if !ok || n-reserved < 1 {
+		return refused("%q leaves no connection", s.value)
+	}
+	im.out.set("limits.max_clients", bare(strconv.Itoa(n-reserved)), s.comment())
+	return changed("limits.max_clients", "one client more is refused at once (53300), it does not wait; clients cost little, so you may raise it")
+}
+
+func (im *importer) reserved(s setting) Entry {
+	if n, ok := atoi(s.value); ok && n == 0 {
+		return Entry{Fate: Default}
+	}
+	if _, ok := im.values["num_init_children"]; !ok {
+		return unneeded("howdah refuses the client after limits.max_clients")
+	}
+	return Entry{Fate: Taken, To: "limits.max_clients", Note: "taken off num_init_children"}
+}
+
+func (im *importer) authTimeout(s setting) Entry {
+	d, ok := duration(s.value, "s")
+	switch {
+	case !ok:
+		return refused("%q is no duration", s.value)
+	case d == "0":
+		return changed("timeouts.auth", "howdah always has a limit; it stays at 1 min")
+	}
+	im.out.set("timeouts.auth", bare(d), s.comment())
+	return taken("timeouts.auth")
+}
+
+func (im *importer) connectTimeout(s setting) Entry {
+	d, ok := duration(s.value, "ms")
+	switch {
+	case !ok:
+		return refused("%q is no duration", s.value)
+	case d == "0":
+		return changed("timeouts.connect", "howdah always has a limit; it stays at 10 s")
+	}
+	im.out.set("timeouts.connect", bare(d), s.comment())
+	return taken("timeouts.connect")
+}
+
+func (im *importer) connectionCache(s setting) Entry {
+	on, ok := switchOf(s.value)
+	switch {
+	case !ok:
+		return refused("%q is neither on nor off", s.value)
+	case on:
+		return Entry{Fate: Default}
+	}
+	im.out.set("pool.max_age", bare("1ms"), s.comment())
+	return changed("pool.max_age", "server connections are closed when their session ends")
+}
+
+// resetQuery: howdah ends an open transaction itself, so that ABORT goes.
+func (im *importer) resetQuery(s setting) Entry {
+	var queries []string
+	for _, q := range split(s.value, ";") {
+		if !strings.EqualFold(q, "abort") && !strings.EqualFold(q, "rollback") {
+			queries = append(queries, q)
+		}
+	}
+	for _, q := range queries {
+		if strings.EqualFold(strings.Join(strings.Fields(q), " "), "discard all") {
+			if len(queries) == 1 {
+				return Entry{Fate: Default}
+			}
+			return refused("DISCARD ALL cannot run together with other statements; howdah does DISCARD ALL alone, set pool.reset_query if you need another")
+		}
+	}
+	if len(queries) == 0 {
+		return refused("without a reset a session sees the settings of the one before; howdah does DISCARD ALL")
+	}
+	im.out.set("pool.reset_query", text(strings.Join(queries, "; ")), s.comment())
+	return taken("pool.reset_query")
+}
+
+// levels are log_min_messages' values as howdah has them.
+var levels = map[string]string{"debug5": "debug", "debug4": "debug", "debug3": "debug", "debug2": "debug", "debug1": "debug",
+	"info": "info", "notice": "info", "log": "info", "warning": "", "error": "error", "fatal": "error", "panic": "error"}
+
+// logLevel: howdah's info is about what Pgpool-II logs at warning, where LOG counts higher than errors.
+func (im *importer) logLevel(s setting) Entry {
+	level, ok := levels[strings.ToLower(s.value)]
+	switch {
+	case !ok:
+		return refused("%q is no level", s.value)
+	case level == "":
+		return Entry{Fate: Default, Note: "log.level: info is about as much"}
+	}
+	im.out.set("log.level", text(level), s.comment())
+	return taken("log.level")
+}
