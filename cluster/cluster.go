@@ -17,6 +17,7 @@ import (
 type Cluster struct {
 	log     *slog.Logger
 	current atomic.Pointer[published]
+	checks  checks
 
 	// idle: the probers go slowly. used: a session has used the primary since the
 	// writer looked. Both are read per statement and hardly ever written.
@@ -220,6 +221,7 @@ func (c *Cluster) grow(n int) {
 // publish replaces the view and wakes all who wait for that. Only Run calls it.
 func (c *Cluster) publish(v *View) {
 	old := c.current.Swap(&published{view: v, next: make(chan struct{})})
+	c.checks.changed(old.view, v)
 	logChanges(c.log, old.view, v)
 	close(old.next)
 }

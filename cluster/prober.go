@@ -38,6 +38,7 @@ type prober struct {
 type finding struct {
 	from *prober
 	observation
+	took time.Duration
 }
 
 // run probes until ctx ends.
@@ -53,7 +54,7 @@ func (p *prober) run(ctx context.Context) {
 		start := time.Now()
 		o := p.probe(ctx)
 		select {
-		case p.out <- finding{p, o}:
+		case p.out <- finding{p, o, time.Since(start)}:
 		case <-ctx.Done():
 			return
 		}

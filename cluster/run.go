@@ -133,6 +133,7 @@ func (w *writer) take(f finding) {
 	if w.running[id] == nil || w.running[id].prober != f.from {
 		return // a prober that was stopped had this in its hands
 	}
+	w.cluster.checks.probed(id, f.evidence == evidenceAnswered, f.took)
 	w.known[id] = merge(w.known[id], f.observation)
 	prev := w.cluster.View()
 	next := decide(prev, w.known, Now())

@@ -59,6 +59,9 @@ func opaqueOf(reason string, keepsSession bool) *Verdict {
 func classifyTree(sql string) *Verdict {
 	tree, err := pg.Parse(sql)
 	if err != nil {
+		if v := pgpoolStatement(sql); v != nil {
+			return v
+		}
 		if tree = explainsAny(sql); tree == nil {
 			return opaqueOf(reasonUnparsable, keepsSession(sql))
 		}

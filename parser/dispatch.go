@@ -93,6 +93,7 @@ func (w *walker) dispatch(node *pg.Node) {
 		w.st.SQL = w.sql
 	case *pg.Node_VariableShowStmt:
 		w.st.Object = strings.ToLower(n.VariableShowStmt.Name)
+		w.st.Console = consoleText(w.st.Object)
 		if !sharedSettings[w.st.Object] {
 			w.raise(AccessSession, "SHOW "+w.st.Object)
 		}

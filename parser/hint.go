@@ -177,13 +177,13 @@ func appendLeading(dst []byte, l *leading) []byte {
 const ownPrefix = "howdah."
 
 // IsOwn is whether the statement is for howdah itself: SET, RESET, SHOW and
-// set_config() of its settings, and EXPLAIN (HOWDAH).
+// set_config() of its settings, EXPLAIN (HOWDAH), and operators' questions.
 func (st *Statement) IsOwn() bool {
 	switch st.Kind {
 	case KindSet, KindSelect:
 		return st.Set != SetNone && strings.HasPrefix(st.Setting, ownPrefix)
 	case KindShow:
-		return strings.HasPrefix(st.Object, ownPrefix)
+		return st.Console != "" || strings.HasPrefix(st.Object, ownPrefix)
 	case KindExplain:
 		return st.Explained != ""
 	}

@@ -160,6 +160,9 @@ type Statement struct {
 	// every other statement, and Params the highest $n in it. It may hold literals: never log it.
 	Explained string
 	Params    int
+	// Console is what howdah answers as an operator's question (SHOW pool_nodes, PGPOOL
+	// SHOW …), in one spelling; empty of every other statement.
+	Console string
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
 	// KeepsSession is a statement that was not understood, but certainly is one query

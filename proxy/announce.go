@@ -20,10 +20,10 @@ func (s *session) announce(l *lease) error {
 			continue
 		}
 		line := fmt.Sprintf("DB node id: %d backend pid: %d statement: %s", l.srv.Node, l.srv.PID, text)
-		if s.set.notices {
+		if s.announces.notices.or(s.set.notices) {
 			b = wire.AppendNotice(b, "NOTICE", &wire.Error{Code: "00000", Message: line})
 		}
-		if s.set.logsStatements {
+		if s.announces.log.or(s.set.logsStatements) {
 			if mentionsPassword(text) {
 				line = fmt.Sprintf("DB node id: %d backend pid: %d statement: (not logged: it may hold a password)", l.srv.Node, l.srv.PID)
 			}

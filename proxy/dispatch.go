@@ -53,7 +53,7 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 		return s.serverFailed(l, err)
 	}
 	s.cycle = l
-	if s.set.notices || s.set.logsStatements {
+	if s.set.notices || s.set.logsStatements || s.announces.any() {
 		if err := s.announce(l); err != nil {
 			return err
 		}
@@ -223,6 +223,7 @@ func (s *session) prepare(in *balancer.Input, v *parser.Verdict) {
 
 // traced logs a decision if that is asked for.
 func (s *session) traced(d balancer.Decision) balancer.Decision {
+	s.srv.traffic.decided(s.pid, d.Reason)
 	if s.set.debug {
 		s.logDecision(&d)
 	}

@@ -45,6 +45,8 @@ type Server struct {
 	plains        plains
 	lessons       lessons
 	metrics       metrics
+	traffic       traffic
+	console       atomic.Pointer[Console]
 
 	sequences sequenceUsers
 

@@ -61,6 +61,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.usesSequences = s.shared && srv.sequences.has(&req.key)
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
+	s.shown.begin(req.from, req.application)
 	s.in.Session = balancer.NewSession(set.balancer)
 	s.in.Session.FloorPrimary = srv.defaultsSince.Load()
 	s.writes = srv.writes.session(req.key.Database, srv.plains.of(req.key.Database))

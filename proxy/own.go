@@ -27,6 +27,7 @@ func (s *session) answerOwn() (done bool, err error) {
 		return true, s.refuse("25P02", "current transaction is aborted, commands ignored until end of transaction block")
 	}
 	alone := s.cycle == nil && s.unit.ready
+	among := false // an operator's question that a Query holds among other statements
 	var asks *parser.Statement
 	for i := range s.unit.msgs {
 		m := &s.unit.msgs[i]
@@ -46,7 +47,10 @@ func (s *session) answerOwn() (done bool, err error) {
 			if err := s.checkOwn(st); err != nil {
 				return true, s.report(err)
 			}
-			if st.Kind == parser.KindShow || st.Kind == parser.KindExplain {
+			switch {
+			case st.Console != "" && s.unit.simple && len(v.Statements) > 1:
+				among = true
+			case st.Kind == parser.KindShow || st.Kind == parser.KindExplain:
 				asks = st
 			}
 		}
@@ -57,6 +61,8 @@ func (s *session) answerOwn() (done bool, err error) {
 	case asks != nil:
 		return true, s.report(&wire.Error{Code: "0A000", Message: "howdah answers this statement only by itself",
 			Hint: "Send it in a query string of its own, not together with others."})
+	case among:
+		return s.answerAmong()
 	}
 	return false, nil
 }
@@ -73,6 +79,10 @@ func ownVerdict(m *message) *parser.Verdict {
 func (s *session) checkOwn(st *parser.Statement) error {
 	if st.Kind == parser.KindExplain {
 		return nil
+	}
+	if st.Console != "" {
+		_, err := s.askConsole(st)
+		return err
 	}
 	name := st.Setting
 	if st.Kind == parser.KindShow {
@@ -125,14 +135,14 @@ func (s *session) answerAlone() error {
 			if s.client.Buffered()[m.off+wire.HeaderSize] == 'S' {
 				b = appendParameters(b, v.Statements[0].Params)
 			}
-			b = appendOwnColumns(b, ownColumns(&v.Statements[0]))
+			b = appendOwnColumns(b, s.ownColumns(&v.Statements[0]))
 		case wire.Close:
 			s.closeHere(m)
 			b = wire.AppendMessage(b, wire.CloseComplete)
 		case wire.Query, wire.Execute:
 			v := ownVerdict(m)
 			st := &v.Statements[0]
-			columns := ownColumns(st)
+			columns := s.ownColumns(st)
 			if m.typ == wire.Query && columns != nil {
 				b = appendOwnColumns(b, columns)
 			}
@@ -153,6 +163,9 @@ func (s *session) answerAlone() error {
 // runOwn carries out one statement and appends its rows and completion.
 func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement) []byte {
 	tag := "SET"
+	if st.Console != "" {
+		return s.appendAnswer(b, st)
+	}
 	switch st.Kind {
 	case parser.KindShow:
 		tag = "SHOW"
@@ -193,7 +206,11 @@ func (s *session) setOwn(st *parser.Statement) {
 }
 
 // ownColumns are the columns of an own statement's result, all text; nil if it has none.
-func ownColumns(st *parser.Statement) []string {
+func (s *session) ownColumns(st *parser.Statement) []string {
+	if st.Console != "" {
+		a, _ := s.askConsole(st) // checkOwn has seen that it can be answered
+		return a.Columns
+	}
 	switch st.Kind {
 	case parser.KindShow:
 		if st.Object == statsSetting {

@@ -186,6 +186,7 @@ func (l *lease) answered(e *expected, want reply, typ byte) error {
 func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act action) {
 	if act == forward {
 		l.holding = false
+		s.srv.traffic.completed(l.srv.Node, s.pid, msg[wire.HeaderSize:])
 	}
 	v, index := e.verdict, 0
 	if e.reply == replyExecute {
@@ -314,6 +315,7 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		return swallow, nil
 	}
 	l.failed = true
+	s.srv.traffic.failed(l.srv.Node, s.pid, severity)
 	if fatal && l.holding {
 		// The end of the connection follows: then the unit runs again elsewhere.
 		l.lastWords = append([]byte(nil), msg...)

@@ -223,7 +223,7 @@ func (s *session) needsParse(l *lease) bool {
 	for i := range s.unit.msgs {
 		m := &s.unit.msgs[i]
 		m.inject = false
-		if m.gone {
+		if m.gone || m.instead != nil {
 			return true
 		}
 		if m.stmt == nil {
@@ -267,7 +267,11 @@ func (s *session) assemble(l *lease, prefix []byte) []byte {
 			}
 			l.gets(m.stmt, 0)
 		}
-		b = append(b, in[m.off:m.off+m.size]...)
+		if m.instead != nil {
+			b = append(b, m.instead...)
+		} else {
+			b = append(b, in[m.off:m.off+m.size]...)
+		}
 	}
 	s.out = b[:0]
 	return b

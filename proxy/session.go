@@ -100,6 +100,9 @@ type session struct {
 	// served: requests were read by Serve since upkeep looked for the client's end.
 	served atomic.Bool
 	watch  watcher
+	// shown is what operators see of the session; announces is what PGPOOL SET has changed.
+	shown     shown
+	announces announces
 }
 
 // Reasons to interrupt a session that waits for its client.
@@ -199,6 +202,7 @@ func (s *session) serveArrived() bool {
 	for {
 		in := s.client.Buffered()
 		if len(in) == 0 {
+			s.show()
 			if !s.served.Load() {
 				s.served.Store(true)
 			}
@@ -243,6 +247,7 @@ func (s *session) awaitMessage() (byte, error) {
 		if s.srv.stopping.Load() && s.in.Session.Tx == balancer.TxNone && s.cycle == nil {
 			return 0, errStopped
 		}
+		s.show()
 		if err := s.startWatch(); err != nil {
 			return 0, err
 		}

@@ -25,6 +25,7 @@ type message struct {
 	gone      bool            // it uses the unnamed statement, which the session does not have
 	displaces bool            // it ends the unnamed statement: a Query, or a Parse of a new one
 	displaced *prepared       // which that was, nil if there was none
+	instead   []byte          // what the server gets in its place; nil is the message itself
 }
 
 // makes reports whether the message makes its statement.

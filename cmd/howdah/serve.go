@@ -15,7 +15,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
+	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
@@ -33,6 +35,13 @@ type service struct {
 	cluster *cluster.Cluster
 	pool    *pool.Pool
 	proxy   *proxy.Server
+
+	running  *running
+	admin    *admin.Admin
+	requests chan request
+	stops    chan admin.StopMode // capacity 1
+	// drainFor is how long the drain may take, negative for any time; set before it begins.
+	drainFor time.Duration
 }
 
 // serve runs howdah in the foreground until SIGTERM or SIGINT, then drains:
@@ -54,7 +63,7 @@ func serve(ctx context.Context, path string, stdout, stderr io.Writer) error {
 }
 
 func newService(path string, c *configs.Config, stderr io.Writer) (*service, error) {
-	s := &service{path: path, config: c, level: &slog.LevelVar{}}
+	s := &service{path: path, config: c, level: &slog.LevelVar{}, requests: make(chan request), stops: make(chan admin.StopMode, 1)}
 	s.level.Set(logLevel(c.Log.Level))
 	options := &slog.HandlerOptions{Level: s.level}
 	if c.Log.Format == "json" {
@@ -76,7 +85,10 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	}
 	setThreads(c.Limits.Threads)
 	s.proxy, err = proxy.New(c, s.cluster, s.pool, parser.New(parser.Options{CacheBytes: int64(c.Routing.CacheSize)}), authenticator, s.log)
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	return s, s.newAdmin()
 }
 
 // setThreads obeys limits.threads.
@@ -114,6 +126,12 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	doors, err := s.openDoors()
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer doors.close()
 	background, stop := context.WithCancel(context.Background())
 	var workers sync.WaitGroup
 	workers.Go(func() { s.cluster.Run(background) })
@@ -122,7 +140,8 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer workers.Wait()
 	defer stop()
 
-	failed := make(chan error, len(listeners))
+	failed := make(chan error, len(listeners)+doors.count())
+	doors.serve(failed)
 	var accepting sync.WaitGroup
 	for _, l := range listeners {
 		s.log.Info("listening", "address", l.Addr().String())
@@ -149,23 +168,34 @@ func (s *service) wait(ctx context.Context, signals <-chan os.Signal, failed <-c
 	for {
 		select {
 		case <-ctx.Done():
+			s.drainFor = s.config.Timeouts.Drain
 			return nil
 		case err := <-failed:
 			return err
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
 				s.log.Info("stopping", "signal", sig.String())
+				s.drainFor = s.config.Timeouts.Drain
 				return nil
 			}
 			s.reload()
+		case r := <-s.requests:
+			r.done <- s.reload()
+		case mode := <-s.stops:
+			s.log.Info("stopping", "mode", string(mode))
+			s.drainFor = map[admin.StopMode]time.Duration{admin.StopSmart: -1, admin.StopFast: s.config.Timeouts.Drain}[mode]
+			return nil
 		}
 	}
 }
 
 // drain ends the sessions; a second signal cuts it short.
 func (s *service) drain(signals <-chan os.Signal) error {
-	limit := s.config.Timeouts.Drain
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("sessions were still busy after %s (timeouts.drain)", limit))
+	limit := s.drainFor
+	ctx, cancel := context.WithCancel(context.Background())
+	if limit >= 0 {
+		ctx, cancel = context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("sessions were still busy after %s (timeouts.drain)", limit))
+	}
 	defer cancel()
 	done := make(chan struct{})
 	defer close(done)
@@ -176,6 +206,12 @@ func (s *service) drain(signals <-chan os.Signal) error {
 				if sig != syscall.SIGHUP {
 					cancel()
 				}
+			case mode := <-s.stops:
+				if mode == admin.StopImmediate {
+					cancel()
+				}
+			case r := <-s.requests:
+				r.done <- errStopping
 			case <-done:
 				return
 			}
@@ -189,7 +225,7 @@ func (s *service) drain(signals <-chan os.Signal) error {
 }
 
 // reload takes over the changed file, whole or not at all.
-func (s *service) reload() {
+func (s *service) reload() error {
 	c, err := configs.Load(s.path)
 	if err == nil {
 		err = s.warnings(c)
@@ -200,10 +236,15 @@ func (s *service) reload() {
 	if err != nil {
 		s.log.Error("reload: nothing was changed", "file", s.path, "error", err)
 	}
+	return err
 }
 
 func (s *service) apply(c *configs.Config) error {
 	changed, restart := configs.Changes(s.config, c)
+	users, err := operators(c)
+	if err != nil {
+		return err
+	}
 	if err := s.proxy.Reconfigure(c); err != nil {
 		return err
 	}
@@ -211,6 +252,7 @@ func (s *service) apply(c *configs.Config) error {
 		return err
 	}
 	s.pool.Reconfigure(proxy.PoolSettings(c))
+	s.admin.SetUsers(users)
 	setThreads(c.Limits.Threads)
 	s.level.Set(logLevel(c.Log.Level))
 	s.log.Info("reloaded", "file", s.path, "changed", strings.Join(changed, " "))
@@ -222,5 +264,6 @@ func (s *service) apply(c *configs.Config) error {
 	s.config = c
 	c.Listen, c.Routing.CacheSize, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Log.Format
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
+	s.running.config.Store(c)
 	return nil
 }

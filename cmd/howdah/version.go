@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 )
 
 // version is set by the linker (-ldflags "-X main.version=…"). Otherwise it is
@@ -45,4 +46,11 @@ func versionLine(linked string, info *debug.BuildInfo) string {
 		name = "unreleased"
 	}
 	return fmt.Sprintf("howdah %s (%s%s)", name, revision, toolchain)
+}
+
+// versionNumber is "howdah VERSION".
+func versionNumber() string {
+	info, _ := debug.ReadBuildInfo()
+	line, _, _ := strings.Cut(versionLine(version, info), " (")
+	return line
 }

@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/pool"
+)
+
+// State is what a running howdah shows of itself. Its methods may be called at any time from any
+// goroutine, return at once, and cost the sessions nothing.
+type State interface {
+	View() *cluster.View
+	Checks(cluster.NodeID) cluster.Checks
+	Traffic(cluster.NodeID) Traffic
+	// Sessions are the clients that are logged in, in no order.
+	Sessions() []Session
+	// IdleServers are the pool's server connections that nobody has now.
+	IdleServers() []pool.Connection
+	Pool(cluster.NodeID) pool.Stats
+	// Decisions is how often each reason has decided about a statement's route.
+	Decisions() map[string]uint64
+	// Counters are the rows of SHOW howdah.stats.
+	Counters() [][2]string
+	Counts() Counts
+	Config() *configs.Config
+}
+
+// Traffic is what a node has done for clients since howdah started.
+type Traffic struct {
+	Select, Insert, Update, Delete, DDL, Other uint64
+	Panic, Fatal, Error                        uint64
+}
+
+// Reads and Writes are as the page shows them.
+func (t Traffic) Reads() uint64  { return t.Select }
+func (t Traffic) Writes() uint64 { return t.Insert + t.Update + t.Delete + t.DDL }
+
+// Session is a client that is logged in.
+type Session struct {
+	PID         uint32
+	User        string
+	Database    string
+	Application string
+	Client      net.Addr
+	Started     time.Time
+	// State is Idle, "Idle in transaction", "Execute command" or Waiting.
+	State   string
+	Servers []ServerConnection
+}
+
+// ServerConnection is one that a session holds.
+type ServerConnection struct {
+	Node    cluster.NodeID
+	PID     uint32
+	Created time.Time
+}
+
+// Counts are the numbers of howdah as a whole.
+type Counts struct {
+	Clients, Held int64
+	Stopping      bool
+}
+
+// Actions are what a running howdah can do. A nil one it cannot; then Lacks says why.
+type Actions struct {
+	Attach   func(ctx context.Context, node cluster.NodeID) error
+	Detach   func(ctx context.Context, node cluster.NodeID, gracefully bool) error
+	Promote  func(ctx context.Context, node cluster.NodeID, switchover, gracefully bool) error
+	Recover  func(ctx context.Context, node cluster.NodeID) error
+	Watchdog func() (Watchdog, error)
+	// Reload takes over the changed configuration file, whole or not at all.
+	Reload func() error
+	// Stop begins to stop; smart waits for the sessions to end, fast for timeouts.drain, immediate not at all.
+	Stop func(mode StopMode)
+	// Kill ends a session; false: there is none of that number.
+	Kill func(pid uint32) bool
+	// LogLevel sets what is logged until the next reload.
+	LogLevel func(level string) error
+}
+
+// StopMode is Pgpool-II's: smart, fast or immediate.
+type StopMode byte
+
+const (
+	StopSmart     StopMode = 's'
+	StopFast      StopMode = 'f'
+	StopImmediate StopMode = 'i'
+)
+
+// Watchdog is what the proxies know of each other.
+type Watchdog struct {
+	// Quorum is Pgpool-II's number: 1 exists, 0 on the edge, -1 absent, -2 no leader.
+	Quorum  int
+	Alive   int
+	Leader  string // the name of its node; empty if there is none
+	Holds   bool   // this howdah holds the address
+	Members []WatchdogMember
+}
+
+// WatchdogMember is a howdah; the first of Watchdog.Members is this one.
+type WatchdogMember struct {
+	ID       int
+	Name     string
+	Host     string
+	Port     int // of its clients
+	WDPort   int
+	State    int // Pgpool-II's number
+	StateTxt string
+	Address  string // the floating address
+	Priority int
+}
+
+// Unavailable is a command that this howdah cannot carry out.
+type Unavailable struct{ What, Why string }
+
+func (e *Unavailable) Error() string { return e.What + " is not available: " + e.Why }
+
+// Why what is not there is not there.
+const (
+	noFailover = "this howdah has no failover.*; it follows what the servers say: promote a standby with pg_promote() or your tool, and howdah follows within a second"
+	noDetach   = "this howdah has no failover.*; to keep a node from being used set its weight to 0 and reload, or stop its server"
+	noRecovery = "this howdah has no recovery; make the standby with pg_basebackup, it is used when it streams"
+	noWatchdog = "this howdah has no watchdog"
+)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/howdah/howdah/admin"
+	"github.com/howdah/howdah/admin/pcp"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/proxy"
+)
+
+// running is the service as package admin sees it.
+type running struct {
+	cluster *cluster.Cluster
+	pool    *pool.Pool
+	proxy   *proxy.Server
+	config  atomic.Pointer[configs.Config]
+}
+
+func (r *running) View() *cluster.View                     { return r.cluster.View() }
+func (r *running) Checks(id cluster.NodeID) cluster.Checks { return r.cluster.Checks(id) }
+func (r *running) Traffic(id cluster.NodeID) admin.Traffic { return admin.Traffic(r.proxy.Traffic(id)) }
+func (r *running) IdleServers() []pool.Connection          { return r.pool.IdleConnections() }
+func (r *running) Pool(id cluster.NodeID) pool.Stats       { return r.pool.Stats(id) }
+func (r *running) Decisions() map[string]uint64            { return r.proxy.Decisions() }
+func (r *running) Counters() [][2]string                   { return r.proxy.Stats() }
+func (r *running) Counts() admin.Counts                    { return admin.Counts(r.proxy.Counts()) }
+func (r *running) Config() *configs.Config                 { return r.config.Load() }
+
+func (r *running) Sessions() []admin.Session {
+	from := r.proxy.Sessions()
+	all := make([]admin.Session, len(from))
+	for i, s := range from {
+		all[i] = admin.Session{PID: s.PID, User: s.User, Database: s.Database, Application: s.Application, Client: s.Client, Started: s.Started, State: s.State}
+		for _, c := range s.Servers {
+			all[i].Servers = append(all[i].Servers, admin.ServerConnection(c))
+		}
+	}
+	return all
+}
+
+// console answers operators' questions in sessions.
+type console struct{ admin *admin.Admin }
+
+func (c console) Ask(by proxy.Asker, text string) (proxy.Answer, error) {
+	r, err := c.admin.Ask(context.Background(), admin.Question{User: by.User, ReadNode: by.ReadNode, Settings: by.Settings}, text)
+	if err != nil {
+		return proxy.Answer{}, err
+	}
+	return proxy.Answer{Columns: r.Table.Columns, Rows: r.Table.Texts(), Tag: r.Tag, Set: r.Set}, nil
+}
+
+// newAdmin makes what all doors use, and gives the sessions theirs.
+func (s *service) newAdmin() error {
+	r := &running{cluster: s.cluster, pool: s.pool, proxy: s.proxy}
+	r.config.Store(s.config)
+	s.running = r
+	s.admin = &admin.Admin{State: r, Log: s.log, Version: versionNumber(), Started: time.Now(), Actions: admin.Actions{
+		Kill:     s.proxy.Kill,
+		Reload:   s.requestReload,
+		Stop:     s.requestStop,
+		LogLevel: func(level string) error { s.level.Set(logLevel(level)); return nil },
+	}}
+	s.proxy.SetConsole(console{s.admin})
+	users, err := operators(s.config)
+	if err != nil {
+		return err
+	}
+	s.admin.SetUsers(users)
+	return nil
+}
+
+// operators are the users of the PCP port and of HTTP; nil if there is no file of them.
+func operators(c *configs.Config) (*admin.Users, error) {
+	if c.Admin.UsersFile == "" {
+		return nil, nil
+	}
+	users, err := admin.LoadUsers(c.Admin.UsersFile)
+	if err != nil {
+		return nil, fmt.Errorf("admin.users_file: %w", err)
+	}
+	return users, nil
+}
+
+// request is something that only the goroutine of wait may do.
+type request struct{ done chan error }
+
+var errStopping = errors.New("howdah is stopping")
+
+// requestReload has the file reloaded, and says how that went.
+func (s *service) requestReload() error {
+	r := request{make(chan error, 1)}
+	select {
+	case s.requests <- r:
+		return <-r.done
+	case <-time.After(requestTimeout):
+		return errStopping
+	}
+}
+
+// requestTimeout is how long a reload waits for the one before it.
+const requestTimeout = 10 * time.Second
+
+// requestStop begins to stop, and returns at once.
+func (s *service) requestStop(mode admin.StopMode) {
+	select {
+	case s.stops <- mode:
+	default: // it stops already
+	}
+}
+
+// doors are the open listeners for operators, with what serves them.
+type doors struct {
+	service   *service
+	listeners []net.Listener
+	pcp       pcp.Server
+	running   sync.WaitGroup
+}
+
+// openDoors opens what the configuration names.
+func (s *service) openDoors() (*doors, error) {
+	c := &s.config.Admin
+	d := &doors{service: s, pcp: pcp.Server{Admin: s.admin, Log: s.log}}
+	var err error
+	d.listeners, err = proxy.Listen(&configs.Listen{Addresses: c.PCP.Addresses, Port: c.PCP.Port, UnixDirs: c.PCP.UnixDirs, UnixMode: 0o777})
+	if err != nil {
+		return nil, fmt.Errorf("admin.pcp: %w", err)
+	}
+	return d, nil
+}
+
+func (d *doors) count() int { return len(d.listeners) }
+
+func (d *doors) serve(failed chan<- error) {
+	for _, l := range d.listeners {
+		d.service.log.Info("listening for pcp_*", "address", l.Addr().String())
+		d.running.Go(func() {
+			if err := d.pcp.Serve(l); err != nil {
+				failed <- err
+			}
+		})
+	}
+}
+
+func (d *doors) close() {
+	closeAll(d.listeners)
+	d.running.Wait()
+	d.pcp.Close()
+}
