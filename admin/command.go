@@ -23,8 +23,9 @@ type Admin struct {
 	Version string
 	Started time.Time
 
-	users atomic.Pointer[Users]
-	tries attempts
+	users  atomic.Pointer[Users]
+	tries  attempts
+	events events
 }
 
 // Role is what somebody may do.
@@ -64,6 +65,7 @@ func Commands() []Command {
 		{Name: "checks", Summary: "what the probes of the servers found", run: runChecks},
 		{Name: "decisions", Summary: "how often each reason has decided where a statement runs", run: runDecisions},
 		{Name: "counters", Summary: "counters of parsing and healing", run: runCounters},
+		{Name: "events", Summary: "what happened to the servers lately", run: runEvents},
 		{Name: "watchdog", Summary: "what the proxies know of each other", run: runWatchdog},
 		{Name: "attach", Args: []string{"NODE"}, Summary: "use a node again", Changes: true, run: runAttach},
 		{Name: "detach", Args: []string{"NODE", "[gracefully]"}, Summary: "stop using a node", Changes: true, run: runDetach},

@@ -117,7 +117,7 @@ func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 		all = append(all, l)
 	}
 	for _, dir := range c.UnixDirs {
-		l, err := listenUnix(filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", c.Port)), os.FileMode(c.UnixMode))
+		l, err := ListenUnix(filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", c.Port)), os.FileMode(c.UnixMode))
 		if err != nil {
 			return fail(err)
 		}
@@ -126,8 +126,8 @@ func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 	return all, nil
 }
 
-// listenUnix opens a socket, in place of one that a dead process left behind.
-func listenUnix(path string, mode os.FileMode) (net.Listener, error) {
+// ListenUnix opens a socket, in place of one that a dead process left behind.
+func ListenUnix(path string, mode os.FileMode) (net.Listener, error) {
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("listen: %s is in use by another process", path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/admin/pcp"
+	"github.com/howdah/howdah/admin/web"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/pool"
@@ -120,38 +122,86 @@ func (s *service) requestStop(mode admin.StopMode) {
 // doors are the open listeners for operators, with what serves them.
 type doors struct {
 	service   *service
-	listeners []net.Listener
+	listeners []net.Listener // PCP's
+	http      []net.Listener
+	local     net.Listener // the command line's; nil if there is none
 	pcp       pcp.Server
+	web       *web.Server
+	cert      *tls.Certificate
 	running   sync.WaitGroup
+	stopWatch context.CancelFunc
 }
 
 // openDoors opens what the configuration names.
 func (s *service) openDoors() (*doors, error) {
 	c := &s.config.Admin
-	d := &doors{service: s, pcp: pcp.Server{Admin: s.admin, Log: s.log}}
+	d := &doors{service: s, pcp: pcp.Server{Admin: s.admin, Log: s.log}, web: web.New(s.admin, s.log)}
 	var err error
-	d.listeners, err = proxy.Listen(&configs.Listen{Addresses: c.PCP.Addresses, Port: c.PCP.Port, UnixDirs: c.PCP.UnixDirs, UnixMode: 0o777})
-	if err != nil {
+	if d.listeners, err = proxy.Listen(&configs.Listen{Addresses: c.PCP.Addresses, Port: c.PCP.Port, UnixDirs: c.PCP.UnixDirs, UnixMode: 0o777}); err != nil {
 		return nil, fmt.Errorf("admin.pcp: %w", err)
+	}
+	if d.http, err = proxy.Listen(&configs.Listen{Addresses: c.HTTP.Addresses, Port: c.HTTP.Port}); err != nil {
+		return nil, d.closedAfter(fmt.Errorf("admin.http: %w", err))
+	}
+	if c.HTTP.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(c.HTTP.CertFile, c.HTTP.KeyFile)
+		if err != nil {
+			return nil, d.closedAfter(fmt.Errorf("admin.http.cert_file: %w", err))
+		}
+		d.cert = &cert
+	}
+	if c.Socket != "" {
+		if d.local, err = proxy.ListenUnix(c.Socket, 0o600); err != nil {
+			return nil, d.closedAfter(fmt.Errorf("admin.socket: %w", err))
+		}
 	}
 	return d, nil
 }
 
-func (d *doors) count() int { return len(d.listeners) }
+// closedAfter closes what is open and returns err.
+func (d *doors) closedAfter(err error) error {
+	d.closeListeners()
+	return err
+}
 
+func (d *doors) closeListeners() {
+	closeAll(d.listeners)
+	closeAll(d.http)
+	if d.local != nil {
+		d.local.Close()
+	}
+}
+
+func (d *doors) count() int { return len(d.listeners) + len(d.http) + 1 }
+
+// serve serves all doors; what fails is sent to failed, which has room for it.
 func (d *doors) serve(failed chan<- error) {
-	for _, l := range d.listeners {
-		d.service.log.Info("listening for pcp_*", "address", l.Addr().String())
+	start := func(what string, l net.Listener, serve func(net.Listener) error) {
+		d.service.log.Info("listening for "+what, "address", l.Addr().String())
 		d.running.Go(func() {
-			if err := d.pcp.Serve(l); err != nil {
+			if err := serve(l); err != nil {
 				failed <- err
 			}
 		})
 	}
+	for _, l := range d.listeners {
+		start("pcp_*", l, d.pcp.Serve)
+	}
+	for _, l := range d.http {
+		start("HTTP", l, func(l net.Listener) error { return d.web.Serve(l, d.cert) })
+	}
+	if d.local != nil {
+		start("operators", d.local, d.web.ServeLocal)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	d.stopWatch = stop
+	d.running.Go(func() { d.service.admin.Watch(ctx) })
 }
 
 func (d *doors) close() {
-	closeAll(d.listeners)
-	d.running.Wait()
+	d.closeListeners()
+	d.stopWatch()
+	d.web.Close()
 	d.pcp.Close()
+	d.running.Wait()
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/vip"
 )
@@ -21,6 +22,8 @@ const (
 	exitOK    = 0
 	exitError = 1 // it was understood, and failed
 	exitUsage = 2 // it was not understood
+	// exitUnreachable: the running howdah that is meant does not answer.
+	exitUnreachable = 3
 )
 
 func main() {
@@ -37,14 +40,16 @@ type command struct {
 
 // commands are in the order that help shows them.
 func commands() []command {
-	return []command{
+	own := []command{
 		{"serve", "-c FILE", "run in the foreground; SIGTERM stops it, SIGHUP reloads FILE", runServe},
 		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
 		{"explain", "[-c FILE] 'SQL'", "say where a statement would run, and why (--json, --jsonl: docs/ROUTING.md)", runExplain},
 		{"vip", "up|down -c FILE", "hold the floating address until interrupted, or take off what is left of it (docs/VIP.md)", runVIP},
 		{"import", "[-o FILE] PGPOOL.CONF", "write what a pgpool.conf asks for, and report on every setting (--hba, --passwd, --pcp, --key: docs/MIGRATING-FROM-PGPOOL.md)", runImport},
+		{"completion", "bash|zsh|fish", "print what teaches a shell these commands", runCompletion},
 		{"version", "", "print the version", runVersion},
 	}
+	return append(own, operatorCommands()...)
 }
 
 // usageError is a command line that was not understood; command may be empty.
@@ -68,6 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "-v", "-version", "--version":
 		args = append([]string{"version"}, args[1:]...)
 	}
+	args = twoWords(args)
 	for _, c := range commands() {
 		if c.name != args[0] {
 			continue
@@ -85,9 +91,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func exitCode(err error, stderr io.Writer) int {
 	var usage *usageError
 	var faults configs.Faults
+	var away *unreachable
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &away):
+		fmt.Fprintf(stderr, "howdah: %v\n", err)
+		return exitUnreachable
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "howdah: %v\ntry: %s\n", err, strings.TrimSpace("howdah help "+usage.command))
 		return exitUsage
@@ -104,9 +114,12 @@ func runHelp(args []string, stdout io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(stdout, "howdah is one endpoint in front of a PostgreSQL primary and its standbys.\n\nusage: howdah COMMAND\n\n")
 		for _, c := range commands() {
-			fmt.Fprintf(stdout, "  %-24s  %s\n", strings.TrimSpace(c.name+" "+c.usage), c.summary)
+			if c.name == admin.Commands()[0].Name {
+				fmt.Fprint(stdout, "\nof a running howdah (-c FILE | --socket PATH | --url URL --user NAME, --json, --watch):\n\n")
+			}
+			fmt.Fprintf(stdout, "  %-28s  %s\n", strings.TrimSpace(c.name+" "+c.usage), c.summary)
 		}
-		fmt.Fprintf(stdout, "  %-24s  %s\n", "help [COMMAND]", "print this, or how a command is used")
+		fmt.Fprintf(stdout, "\n  %-28s  %s\n", "help [COMMAND]", "print this, or how a command is used")
 		return nil
 	}
 	for _, c := range commands() {

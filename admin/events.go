@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/howdah/howdah/cluster"
+)
+
+// maxEvents is how many events are kept; older ones are in the log.
+const maxEvents = 200
+
+// eventsEvery is how often Watch looks for changes. What changes and changes back in between is no
+// event here, but is in the log.
+const eventsEvery = 200 * time.Millisecond
+
+// Event is something that happened to the cluster.
+type Event struct {
+	At   time.Time
+	Node string // empty if it is about the cluster
+	What string
+	Why  string
+}
+
+// events are the latest, oldest first.
+type events struct {
+	mu  sync.Mutex
+	all []Event
+}
+
+func (e *events) add(new ...Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, new...)
+	if n := len(e.all) - maxEvents; n > 0 {
+		e.all = append([]Event(nil), e.all[n:]...)
+	}
+}
+
+func (e *events) list() []Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]Event(nil), e.all...)
+}
+
+// Watch keeps events until ctx ends.
+func (a *Admin) Watch(ctx context.Context) {
+	ticker := time.NewTicker(eventsEvery)
+	defer ticker.Stop()
+	var last *cluster.View
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			v := a.State.View()
+			a.events.add(eventsBetween(last, v, now)...)
+			last = v
+		}
+	}
+}
+
+// eventsBetween are what a reader of two views must hear of; old may be nil.
+func eventsBetween(old, v *cluster.View, now time.Time) []Event {
+	if old == nil {
+		old = &cluster.View{Primary: cluster.NoNode}
+	}
+	if old == v {
+		return nil
+	}
+	var all []Event
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		before := "new"
+		if o := old.Node(n.ID); o != nil {
+			if o.State == n.State && o.Role == n.Role {
+				continue
+			}
+			before = stateAndRole(o)
+		}
+		all = append(all, Event{now, n.Name, fmt.Sprintf("%s, was %s", stateAndRole(n), before), n.Reason})
+	}
+	if old.Primary != v.Primary {
+		name := "none"
+		if n := v.Node(v.Primary); n != nil {
+			name = n.Name
+		}
+		all = append(all, Event{At: now, Node: "", What: "primary is " + name, Why: fmt.Sprintf("epoch %d", v.Epoch)})
+	}
+	return all
+}
+
+func stateAndRole(n *cluster.Node) string {
+	if n.Role == cluster.RoleUnknown {
+		return n.State.String()
+	}
+	return n.State.String() + " " + n.Role.String()
+}
+
+func runEvents(_ context.Context, a *Admin, _ []string) (*Table, error) {
+	t := &Table{Columns: []string{"at", "node", "what", "why"}}
+	for _, e := range a.events.list() {
+		t.add(e.At, e.Node, e.What, e.Why)
+	}
+	return t, nil
+}

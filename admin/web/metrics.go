@@ -1,0 +1,124 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/howdah/howdah/admin"
+	"github.com/howdah/howdah/cluster"
+)
+
+// metricsHandler answers Prometheus. Everything is read when it asks: nothing is kept twice.
+func metricsHandler(a *admin.Admin) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{a})
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// collector reads a running howdah.
+type collector struct{ admin *admin.Admin }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("howdah_"+name, help, labels, nil)
+}
+
+var (
+	descInfo       = desc("info", "1, with howdah's version", "version")
+	descClients    = desc("clients", "client connections")
+	descMaxClients = desc("max_clients", "limits.max_clients")
+	descSessions   = desc("sessions", "sessions by state", "state")
+	descHeld       = desc("held_statements", "statements that wait for a primary")
+	descEpoch      = desc("cluster_epoch", "grows with every change of a node's state or role")
+	descUp         = desc("node_up", "1 if the node may be used", "node")
+	descPrimary    = desc("node_primary", "1 if the node is the primary", "node")
+	descWeight     = desc("node_weight", "the node's weight for reads", "node")
+	descLag        = desc("node_lag_bytes", "how much of the primary's log a standby has not replayed; only if it is known", "node")
+	descHorizon    = desc("node_horizon_age_seconds", "how old what a standby shows may be", "node")
+	descStatements = desc("statements_total", "statements that completed", "node", "kind")
+	descErrors     = desc("errors_total", "errors that servers reported to clients", "node", "severity")
+	descProbes     = desc("probes_total", "probes of the node", "node", "result")
+	descProbeTime  = desc("probe_seconds_total", "time that probes took", "node")
+	descPool       = desc("pool_connections", "server connections", "node", "state")
+	descWaiters    = desc("pool_waiters", "sessions that wait for a server connection", "node")
+	descDecisions  = desc("decisions_total", "routing decisions by their reason", "reason")
+	descCounters   = desc("counter", "the counters of SHOW howdah.stats", "name")
+)
+
+// Describe says nothing, so that the registry takes the metrics as they come.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	st := c.admin.State
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	counts, view := st.Counts(), st.View()
+	gauge(descInfo, 1, c.admin.Version)
+	gauge(descClients, float64(counts.Clients))
+	gauge(descMaxClients, float64(st.Config().Limits.MaxClients))
+	gauge(descHeld, float64(counts.Held))
+	gauge(descEpoch, float64(view.Epoch))
+	states := map[string]int{"Idle": 0, "Idle in transaction": 0, "Execute command": 0, "Waiting": 0}
+	for _, s := range st.Sessions() {
+		states[s.State]++
+	}
+	for state, n := range states {
+		gauge(descSessions, float64(n), state)
+	}
+	for reason, n := range st.Decisions() {
+		counter(descDecisions, float64(n), reason)
+	}
+	for _, row := range st.Counters() {
+		if v, err := strconv.ParseFloat(row[1], 64); err == nil {
+			gauge(descCounters, v, row[0])
+		}
+	}
+	now := cluster.Now()
+	for i := range view.Nodes {
+		c.node(&view.Nodes[i], view, now, gauge, counter)
+	}
+}
+
+// node collects what there is of one node.
+func (c *collector) node(n *cluster.Node, view *cluster.View, now int64, gauge, counter func(*prometheus.Desc, float64, ...string)) {
+	st := c.admin.State
+	gauge(descUp, bit(n.State == cluster.StateUp), n.Name)
+	gauge(descPrimary, bit(n.ID == view.Primary), n.Name)
+	gauge(descWeight, n.Weight, n.Name)
+	if n.Role == cluster.RoleStandby && n.State == cluster.StateUp {
+		if n.Behind.Known {
+			gauge(descLag, float64(n.Behind.Bytes), n.Name)
+		}
+		if n.Horizon > 0 {
+			gauge(descHorizon, float64(now-n.Horizon)/1e9, n.Name)
+		}
+	}
+	t := st.Traffic(n.ID)
+	for kind, v := range map[string]uint64{"select": t.Select, "insert": t.Insert, "update": t.Update, "delete": t.Delete, "ddl": t.DDL, "other": t.Other} {
+		counter(descStatements, float64(v), n.Name, kind)
+	}
+	for severity, v := range map[string]uint64{"error": t.Error, "fatal": t.Fatal, "panic": t.Panic} {
+		counter(descErrors, float64(v), n.Name, severity)
+	}
+	checks, p := st.Checks(n.ID), st.Pool(n.ID)
+	counter(descProbes, float64(checks.Success), n.Name, "ok")
+	counter(descProbes, float64(checks.Fail), n.Name, "failed")
+	counter(descProbeTime, checks.Sum.Seconds(), n.Name)
+	gauge(descPool, float64(p.Idle), n.Name, "idle")
+	gauge(descPool, float64(p.Open-p.Idle), n.Name, "lent")
+	gauge(descWaiters, float64(p.Waiting), n.Name)
+}
+
+func bit(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,291 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/howdah/howdah/integration/howdahtest"
+)
+
+// howdah runs the command line against the doors' socket.
+func (d *doors) howdah(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, howdahtest.Bin(t), args...)
+	cmd.Env = append(os.Environ(), "HOWDAH_SOCKET="+d.socket, "HOWDAH_PASSWORD=open sesame")
+	var out, diag bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diag
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), diag.String(), cmd.ProcessState.ExitCode()
+}
+
+// The command line shows what is true, changes what it says, and exits as scripts need it.
+func TestCommandLineOfARunningHowdah(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, nil)
+	conn := connect(t, d.server)
+	var pid int
+	must(t, conn.QueryRow(t.Context(), "SELECT 1").Scan(&pid))
+	for _, tt := range []struct {
+		args string
+		code int
+		want string // of both streams
+	}{
+		{"status", 0, `(?s)version +howdah .*primary +node0\n.*nodes up +3 of 3\n.*node +name.*\n.*0 +node0 +127.0.0.1 +\d+ +up +primary.*node +name +open`},
+		{"nodes", 0, `(?m)^ +1 +node1 +127.0.0.1 +\d+ +up +standby +1 +[0-9A-F]+/[0-9A-F]+ +\d+ `},
+		{"sessions", 0, `(?m)^ +\d+ +postgres +postgres .* (Idle|Execute command) +node`},
+		{"pools", 0, `(?m)^ +0 +node0 +\d+ +\d+ +\d+ +0$`},
+		{"checks", 0, `node0 +\d+ +\d+ +0 `},
+		{"decisions", 0, `(drawn|kept) +\d+`},
+		{"counters", 0, `parser_misses`},
+		{"events", 0, `up primary, was `},
+		{"log level debug", 0, `log level is debug`},
+		{"log-level loud", 2, `"loud" is no level`},
+		{"reload", 0, `reloaded`},
+		{"kill session 99999", 2, `there is no session 99999`},
+		{"attach node1", 1, `attach is not available: this howdah has no failover`},
+		{"detach node9", 2, `there is no node "node9"`},
+		{"watchdog", 1, `this howdah has no watchdog`},
+		{"nodes --url http://127.0.0.1:" + fmt.Sprint(d.httpPort) + " --user admin", 0, `node2`},
+		{"nodes --url http://127.0.0.1:" + fmt.Sprint(d.httpPort) + " --user viewer", 1, `authentication failed`},
+		{"nodes --socket /nonexistent", 3, `howdah does not answer`},
+		{"status -c " + d.server.ConfigFile(), 0, `nodes up`},
+	} {
+		out, diag, code := d.howdah(t, strings.Fields(tt.args)...)
+		if code != tt.code || !regexp.MustCompile(tt.want).MatchString(out+diag) {
+			t.Errorf("howdah %s: exit %d, want %d\n%s%s\nwant %s", tt.args, code, tt.code, out, diag, tt.want)
+		}
+	}
+	out, _, _ := d.howdah(t, "nodes", "--json")
+	var answer struct {
+		Columns []string
+		Rows    []map[string]any
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Rows) != 3 || answer.Rows[0]["role"] != "primary" || answer.Rows[1]["port"].(float64) < 1 {
+		t.Errorf("JSON: %v\n%s", err, out)
+	}
+	if !strings.Contains(d.server.Log(), `command=log-level args=debug door=socket user=root`) {
+		t.Error("the log does not say who changed the level")
+	}
+	// A session that is killed ends, and its client sees it.
+	if _, diag, code := d.howdah(t, "kill", fmt.Sprint(conn.PgConn().PID())); code != 0 {
+		t.Errorf("kill: %s", diag)
+	}
+	eventually(t, "the killed session is gone", func() error {
+		if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+			return errors.New("it still answers")
+		}
+		if out, _, _ := d.howdah(t, "sessions"); strings.Count(out, "postgres") > 0 {
+			return errors.New(out)
+		}
+		return nil
+	})
+}
+
+// Another user than root and howdah's own does not get in by the socket, whatever its mode.
+func TestSocketKnowsWhoCalls(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, nil)
+	must(t, os.Chmod(d.socket, 0o666))
+	must(t, os.Chmod(filepath.Dir(d.socket), 0o755))
+	cmd := exec.CommandContext(t.Context(), "curl", "-s", "--unix-socket", d.socket, "http://howdah/api/v1/nodes")
+	if _, err := exec.LookPath("curl"); err != nil { // any program that can speak HTTP will do
+		cmd = exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", `
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(b"GET /api/v1/nodes HTTP/1.0\r\n\r\n")
+sys.stdout.write(s.makefile().read())`, d.socket)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "only root and the user who runs howdah") {
+		t.Errorf("nobody gets %v: %s", err, out)
+	}
+}
+
+func (d *doors) get(t *testing.T, path, user, password string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", d.httpPort, path), nil)
+	must(t, err)
+	if user != "" {
+		r.SetBasicAuth(user, password)
+	}
+	client := http.Client{Timeout: waitTimeout}
+	answer, err := client.Do(r)
+	must(t, err)
+	defer answer.Body.Close() //nolint:errcheck // it has been read
+	text, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return answer.StatusCode, string(text)
+}
+
+// Load balancers and Prometheus get what is true, before and after the primary dies.
+func TestHealthAndMetrics(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, map[string]any{"failover.hold": "1s"})
+	conn := connect(t, d.server)
+	for range 5 {
+		conn.Exec(t.Context(), "SELECT 1") //nolint:errcheck // counted below
+	}
+	_, err := conn.Exec(t.Context(), "CREATE TABLE t (id int)")
+	must(t, err)
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "3 of 3 nodes are up", "/primary": "node0", "/replica": "node1 node2", "/replica?lag=1GB": "node1 node2"} {
+		if status, body := d.get(t, path, "", ""); status != 200 || strings.TrimSpace(body) != want {
+			t.Errorf("%s: %d %q, want %q", path, status, body, want)
+		}
+	}
+	if status, _ := d.get(t, "/replica?lag=much", "", ""); status != 400 {
+		t.Errorf("a lag that is none: %d", status)
+	}
+	_, metrics := d.get(t, "/metrics", "", "")
+	for _, want := range []string{`howdah_node_up{node="node0"} 1`, `howdah_node_primary{node="node0"} 1`, `howdah_node_primary{node="node1"} 0`,
+		`howdah_statements_total{kind="ddl",node="node0"} 1`, `howdah_sessions{state="Idle"} 1`, `howdah_clients 1`, "go_goroutines", "process_open_fds",
+		`howdah_pool_waiters{node="node1"} 0`, `howdah_decisions_total{reason="write"}`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
+	must(t, d.cluster.StopNode(0))
+	eventually(t, "the primary's end is told", func() error {
+		status, _ := d.get(t, "/primary", "", "")
+		ready, body := d.get(t, "/readyz", "", "")
+		_, metrics := d.get(t, "/metrics", "", "")
+		if status != 503 || ready != 200 || !strings.Contains(body, "2 of 3") || !strings.Contains(metrics, `howdah_node_up{node="node0"} 0`) {
+			return fmt.Errorf("/primary %d, /readyz %d %s", status, ready, body)
+		}
+		return nil
+	})
+}
+
+// Who has no password sees nothing, a reader changes nothing, and no other site's page can.
+func TestHTTPRoles(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, nil)
+	for _, path := range []string{"/", "/page.js", "/api/v1/nodes", "/api/v1/"} {
+		if status, body := d.get(t, path, "", ""); status != 401 || strings.Contains(body, "node0") {
+			t.Errorf("%s without a password: %d", path, status)
+		}
+		if status, _ := d.get(t, path, "viewer", "look"); status != 200 {
+			t.Errorf("%s for a reader: %d", path, status)
+		}
+	}
+	if status, body := d.get(t, "/api/v1/openapi.json", "viewer", "look"); status != 200 || !strings.Contains(body, `"/api/v1/switchover"`) {
+		t.Errorf("OpenAPI: %d", status)
+	}
+	if status, _ := d.get(t, "/api/v1/reload", "admin", "open sesame"); status != 403 {
+		t.Errorf("a link reloads: %d", status)
+	}
+	post := func(user, password, header string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/api/v1/reload", d.httpPort), strings.NewReader(`{"args":[]}`))
+		must(t, err)
+		r.SetBasicAuth(user, password)
+		if header != "" {
+			r.Header.Set(header, "1")
+		}
+		answer, err := http.DefaultClient.Do(r)
+		must(t, err)
+		answer.Body.Close() //nolint:errcheck // nothing is in it
+		return answer.StatusCode
+	}
+	for _, tt := range []struct {
+		user, password, header string
+		want                   int
+	}{{"admin", "open sesame", "X-Howdah", 200}, {"admin", "open sesame", "", 403}, {"viewer", "look", "X-Howdah", 403}, {"admin", "wrong", "X-Howdah", 401}} {
+		if got := post(tt.user, tt.password, tt.header); got != tt.want {
+			t.Errorf("%s %q: %d, want %d", tt.user, tt.header, got, tt.want)
+		}
+	}
+}
+
+// pageFile is the picture in the docs; HOWDAH_SCREENSHOT=1 takes it anew.
+const pageFile = "../docs/page.png"
+
+// The page works in a real browser: it shows the servers, light and dark, wide and narrow, and nothing sticks out.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, map[string]any{"admin.http.anonymous": true})
+	conn := connect(t, d.server)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	_, err := conn.Exec(t.Context(), "CREATE TABLE t (id int)")
+	must(t, err)
+	go func() { // something to look at
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			conn.Exec(context.Background(), "SELECT 1") //nolint:errcheck // only load
+			if i%5 == 0 {
+				conn.Exec(context.Background(), "INSERT INTO t VALUES (1)") //nolint:errcheck // only load
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("chromium is missing (scripts/deps.sh test installs it)")
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		all := append([]string{"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--virtual-time-budget=7000",
+			"--user-data-dir=" + t.TempDir()}, args...)
+		cmd := exec.CommandContext(ctx, chromium, append(all, fmt.Sprintf("http://127.0.0.1:%d/", d.httpPort))...)
+		var out, diag bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &diag
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("chromium: %v\n%s", err, diag.String())
+		}
+		return out.String()
+	}
+	dom := run("--dump-dom", "--window-size=1200,900")
+	for _, want := range []string{`data-ready="yes"`, "<b>node0</b>", `class="role primary">primary`, `class="node up"`, "3 of 3 nodes up",
+		"this howdah has no watchdog", "primary is node0", ">postgres<"} {
+		if !strings.Contains(dom, want) {
+			t.Errorf("the page does not have %s", want)
+		}
+	}
+	if strings.Contains(dom, "howdah does not answer") || !strings.Contains(dom, `id="actions" aria-labelledby="h-actions" hidden`) {
+		t.Errorf("the page complains, or offers actions to nobody:\n%s", dom)
+	}
+	if t.Failed() {
+		t.Log(dom)
+	}
+	shot := filepath.Join(t.TempDir(), "page.png")
+	run("--screenshot="+shot, "--window-size=1200,1150")
+	phone := filepath.Join(t.TempDir(), "phone.png")
+	run("--screenshot="+phone, "--window-size=500,900", "--force-dark-mode", "--enable-features=WebContentsForceDark")
+	for _, f := range []string{shot, phone} {
+		if info, err := os.Stat(f); err != nil || info.Size() < 10_000 {
+			t.Errorf("no picture: %v", err)
+		}
+	}
+	if os.Getenv("HOWDAH_SCREENSHOT") != "" {
+		data, err := os.ReadFile(shot)
+		must(t, err)
+		must(t, os.WriteFile(pageFile, data, 0o644))
+	}
+}
