@@ -23,7 +23,6 @@ const (
 	noFailover  = "howdah follows a promotion, it does not promote: promote by your tool (Patroni, repmgr, pg_promote), or keep Pgpool-II's script for your tool"
 	noRecovery  = "make standbys with pg_basebackup; howdah takes them in when they stream"
 	noWatchdog  = "run one howdah, or several behind a load balancer or keepalived, which can ask /readyz (admin.http)"
-	noTLS       = "howdah declines TLS; let it run where the network is trusted, or put a TLS proxy before it"
 	noCache     = "howdah has no query cache; reads are spread over the standbys instead"
 	onlyNative  = "only for native_replication and snapshot_isolation"
 	toStderr    = "howdah logs to standard error; the service manager keeps, rotates and forwards it"
@@ -64,17 +63,17 @@ var params = []param{
 		note: "users who are in no file: set auth.query, which asks a server for their stored secret"},
 
 	// TLS
-	{name: "ssl", defaults: "off", fate: Unsupported, note: noTLS},
-	{name: "ssl_key", gate: "ssl", fate: Unsupported, note: noTLS},
-	{name: "ssl_cert", gate: "ssl", fate: Unsupported, note: noTLS},
-	{name: "ssl_ca_cert", gate: "ssl", defaults: "", fate: Unsupported, note: noTLS},
-	{name: "ssl_ca_cert_dir", gate: "ssl", defaults: "", fate: Unsupported, note: noTLS},
-	{name: "ssl_crl_file", gate: "ssl", defaults: "", fate: Unsupported, note: noTLS},
-	{name: "ssl_ciphers", gate: "ssl", fate: Unneeded, note: "Go chooses safe ones"},
-	{name: "ssl_prefer_server_ciphers", gate: "ssl", fate: Unneeded, note: "Go chooses"},
-	{name: "ssl_ecdh_curve", gate: "ssl", fate: Unneeded, note: "Go chooses"},
-	{name: "ssl_dh_params_file", gate: "ssl", fate: Unneeded, note: "Go has no DHE ciphers"},
-	{name: "ssl_passphrase_command", gate: "ssl", defaults: "", fate: Unsupported, note: noTLS},
+	{name: "ssl", defaults: "off", take: (*importer).ssl},
+	{name: "ssl_key", gate: "ssl", take: files("tls.client.key")},
+	{name: "ssl_cert", gate: "ssl", take: files("tls.client.cert")},
+	{name: "ssl_ca_cert", gate: "ssl", take: files("tls.client.ca")},
+	{name: "ssl_ca_cert_dir", gate: "ssl", take: (*importer).sslDirectory},
+	{name: "ssl_crl_file", gate: "ssl", take: files("tls.client.crl")},
+	{name: "ssl_ciphers", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.ciphers takes IANA names"},
+	{name: "ssl_prefer_server_ciphers", gate: "ssl", fate: Unneeded, note: "the best that both sides have is chosen"},
+	{name: "ssl_ecdh_curve", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.curves takes others"},
+	{name: "ssl_dh_params_file", gate: "ssl", fate: Unneeded, note: "no DHE ciphers are spoken"},
+	{name: "ssl_passphrase_command", gate: "ssl", defaults: "", fate: Unsupported, note: "give tls.client.key a key without a passphrase"},
 
 	// Processes and pools
 	{name: "process_management_mode", fate: Unneeded, note: oneProcess},

@@ -155,3 +155,35 @@ func (im *importer) logLevel(s setting) Entry {
 	im.out.set("log.level", text(level), s.comment())
 	return taken("log.level")
 }
+
+// ssl is one switch for both sides in Pgpool-II. Towards servers that have TLS howdah uses it anyway.
+func (im *importer) ssl(s setting) Entry {
+	if _, ok := switchOf(s.value); !ok {
+		return refused("%q is neither on nor off", s.value)
+	}
+	for _, name := range []string{"ssl_cert", "ssl_key"} {
+		if im.values[name].value == "" {
+			return refused("%s is not given: clients get no TLS without tls.client.cert and key", name)
+		}
+	}
+	return Entry{Fate: Taken, To: "tls.client", Note: "towards the servers tls.backend.mode is prefer; set verify-full to know who answers"}
+}
+
+// sslDirectory: howdah's ca is a file or a directory.
+func (im *importer) sslDirectory(s setting) Entry {
+	if im.values["ssl_ca_cert"].value != "" && s.value != "" {
+		return refused("ssl_ca_cert is given too; put all authorities into one of them")
+	}
+	return files("tls.client.ca")(im, s)
+}
+
+// files takes over the path of a file, which may be relative to pgpool.conf.
+func files(key string) func(*importer, setting) Entry {
+	return func(im *importer, s setting) Entry {
+		if s.value == "" {
+			return Entry{Fate: Default}
+		}
+		im.out.set(key, text(im.beside(s.value)), s.comment())
+		return taken(key)
+	}
+}
