@@ -26,9 +26,12 @@ func Describe(env *Env, st *Statement) (relations, functions []Meaning) {
 
 func describeRelation(env *Env, name Name) string {
 	k := env.Knowledge
+	system, shared := systemRelation(name.Schema, name.Name)
 	switch {
 	case isTempSchema(name.Schema):
 		return "temporary"
+	case system && shared && (k == nil || len(k.relations[name.Name]) == 0):
+		return "the system's: " + classWords[catalog.Safe]
 	case k == nil:
 		return "by its name alone"
 	}
@@ -70,6 +73,9 @@ func describeFunction(env *Env, st *Statement, name Name) string {
 			}
 			words += "built in: " + classWords[c.Class]
 		}
+	}
+	if class, ok := catalog.ExtensionFunction(name.Name); ok && env.Extensions && words == "" {
+		words = "of an extension, if that is meant: " + classWords[class]
 	}
 	switch {
 	case words != "":

@@ -14,6 +14,9 @@ type Env struct {
 	// Waiting: there will be Knowledge soon. Until then a statement that it could
 	// turn into anything but a read is AccessUnknown.
 	Waiting bool
+	// Extensions: there is no database to ask, and functions that are called as those of
+	// well-known extensions are taken for these.
+	Extensions bool
 	// SearchPath has the schemas in the order they are searched, "$user"
 	// replaced. pg_catalog is in it only if it was named.
 	SearchPath []string

@@ -57,6 +57,69 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestDescribe says of each name what it was found to mean, in the words that `howdah explain`
+// prints. Its files are as those of TestNames.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/describe/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		head, cases := readNames(t, file)
+		env := envOf(t, file, head)
+		for i := range cases {
+			c := &cases[i]
+			var lines []string
+			for _, st := range parser.Resolve(parser.Classify(c.sql), env).Statements {
+				relations, functions := parser.Describe(env, &st)
+				for _, m := range relations {
+					lines = append(lines, "relation "+m.Name.String()+": "+m.Words)
+				}
+				for _, m := range functions {
+					lines = append(lines, "function "+m.Name.String()+": "+m.Words)
+				}
+			}
+			if got := strings.Join(lines, "\n"); got != c.want && !*update {
+				t.Errorf("%s: %s\ngot:  %s\nwant: %s", file, c.sql, got, c.want)
+			} else {
+				c.want = got
+			}
+		}
+		if *update {
+			cases[0].comment = head + "====\n" + cases[0].comment
+			writeGolden(t, file, cases)
+		}
+	}
+}
+
+// TestExtensions: without a database functions of well-known extensions are what they are there; a
+// database knows better.
+func TestExtensions(t *testing.T) {
+	t.Parallel()
+	alone := parser.NewEnv(parser.Env{Extensions: true})
+	asked := parser.NewEnv(parser.Env{Knowledge: parser.NewKnowledge(&catalog.Facts{}, parser.KnowledgeOptions{}), AnyPath: true})
+	for sql, want := range map[string]parser.Access{
+		"SELECT similarity(name, $1), gis.st_distance(a, b), digest(c, 'sha1') FROM t": parser.AccessRead,
+		"SELECT uuid_generate_v4(), ST_AsMVT(a) FROM t":                                parser.AccessRead,
+		"SELECT * FROM dblink('x', 'y') AS t(a int)":                                   parser.AccessUnknown,
+		"SELECT similarity(a, b), f(c) FROM t":                                         parser.AccessUnknown,
+		"SELECT similarity(a, nextval('s'))":                                           parser.AccessWrite,
+		"SELECT * FROM t_id_seq":                                                       parser.AccessSession,
+	} {
+		v := parser.Classify(sql)
+		if got := parser.Resolve(v, alone).Access; got != want {
+			t.Errorf("%s: %v, want %v", sql, got, want)
+		}
+		if got := parser.Resolve(v, asked).Access; got == parser.AccessRead && strings.Contains(sql, "(") {
+			t.Errorf("%s: a read in a database that has no such function", sql)
+		}
+		if got := parser.Resolve(v, parser.NewEnv(parser.Env{})).Access; got == parser.AccessRead {
+			t.Errorf("%s: a read without a word of extensions", sql)
+		}
+	}
+}
+
 // readNames splits a file into its facts and its cases.
 func readNames(t testing.TB, file string) (string, []goldenCase) {
 	t.Helper()

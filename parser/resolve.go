@@ -124,7 +124,11 @@ func (r *resolver) call(c *Call) effect {
 		e, found = k.function(r, c)
 	}
 	if c.Class != catalog.Unknown || !found {
-		access, scoped := accessOf(c.Class)
+		class := c.Class
+		if class == catalog.Unknown && r.env.Extensions {
+			class, _ = catalog.ExtensionFunction(c.Function.Name)
+		}
+		access, scoped := accessOf(class)
 		e.join(effect{access: access, scoped: scoped, reason: "function " + c.Function.String()})
 	}
 	return e

@@ -123,6 +123,7 @@ const explainCache = 64 << 20
 func newExplainer(ctx context.Context, o *explainOptions) (*explainer, error) {
 	e := &explainer{parser: parser.New(parser.Options{CacheBytes: explainCache}), view: imaginedView()}
 	if o.config == "" {
+		e.env = parser.NewEnv(parser.Env{Extensions: true})
 		e.notes = []string{"decided from the text and built-in knowledge alone, as a fresh session's first statement"}
 		return e, nil
 	}

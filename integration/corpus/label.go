@@ -41,9 +41,12 @@ type opinion struct {
 	temporary bool
 }
 
+// textOnly is what `howdah explain` resolves names with where there is no database to ask.
+var textOnly = parser.NewEnv(parser.Env{Extensions: true})
+
 // byText is what the parser says of the text alone.
 func byText(l *label) (opinion, bool) {
-	v := parser.Classify(l.SQL)
+	v := parser.Resolve(parser.Classify(l.SQL), textOnly)
 	return opinion{read: v.Access <= parser.AccessRead, reason: v.Access.String() + ": " + v.Reason}, true
 }
 

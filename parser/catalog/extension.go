@@ -1,5 +1,7 @@
 package catalog
 
+import "strings"
+
 // extensions are those, of PostgreSQL's own distribution and some that many have,
 // of whose functions volatility does not say enough.
 var extensions = map[string]rule{
@@ -24,6 +26,27 @@ var extensions = map[string]rule{
 	"pgstattuple":        {NodeState, whyFiles},
 	"sslinfo":            {NodeState, whySession},
 }
+
+// ExtensionFunction is what a function of this name is if it belongs to an extension that
+// many databases have; false if no such extension has one. Only a database knows whether it does.
+func ExtensionFunction(name string) (Class, bool) {
+	class, ok := extensionFunctions[name]
+	return class, ok
+}
+
+var extensionFunctions = func() map[string]Class {
+	classes := map[string]Class{}
+	for _, names := range extensionNames {
+		safe, stable, _ := strings.Cut(names, "|")
+		for _, name := range strings.Fields(safe) {
+			classes[name] = Safe
+		}
+		for _, name := range strings.Fields(stable) {
+			classes[name] = TransactionScoped
+		}
+	}
+	return classes
+}()
 
 // Class is what is known of a function from its own words, but for one in language
 // sql, which says more. STABLE and IMMUTABLE are believed; a stable function may
