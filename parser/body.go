@@ -43,12 +43,10 @@ var setting = regexp.MustCompile(`(?i)([a-z0-9_"\x80-\xff]*)(\s*)\b(set_config|s
 // statement in it, that of a string to be executed included. In UPDATE t SET and ALTER … SET
 // a name stands before it.
 func maySet(body string) bool {
-	if strings.Contains(body, "--") || strings.Contains(body, "/*") { // anything may stand before a SET
-		return strings.Contains(strings.ToLower(body), "set")
-	}
+	commented := strings.Contains(body, "--") || strings.Contains(body, "/*") // anything may stand before a SET
 	for _, found := range setting.FindAllStringSubmatch(body, -1) {
 		before, word := strings.ToLower(found[1]), strings.ToLower(found[3])
-		if word != "set" || before == "" || slices.Contains(startOfStatement, before) {
+		if word != "set" || before == "" || commented || slices.Contains(startOfStatement, before) {
 			return true
 		}
 	}
