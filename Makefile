@@ -33,8 +33,8 @@ integration: ## the built binary against real servers and drivers
 parity: ## the same scripts direct and through howdah
 	go test -timeout 10m -count=1 ./integration/parity
 
-corpus: ## hold the verdicts against what a primary and a standby answer
-	go run ./integration/corpus
+corpus: build ## hold the verdicts against what a primary and a standby answer
+	go run ./integration/corpus -howdah bin/howdah
 
 demo: ## a primary, two standbys and howdah on port 9999
 	scripts/deps.sh

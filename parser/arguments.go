@@ -17,6 +17,9 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 	case name.Schema != "" && name.Schema != "pg_catalog":
 		return catalog.Unknown
 	}
+	if name.Schema == "" && jsonSyntax[name.Name] {
+		return catalog.Safe
+	}
 	class := catalog.Function(name.Name)
 	if w.planOnly && catalog.Volatile(name.Name) {
 		return catalog.Safe // it is not called
@@ -39,6 +42,10 @@ func (w *walker) classOf(name Name, args []*pg.Node) catalog.Class {
 	}
 	return class
 }
+
+// jsonSyntax looks like functions and is grammar since PostgreSQL 17. Where it is not, only
+// a user's function can be meant, which a database's Knowledge has.
+var jsonSyntax = makeSet("json_exists json_value json_query json_scalar json_serialize")
 
 // textToRun is the argument of a built-in function that is SQL which it runs, if it is a constant.
 func textToRun(function string, args []*pg.Node) (string, bool) {
