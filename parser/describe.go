@@ -63,7 +63,7 @@ func describeFunction(env *Env, st *Statement, name Name) string {
 	for i := range calls {
 		c := &calls[i]
 		if env.Knowledge != nil {
-			if e, found := env.Knowledge.function(&r, c); found {
+			if e, found := env.Knowledge.function(&r, c, st.Uses != nil && st.Uses.planned); found {
 				words = "in the catalog: " + describeEffect(e, "")
 			}
 		}

@@ -205,7 +205,7 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	}
 	w.uses, w.certain = inner.uses, max(w.certain, inner.certain)
 	w.sure = w.sure || inner.sure
-	w.uses.explained = true
+	w.uses.explained, w.uses.planned = true, !analyze
 	w.raiseByName(inner.st.Access, "EXPLAIN of "+inner.st.Reason)
 }
 

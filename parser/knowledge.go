@@ -109,7 +109,8 @@ func (k *Knowledge) MakesTemp(v *Verdict) bool {
 func (k *Knowledge) Bytes() int64 { return k.bytes }
 
 // function is what the functions that a call may mean do, together; false if there is none.
-func (k *Knowledge) function(r *resolver, c *Call) (effect, bool) {
+// If the call is only planned, those that are volatile and no SQL are not called.
+func (k *Knowledge) function(r *resolver, c *Call, planned bool) (effect, bool) {
 	var e effect
 	found := false
 	candidates := k.functions[c.Function.Name]
@@ -120,7 +121,7 @@ func (k *Knowledge) function(r *resolver, c *Call) (effect, bool) {
 		found = true
 		if ruled, ok := r.env.Rules.function(fn.schema + "." + fn.name); ok {
 			e.join(ruled)
-		} else {
+		} else if !planned || fn.fact.Volatility != 'v' || len(fn.texts)+len(fn.uses) > 0 {
 			e.join(fn.effect)
 		}
 	}

@@ -98,7 +98,7 @@ func (r *resolver) statement(st *Statement) effect {
 func (r *resolver) parts(st *Statement) (calls, rest effect) {
 	calls.scoped = st.Uses.TransactionScoped
 	for i := range st.Uses.Calls {
-		calls.join(r.call(&st.Uses.Calls[i]))
+		calls.join(r.call(&st.Uses.Calls[i], st.Uses.planned))
 	}
 	if r.env.Waiting {
 		rest.join(r.waiting(st))
@@ -113,15 +113,15 @@ func (r *resolver) parts(st *Statement) (calls, rest effect) {
 	return calls, rest
 }
 
-// call is what a function call does.
-func (r *resolver) call(c *Call) effect {
+// call is what a function call does; planned: in a statement that is only planned.
+func (r *resolver) call(c *Call, planned bool) effect {
 	if e, ok := r.env.Rules.function(c.Function.Name, c.Function.String()); ok {
 		return e
 	}
 	var e effect
 	found := false
 	if k := r.env.Knowledge; k != nil {
-		e, found = k.function(r, c)
+		e, found = k.function(r, c, planned)
 	}
 	if c.Class != catalog.Unknown || !found {
 		class := c.Class
@@ -129,6 +129,9 @@ func (r *resolver) call(c *Call) effect {
 			class, _ = catalog.ExtensionFunction(c.Function.Name)
 		}
 		access, scoped := accessOf(class)
+		if planned && class == catalog.Unknown {
+			access = AccessRead // it is volatile, and not called, or believed to read
+		}
 		e.join(effect{access: access, scoped: scoped, reason: "function " + c.Function.String()})
 	}
 	return e

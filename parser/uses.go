@@ -24,8 +24,9 @@ type Uses struct {
 	// Fields are the last parts of qualified column references: where t has no
 	// column f, t.f means f(t).
 	Fields []string
-	// explained: it is the statement inside an EXPLAIN.
-	explained bool
+	// explained: it is the statement inside an EXPLAIN; planned: of one without ANALYZE, so that no
+	// volatile function is called.
+	explained, planned bool
 }
 
 // Call is one form of a function call.

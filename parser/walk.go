@@ -410,6 +410,9 @@ func (w *walker) function(n *pg.FuncCall) {
 	w.uses.call(n, name, class)
 	w.st.CallsUnknown = w.st.CallsUnknown || class == catalog.Unknown
 	access, scoped := accessOf(class)
+	if w.planOnly && class == catalog.Unknown {
+		access = AccessRead // a function that a plan is made with is not volatile
+	}
 	w.st.TransactionScoped = w.st.TransactionScoped || scoped
 	w.sure = w.sure || class != catalog.Unknown && access > AccessRead
 	// What is a write already is understood well enough.
