@@ -90,6 +90,22 @@ type ConnInfo struct {
 // Rules returns how many rules there are.
 func (h *HBA) Rules() int { return len(h.rules) }
 
+// WarnTLS says which rules can let in nobody, as clients get no TLS, or are not asked for certificates.
+func (h *HBA) WarnTLS(hasTLS, asksCertificates bool) (warnings []string) {
+	for _, r := range h.rules {
+		switch {
+		case r.conn == connHostSSL && !hasTLS:
+			warnings = append(warnings, fmt.Sprintf("%s: hostssl record cannot match because there is no tls.client.cert", r))
+		case r.ClientCert != ClientCertAny && !asksCertificates:
+			warnings = append(warnings, fmt.Sprintf("%s: clients are not asked for certificates without tls.client.ca", r))
+		}
+		if len(warnings) >= maxFaults {
+			break
+		}
+	}
+	return warnings
+}
+
 // Match returns the first rule that fits, false if none does. An error is that of
 // what had to be asked (host addresses, memberships): a later rule might let in whom
 // an earlier one rejects, so none counts then.

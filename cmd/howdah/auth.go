@@ -14,22 +14,24 @@ import (
 // points to. The error is a configs.Faults with everything that is wrong;
 // warnings are about what works but should not stay so.
 func checkFiles(path string, c *configs.Config) (warnings []string, err error) {
-	warnings, faults := checkAuth(path, &c.Auth)
-	_, more, err := auth.LoadFrontTLS(&c.TLS.Client)
+	warnings, hba, faults := checkAuth(path, &c.Auth)
+	front, more, err := auth.LoadFrontTLS(&c.TLS.Client)
 	warnings = append(warnings, more...)
+	if err == nil && hba != nil {
+		warnings = append(warnings, hba.WarnTLS(front != nil, c.TLS.Client.CA != "")...)
+	}
 	faults = append(faults, fileFaults(path, "tls.client", err)...)
+	general := false // the fault of tls.backend is reported
 	for i, b := range c.BackendsInEffect() {
-		key := fmt.Sprintf("backends[%d].tls", i)
-		if c.Backends[i].TLS == (configs.BackendTLS{}) {
-			key = "tls.backend"
+		key, own := "tls.backend", c.Backends[i].TLS != (configs.BackendTLS{})
+		if own {
+			key = fmt.Sprintf("backends[%d].tls", i)
 		}
 		_, err := auth.LoadBackendTLS(b.TLS, b.Host)
-		if found := fileFaults(path, key, err); len(found) > 0 {
-			faults = append(faults, found...)
-			if key == "tls.backend" {
-				break // not the same once for each
-			}
+		if own || !general {
+			faults = append(faults, fileFaults(path, key, err)...)
 		}
+		general = general || !own && err != nil
 	}
 	if c.Admin.UsersFile != "" {
 		_, err := admin.LoadUsers(c.Admin.UsersFile)
@@ -42,12 +44,13 @@ func checkFiles(path string, c *configs.Config) (warnings []string, err error) {
 }
 
 // checkAuth is the part of checkFiles about who may connect.
-func checkAuth(path string, cfg *configs.Auth) (warnings []string, faults configs.Faults) {
+func checkAuth(path string, cfg *configs.Auth) (warnings []string, hba *auth.HBA, faults configs.Faults) {
+	var err error
 	if cfg.HBAFile != "" {
-		_, err := auth.LoadHBAFile(cfg.HBAFile)
+		hba, err = auth.LoadHBAFile(cfg.HBAFile)
 		faults = append(faults, fileFaults(path, "auth.hba_file", err)...)
 	} else {
-		_, err := auth.ParseHBALines(cfg.HBA)
+		hba, err = auth.ParseHBALines(cfg.HBA)
 		faults = append(faults, entryFaults(path, "auth.hba", err)...)
 	}
 	if cfg.IdentFile != "" {
@@ -57,7 +60,7 @@ func checkAuth(path string, cfg *configs.Auth) (warnings []string, faults config
 		_, err := auth.ParseIdentLines(cfg.Ident)
 		faults = append(faults, entryFaults(path, "auth.ident", err)...)
 	}
-	_, err := auth.LoadLDAPTLS(cfg.LDAPCA)
+	_, err = auth.LoadLDAPTLS(cfg.LDAPCA)
 	faults = append(faults, fileFaults(path, "auth.ldap_ca", err)...)
 	if cfg.PasswdFile != "" {
 		passwd, err := auth.LoadPasswdFile(cfg.PasswdFile, cfg.KeyFile)
@@ -66,7 +69,7 @@ func checkAuth(path string, cfg *configs.Auth) (warnings []string, faults config
 		}
 		faults = append(faults, fileFaults(path, "auth.passwd_file", err)...)
 	}
-	return warnings, faults
+	return warnings, hba, faults
 }
 
 // fileFaults are the mistakes in a file that key points to: in that file's
