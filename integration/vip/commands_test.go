@@ -56,9 +56,9 @@ func TestCommandHangs(t *testing.T) {
 	t.Parallel()
 	a := newNetwork(t, "a").hosts["a"]
 	dir := t.TempDir()
-	p := a.startHolder(commandsVIP("up: \"sleep 600 & echo $! >> "+dir+"/pids; echo is hanging; wait\"", downCommand, "timeout: 300ms"))
+	p := a.startHolder(commandsVIP("up: \"sleep 600 & echo $! >> "+dir+"/pids; echo is hanging; wait\"", downCommand, "timeout: 1500ms"))
 	p.say("hold 1s")
-	p.waitEvent(vip.EventFailed, "killed after 300ms: is hanging")
+	p.waitEvent(vip.EventFailed, "killed after 1.5s: is hanging")
 	if s := p.State(); s.Held {
 		t.Error("it counts as held")
 	}

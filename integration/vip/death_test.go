@@ -79,12 +79,12 @@ func TestBothKilled(t *testing.T) {
 func TestBothFrozen(t *testing.T) {
 	t.Parallel()
 	a := newNetwork(t, "a").hosts["a"]
-	p := a.startHolder(netlinkVIP())
-	p.say("once 1500ms")
+	p := a.startHolder(netlinkVIP("lifetime: 4s"))
+	p.say("once 3s")
 	within(t, patience, "it is held", func() bool { return a.has(vip4) && a.has(vip6) && p.State().Held })
 	p.signalGuardian(syscall.SIGSTOP)
 	p.signal(syscall.SIGSTOP)
-	took := within(t, kernelBound, "the kernel removes it", gone(a))
+	took := within(t, kernelBound+2*time.Second, "the kernel removes it", gone(a))
 	t.Logf("gone %s after SIGSTOP of both", took)
 	p.signalGuardian(syscall.SIGCONT)
 	p.signal(syscall.SIGCONT)
