@@ -8,7 +8,7 @@ UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
 
-.PHONY: build check test unit integration parity corpus demo bench fuzz deps clean
+.PHONY: build check test unit simulation integration parity corpus demo bench fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -26,6 +26,10 @@ unit: ## unit tests
 test: ## install what is needed, then every test
 	scripts/deps.sh test
 	$(MAKE) unit integration
+
+simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken rule is found
+	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run TestSimulation ./watchdog/core
+	go test -count=1 -timeout 20m ./integration/mutants
 
 integration: ## the built binary against real servers and drivers
 	go test -timeout 25m $(INTEGRATION)

@@ -47,8 +47,9 @@ var rules = []rule{
 	{pkg: "pool", imports: []string{"cluster", "auth", "wire"}},
 
 	{pkg: "admin/migrate", imports: []string{"auth"}},
-	{pkg: "admin/...", imports: []string{"admin/...", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog", "vip"}},
-	{pkg: "watchdog", imports: []string{"vip"}},
+	{pkg: "admin/...", imports: []string{"admin/...", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog/...", "vip"}},
+	{pkg: "watchdog", imports: []string{"watchdog/core", "vip"}},
+	{pkg: "watchdog/core", forbidden: outside},
 	{pkg: "vip"},
 	{pkg: "cluster", imports: []string{"auth", "wire"}},
 
@@ -152,7 +153,7 @@ func TestRulesPointOneWay(t *testing.T) {
 	for _, r := range rules {
 		for _, other := range rules {
 			name := strings.TrimSuffix(other.pkg, "/...")
-			if name == strings.TrimSuffix(r.pkg, "/...") || strings.HasPrefix(name, "parser") && strings.HasPrefix(r.pkg, "parser") ||
+			if name == strings.TrimSuffix(r.pkg, "/...") || strings.HasPrefix(name, "parser") && strings.HasPrefix(r.pkg, "parser") || strings.HasPrefix(name, "watchdog") && strings.HasPrefix(r.pkg, "watchdog") ||
 				r.imports != nil && r.imports[0] == "..." || other.imports != nil && other.imports[0] == "..." {
 				continue
 			}

@@ -1,0 +1,96 @@
+// Package mutants breaks the watchdog's safety rules one at a time, and holds that its
+// simulation finds each. A simulation that lets a broken rule pass is worth nothing.
+package mutants
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutant is a rule of watchdog/core that is taken away, by a change of its text.
+type mutant struct {
+	name, file, old, new string
+}
+
+var mutants = []mutant{
+	{"a lease as long as the election timeout and a half", "lease.go", "+ l.timing.Lease, true", "+ l.timing.Lease*3/2, true"},
+	{"a lease that counts from the answer", "machine.go", "m.lease.Acked(e.Peer, e.Term, e.Sent)", "m.lease.Acked(e.Peer, e.Term, now)"},
+	{"a lease by one acknowledgement", "lease.go", "times[quorum-1]", "times[0]"},
+	{"a lease without knowing what was decided before", "lease.go", "now < end && l.caughtUp", "now < end"},
+	{"a lease that goes on after it was given away", "succession.go", "m.lease.Yield()", ""},
+	{"a voter that forgets at a restart whom it acknowledged", "guard.go", "since < hold {", "since < 0 {"},
+	{"a voter that leaves a leader that it just acknowledged", "guard.go", "since < hold && g.yielded < g.term", "since < 0 && g.yielded < g.term"},
+	{"a majority that is none", "lease.go", "return n/2 + 1", "return (n + 1) / 2"},
+	{"a failover that waits for nobody", "consent.go", "len(m.barring()) == 0", "len(m.barring()) >= 0"},
+	{"a failover that does not wait for its own member", "consent.go", "m.stopped != f.ID {", "false {"},
+	{"a new leader that forgets its predecessor's grants", "route.go", "others: now + timing.stretched(timing.Route)", "others: now"},
+	{"a leader that forgets grants early", "route.go", "g.until[a.From] = now + g.timing.stretched(g.timing.Route)", "g.until[a.From] = now + g.timing.Route/3"},
+	{"a grant during a failover", "route.go", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Reason", "case false:\n\t\tanswer.Reason"},
+	{"a grant by a leader without a lease", "machine.go", "if !m.MayAct(m.now) {\n\t\tm.do(ReplyRoute", "if m.grants == nil {\n\t\tm.do(ReplyRoute"},
+	{"writes during a failover", "route.go", "case s.state.Failover.Phase != PhaseNone:", "case false:"},
+	{"writes of four that cannot be decided without one", "route.go", "s.current && len(s.voters) == 2 && len(s.state.Members) <= 2", "s.current"},
+	{"a pair's member that goes by less than it stored", "route.go", "voter && s.current", "voter"},
+	{"a pair's failover that does not wait for the other's word", "route.go", "(pair || granted)", "granted"},
+	{"a veto that is not heard", "poll.go", "case len(up) > 0:", "case false:"},
+	{"a poll without a majority", "poll.go", "len(voters)-len(missing) < quorum", "len(voters)-len(missing) < 1"},
+	{"a poll that nobody could see anything in", "poll.go", "case len(down) == 0:", "case false:"},
+	{"a poll by a member without a lease", "consent.go", "case !m.MayAct(m.now):", "case m.grants == nil:"},
+	{"a successor that does not look again", "consent.go", "!f.Planned && m.checked != f.ID", "false"},
+	{"an attempt that two candidates have", "apply.go", "case b.Attempt != s.Attempt+1:", "case b.Attempt < s.Attempt:"},
+}
+
+// seeds is how many schedules may be needed to find a mutant.
+const seeds = "1000"
+
+func TestSimulationFindsEveryMutant(t *testing.T) {
+	core, err := filepath.Abs("../../watchdog/core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			source := filepath.Join(core, m.file)
+			text, err := os.ReadFile(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Count(string(text), m.old) != 1 {
+				t.Fatalf("%s has %q %d times, not once: bring the mutant up to date", m.file, m.old, strings.Count(string(text), m.old))
+			}
+			dir := t.TempDir()
+			changed, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+			write(t, changed, []byte(strings.Replace(string(text), m.old, m.new, 1)))
+			replace, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, overlay, replace)
+			cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-overlay", overlay, "-run", "^TestSimulation$", ".")
+			cmd.Dir, cmd.Env = core, append(os.Environ(), "HOWDAH_SCHEDULES="+seeds)
+			out, err := cmd.CombinedOutput()
+			switch {
+			case err == nil:
+				t.Errorf("the simulation did not find it")
+			case !strings.Contains(string(out), "BROKEN:") && !strings.Contains(string(out), "long after all faults ended"):
+				t.Errorf("it failed for another reason:\n%s", out)
+			default:
+				for line := range strings.Lines(string(out)) {
+					if strings.Contains(line, "seed ") {
+						t.Log(strings.TrimSpace(line))
+					}
+				}
+			}
+		})
+	}
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

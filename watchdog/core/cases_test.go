@@ -1,0 +1,203 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected parts of testdata/*.txt; commit them only if you understand every change")
+
+// TestCases runs testdata/*.txt. A file holds steps: lines of input, "----", and what each of
+// them printed. Lines:
+//
+//	apply KIND [BODY] [epoch=N] [failover=N] [request=TEXT]   a command, with what fits the state if not said
+//	voters p1 p2 ...                                          who votes; the first is this member
+//	poll p1=up p2=down ...                                    the tally of these answers
+//	at 1s | won N | caught up N | acked p2 N sent=900ms | yield | lost      the lease
+//	vote | acknowledge N | yielded N | restart                              the guard
+//	grant p2 epoch=N [failover=N] [barred]                                  the leader's answer to p2
+//	missing ID                                                              who is waited for
+//	may [leading] [route=EPOCH@UNTIL] [behind]                              what clients may do
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			timing := Profiles()["lan"]
+			c := &cases{state: (&State{}).clone(), timing: timing, guard: NewGuard(timing, 0), grants: NewGrants(timing, 0)}
+			var out []string
+			for _, step := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
+				input, want, _ := strings.Cut(step, "\n----")
+				var got strings.Builder
+				for line := range strings.Lines(input) {
+					if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+						answer, err := c.line(line)
+						if err != nil {
+							t.Fatalf("%q: %v", line, err)
+						}
+						if answer != "" {
+							got.WriteString("\n" + answer)
+						}
+					}
+				}
+				if strings.TrimSpace(want) != strings.TrimSpace(got.String()) && !*update {
+					t.Errorf("step\n%s\n---- got%s\n---- want%s", input, got.String(), want)
+				}
+				out = append(out, input+"\n----"+got.String())
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(strings.Join(out, "\n\n")+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+type cases struct {
+	state  *State
+	index  uint64
+	timing Timing
+	now    time.Duration
+	voters []MemberID
+	lease  *Lease
+	guard  *Guard
+	grants *Grants
+}
+
+func (c *cases) line(line string) (string, error) {
+	words := strings.Fields(line)
+	options := map[string]string{}
+	var plain []string
+	for _, w := range words[1:] {
+		if key, value, ok := strings.Cut(w, "="); ok && !strings.Contains(w, "{") {
+			options[key] = value
+		} else {
+			plain = append(plain, w)
+		}
+	}
+	number := func(text string) uint64 { n, _ := strconv.ParseUint(text, 10, 64); return n }
+	duration := func(text string) time.Duration { d, _ := time.ParseDuration(text); return d }
+	switch words[0] {
+	case "apply":
+		return c.apply(plain, options)
+	case "voters":
+		c.voters = nil
+		for _, w := range plain {
+			c.voters = append(c.voters, MemberID(w))
+		}
+		c.lease = NewLease(c.voters[0], c.timing, c.voters)
+	case "poll":
+		var votes []Vote
+		for id, sight := range options {
+			votes = append(votes, Vote{MemberID(id), Sight(sight), "as asked"})
+		}
+		v := Tally(sortVotes(votes), c.voters)
+		return fmt.Sprintf("failed=%v alive=%v final=%v: %s", v.Failed, v.Alive, v.Final, v.Reason), nil
+	case "at":
+		c.now = duration(plain[0])
+		if c.lease != nil {
+			return c.leased(), nil
+		}
+	case "won":
+		c.lease.Won(number(plain[0]))
+		return c.leased(), nil
+	case "caught":
+		c.lease.CaughtUp(number(plain[1]))
+		return c.leased(), nil
+	case "acked":
+		c.lease.Acked(MemberID(plain[0]), number(plain[1]), duration(options["sent"]))
+		return c.leased(), nil
+	case "yield":
+		c.lease.Yield()
+		return c.leased(), nil
+	case "lost":
+		c.lease.Lost()
+		return c.leased(), nil
+	case "restart":
+		c.guard = NewGuard(c.timing, c.now)
+	case "acknowledge":
+		c.guard.Acknowledge(c.now, number(plain[0]))
+	case "yielded":
+		c.guard.Yielded(number(plain[0]))
+	case "vote":
+		if err := c.guard.MayVote(c.now); err != nil {
+			return "no: " + err.Error(), nil
+		}
+		return "yes", nil
+	case "grant":
+		a := c.grants.Answer(c.now, c.state, RouteAsk{From: MemberID(plain[0]), Epoch: number(options["epoch"]),
+			Failover: number(options["failover"]), Barred: slices.Contains(plain, "barred"), Sent: c.now})
+		return fmt.Sprintf("granted=%v %s", a.Granted, a.Reason), nil
+	case "missing":
+		return fmt.Sprint(c.grants.Missing(c.now, number(plain[0]), c.voters[1:], len(c.voters) == 2)), nil
+	case "may":
+		epoch, until, _ := strings.Cut(options["route"], "@")
+		p := permit(c.now, standing{self: c.voters[0], state: c.state, voters: c.voters, leading: slices.Contains(plain, "leading"),
+			current: !slices.Contains(plain, "behind"), route: Route{Until: duration(until), Epoch: number(epoch)}})
+		return fmt.Sprintf("reads=%v writes=%v to %q: %s", p.Reads, p.Writes, p.Target.Node, p.Reason), nil
+	default:
+		return "", fmt.Errorf("unknown word %q", words[0])
+	}
+	return "", nil
+}
+
+func (c *cases) leased() string {
+	c.lease.Settle(c.now)
+	until, ok := c.lease.Until(c.now)
+	if !ok {
+		return fmt.Sprintf("%s: %s", c.lease.State(), c.lease.Why())
+	}
+	return fmt.Sprintf("%s until %s", c.lease.State(), until)
+}
+
+func (c *cases) apply(plain []string, options map[string]string) (string, error) {
+	command := c.state.Make(Kind(plain[0]), struct{}{})
+	if len(plain) > 1 {
+		command.Body = json.RawMessage(strings.Join(plain[1:], " "))
+	}
+	if text, ok := options["epoch"]; ok {
+		command.Epoch, _ = strconv.ParseUint(text, 10, 64)
+	}
+	if text, ok := options["failover"]; ok {
+		command.Failover, _ = strconv.ParseUint(text, 10, 64)
+	}
+	command.Request = options["request"]
+	text, err := json.Marshal(command)
+	if err != nil {
+		return "", err
+	}
+	c.index++
+	next, err := Builtin().Apply(c.state, c.index, text)
+	if err != nil && next != c.state {
+		return "", errors.New("an error and another state")
+	}
+	if c.state = next; err != nil {
+		return err.Error(), nil
+	}
+	s := fmt.Sprintf("epoch %d primary %s phase %s", next.Epoch, next.Primary.Node, next.Failover.Phase)
+	if f := next.Failover; f.Phase != PhaseNone {
+		s += fmt.Sprintf(" failover %d from %s candidate %q attempt %d", f.ID, f.From, f.Candidate, f.Attempt)
+	}
+	for _, id := range []NodeID{"d1", "d2", "d3"} {
+		if n := next.Nodes[id]; n.Status == NodeTainted {
+			s += fmt.Sprintf("; %s tainted: %s", id, n.Reason)
+		}
+	}
+	return s, nil
+}

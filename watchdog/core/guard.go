@@ -1,0 +1,51 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// Guard is a voter's promise: for Timing.Election after it acknowledged an append, it helps
+// no other member to leadership. Leases are as safe as every voter's guard.
+//
+// Raft keeps this promise too, with three holes that are closed here: a voter that was restarted
+// has forgotten whom it acknowledged; votes that a leader asks for its successor bypass
+// the check, even if that leader's request lay in a buffer since long ago; and a member
+// that is told to campaign votes for itself.
+type Guard struct {
+	timing  Timing
+	started time.Duration
+	// contact is when the last append was acknowledged, and term that append's.
+	contact time.Duration
+	term    uint64
+	// yielded is the highest term whose leader said that it holds no lease any more.
+	yielded uint64
+}
+
+// NewGuard is the guard of a member that started at now.
+func NewGuard(timing Timing, now time.Duration) *Guard {
+	return &Guard{timing: timing, started: now, contact: now - timing.stretched(timing.Election)}
+}
+
+// Acknowledge says that an append of term is being acknowledged. It must come before the answer is sent.
+func (g *Guard) Acknowledge(now time.Duration, term uint64) {
+	g.contact, g.term = now, max(g.term, term)
+}
+
+// Yielded says that the leader of term gave up its lease.
+func (g *Guard) Yielded(term uint64) { g.yielded = max(g.yielded, term) }
+
+// MayVote is nil if this member may grant a vote at now, or ask for one.
+func (g *Guard) MayVote(now time.Duration) error {
+	hold := g.timing.Election
+	if since := now - g.started; since < hold {
+		return fmt.Errorf("it started %s ago and may have acknowledged a leader before: it votes after %s", since, hold)
+	}
+	if since := now - g.contact; since < hold && g.yielded < g.term {
+		return fmt.Errorf("it acknowledged the leader of term %d only %s ago, and votes for others after %s", g.term, since, hold)
+	}
+	return nil
+}
+
+// Contact is when the last append was acknowledged.
+func (g *Guard) Contact() time.Duration { return g.contact }

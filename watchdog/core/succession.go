@@ -1,0 +1,60 @@
+package core
+
+import "time"
+
+// settleSuccession gives leadership to a member that can serve better. A leader that
+// cannot serve at all goes at once; one that only is less fit first waits whether that
+// lasts, and a new one stays for a while, so that two members with changing faults do not
+// toss the address to and fro.
+func (m *Machine) settleSuccession() {
+	to, why := m.successor()
+	if to != m.fitterWho {
+		m.fitterWho, m.fitter = to, m.now
+	}
+	useless := !m.fitness.Serves || !m.fitness.Link || m.state.Members[m.self].Role == RoleWitness
+	switch {
+	case to == "":
+	case useless:
+		m.yield(to, why)
+	case m.now-m.fitter >= m.timing.Fitter && m.now-m.held >= m.timing.Settle && m.state.Failover.Phase == PhaseNone:
+		m.yield(to, why)
+	}
+}
+
+// successor is who should lead among those who were heard lately.
+func (m *Machine) successor() (MemberID, string) {
+	acks := m.lease.Acks(m.now)
+	others := map[MemberID]Fitness{}
+	for id, p := range m.peers {
+		ago, acked := acks[id]
+		if m.now-p.heard < peerFresh*m.timing.Election && acked && ago < m.timing.Election {
+			others[id] = p.fitness
+		}
+	}
+	return successor(m.state, m.self, m.fitness, others)
+}
+
+func (m *Machine) yieldTo(e Yield) {
+	to := e.To
+	if to == "" {
+		others := map[MemberID]Fitness{}
+		for id, p := range m.peers {
+			if m.now-p.heard < peerFresh*m.timing.Election {
+				others[id] = p.fitness
+			}
+		}
+		if ranked := Rank(m.state, others); len(ranked) > 0 {
+			to = ranked[0]
+		}
+	}
+	if m.lease.State() != LeaseFollower && m.lease.State() != LeaseYielded {
+		m.yield(to, e.Reason)
+	}
+}
+
+// yield ends the lease before anybody hears of it.
+func (m *Machine) yield(to MemberID, why string) {
+	m.lease.Yield()
+	m.settleAddress(time.Duration(0), false)
+	m.do(Transfer{to, m.lease.Term(), why})
+}
