@@ -24,6 +24,8 @@ func TestChangesNeedRestart(t *testing.T) {
 		"vip.mode", "vip.addresses", "vip.interface", "vip.label", "vip.takeover", "vip.lifetime", "vip.refresh", "vip.probe_wait", "vip.announce_interval",
 		"vip.guardian", "vip.reset_clients", "vip.commands.up", "vip.commands.down", "vip.commands.announce", "vip.commands.timeout",
 		"vip.hook.command", "vip.hook.timeout",
+		"watchdog.cluster", "watchdog.name", "watchdog.data_dir", "watchdog.keys", "watchdog.profile", "watchdog.peers",
+		"watchdog.escalation_command", "watchdog.deescalation_command", "watchdog.command_timeout", "watchdog.trusted_servers",
 		"admin.socket", "admin.pcp.addresses", "admin.pcp.port", "admin.pcp.unix_dirs", "admin.http.addresses", "admin.http.port",
 		"admin.http.cert_file", "admin.http.key_file", "admin.http.anonymous", "log.format"}
 	old, changed := valid(t), valid(t)
@@ -53,6 +55,8 @@ func alter(v reflect.Value) {
 			v.Set(reflect.Append(v, reflect.ValueOf(configs.DefaultRedirect())))
 		} else if v.Type().Elem() == reflect.TypeFor[configs.PoolRule]() {
 			v.Set(reflect.Append(v, reflect.ValueOf(configs.PoolRule{User: "u"})))
+		} else if v.Type().Elem() == reflect.TypeFor[configs.Peer]() {
+			v.Set(reflect.Append(v, reflect.ValueOf(configs.DefaultPeer())))
 		}
 	case reflect.String:
 		v.SetString(v.String() + "x")

@@ -20,6 +20,7 @@ type Config struct {
 	ReplicationCheck ReplicationCheck `yaml:"replication_check"`
 	Failover         Failover         `yaml:"failover"`
 	VIP              VIP              `yaml:"vip" reload:"no"`
+	Watchdog         Watchdog         `yaml:"watchdog" reload:"no"`
 	Limits           Limits           `yaml:"limits"`
 	Timeouts         Timeouts         `yaml:"timeouts"`
 	Admin            Admin            `yaml:"admin"`
@@ -337,6 +338,7 @@ func Default() Config {
 			User: "postgres", Database: "postgres"},
 		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
 		VIP:      defaultVIP(),
+		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second},
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),

@@ -92,6 +92,8 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.St
 			*p = DefaultBackend()
 		case *Redirect:
 			*p = DefaultRedirect()
+		case *Peer:
+			*p = DefaultPeer()
 		}
 		d.value(child, item, fmt.Sprintf("%s[%d]", key, i), tag)
 	}

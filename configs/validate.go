@@ -52,6 +52,7 @@ func validate(c *Config, list *faultList) {
 	validatePool(&c.Pool, list)
 	validateVIP(&c.VIP, list)
 	validateAdmin(c, list)
+	validateWatchdog(&c.Watchdog, list)
 	needText(list, "replication_check.user", c.ReplicationCheck.User, "howdah logs in as this user to watch the servers")
 	needText(list, "replication_check.database", c.ReplicationCheck.Database, "howdah logs in there to watch the servers")
 }

@@ -262,8 +262,8 @@ func (s *service) apply(c *configs.Config) error {
 	// What needs a restart stays as it is, so that the next reload names it again.
 	old := s.config
 	s.config = c
-	c.Listen, c.Routing.CacheSize, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Log.Format
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
+	c.Listen, c.Routing.CacheSize, c.Watchdog, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Watchdog, old.Log.Format
 	s.running.config.Store(c)
 	return nil
 }

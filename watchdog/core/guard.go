@@ -20,6 +20,8 @@ type Guard struct {
 	term    uint64
 	// yielded is the highest term whose leader said that it holds no lease any more.
 	yielded uint64
+	// granted is the highest term that this member voted in.
+	granted uint64
 }
 
 // NewGuard is the guard of a member that started at now.
@@ -27,9 +29,23 @@ func NewGuard(timing Timing, now time.Duration) *Guard {
 	return &Guard{timing: timing, started: now, contact: now - timing.stretched(timing.Election)}
 }
 
-// Acknowledge says that an append of term is being acknowledged. It must come before the answer is sent.
-func (g *Guard) Acknowledge(now time.Duration, term uint64) {
+// Acknowledge says that an append of term is about to be acknowledged. It fails if this
+// member voted in a later term meanwhile: the acknowledgement must not be sent then.
+func (g *Guard) Acknowledge(now time.Duration, term uint64) error {
+	if term < g.granted {
+		return fmt.Errorf("it voted in term %d, and acknowledges nothing of term %d any more", g.granted, term)
+	}
 	g.contact, g.term = now, max(g.term, term)
+	return nil
+}
+
+// Grant says that a vote in term is about to be given. With an error it must not be.
+func (g *Guard) Grant(now time.Duration, term uint64) error {
+	if err := g.MayVote(now); err != nil {
+		return err
+	}
+	g.granted = max(g.granted, term)
+	return nil
 }
 
 // Yielded says that the leader of term gave up its lease.

@@ -78,7 +78,7 @@ func (m *Machine) Lease() *Lease { return m.lease }
 // Leader is who leads, as far as the member was told.
 func (m *Machine) Leader() MemberID { return m.leader }
 
-// Applied is the index of the last command that another member said it goes by.
+// AppliedAt is the index of the last command that another member said it goes by.
 func (m *Machine) AppliedAt(id MemberID) uint64 {
 	if m.grants == nil {
 		return 0
@@ -95,7 +95,8 @@ func (m *Machine) MayAct(now time.Duration) bool {
 
 // Permission is what the member may do for its clients at now.
 func (m *Machine) Permission(now time.Duration) Permission {
-	return permit(now, standing{m.self, m.state, m.voters, m.MayAct(now), m.applied >= m.stored, m.route})
+	until, holds := m.lease.Until(now)
+	return permit(now, standing{m.self, m.state, m.voters, holds, until, m.applied >= m.stored, m.route})
 }
 
 // Step takes an event that happened at now. Time never goes back.

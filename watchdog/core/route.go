@@ -105,6 +105,8 @@ type Permission struct {
 	// Target is the only node that may be written to.
 	Target Primary
 	Epoch  uint64
+	// Until is when the right to write ends unless it is renewed; 0 if it does not end by itself.
+	Until  time.Duration
 	Reason string
 }
 
@@ -114,6 +116,7 @@ type standing struct {
 	state   *State
 	voters  []MemberID
 	leading bool // holds the lease at now
+	until   time.Duration
 	current bool // goes by all that was in its log when it started
 	route   Route
 }
@@ -131,13 +134,13 @@ func permit(now time.Duration, s standing) Permission {
 	case s.state.Primary.Node == "":
 		p.Reason = "no primary is recorded yet"
 	case s.leading:
-		p.Writes, p.Reason = true, "it leads and holds the lease"
+		p.Writes, p.Until, p.Reason = true, s.until, "it leads and holds the lease"
 	case voter && s.current && len(s.voters) == 2 && len(s.state.Members) <= 2:
 		// Nothing is committed without this member, so the primary cannot have changed. A
 		// third voter comes only after both go by a state that lists it.
 		p.Writes, p.Reason = true, "nothing can be decided without this member"
 	case now < s.route.Until && s.route.Epoch == s.state.Epoch:
-		p.Writes, p.Reason = true, "the leader confirmed the primary"
+		p.Writes, p.Until, p.Reason = true, s.route.Until, "the leader confirmed the primary"
 	case s.route.Reason != "":
 		p.Reason = "the leader does not confirm the primary: " + s.route.Reason
 	default:

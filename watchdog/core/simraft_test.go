@@ -73,8 +73,6 @@ func (m *simMember) clock() time.Duration {
 	return m.offset + time.Duration(float64(m.w.now)*m.rate)
 }
 
-func (m *simMember) running() bool { return m.alive && m.w.now >= m.paused }
-
 // start begins a process with what was stored.
 func (m *simMember) start(_ int) {
 	m.alive, m.paused = true, 0
@@ -225,6 +223,9 @@ func (m *simMember) voteFor(c *simMember, term uint64, length int, last uint64) 
 	if m.role == simLeader || m.voted != "" && m.voted != c.id || last < m.lastTerm() || last == m.lastTerm() && length < len(m.log) {
 		return
 	}
+	if m.guard.Grant(m.clock(), term) != nil {
+		return
+	}
 	m.voted = c.id
 	m.post(c, func() {
 		if c.term == term && c.role == simCandidate {
@@ -268,7 +269,9 @@ func (m *simMember) take(l *simMember, term uint64, sent time.Duration, commit i
 		return
 	}
 	m.seen(term)
-	m.guard.Acknowledge(m.clock(), term)
+	if err := m.guard.Acknowledge(m.clock(), term); err != nil {
+		m.w.fail("%s: %v", m.id, err) // with one thread a vote has raised the term
+	}
 	m.follow(l.id)
 	for i, e := range log {
 		if i < len(m.log) && m.log[i].term == e.term {

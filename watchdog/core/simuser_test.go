@@ -12,8 +12,7 @@ type simUser struct {
 	job uint64
 	// down is since when the primary is not seen.
 	down time.Duration
-	// since is when the attempt was begun, by the member's clock; attempt is that promoted already.
-	since   time.Duration
+	// chosen is when the candidate was, by the member's clock; attempt is that promoted already.
 	attempt int
 	chosen  time.Duration
 	poll    *simPoll

@@ -23,6 +23,11 @@ func (m *Machine) settleSuccession() {
 
 // successor is who should lead among those who were heard lately.
 func (m *Machine) successor() (MemberID, string) {
+	return successor(m.state, m.self, m.fitness, m.present())
+}
+
+// present are the members that acknowledge and say of themselves what they are fit for.
+func (m *Machine) present() map[MemberID]Fitness {
 	acks := m.lease.Acks(m.now)
 	others := map[MemberID]Fitness{}
 	for id, p := range m.peers {
@@ -31,19 +36,13 @@ func (m *Machine) successor() (MemberID, string) {
 			others[id] = p.fitness
 		}
 	}
-	return successor(m.state, m.self, m.fitness, others)
+	return others
 }
 
 func (m *Machine) yieldTo(e Yield) {
 	to := e.To
 	if to == "" {
-		others := map[MemberID]Fitness{}
-		for id, p := range m.peers {
-			if m.now-p.heard < peerFresh*m.timing.Election {
-				others[id] = p.fitness
-			}
-		}
-		if ranked := Rank(m.state, others); len(ranked) > 0 {
+		if ranked := Rank(m.state, m.present()); len(ranked) > 0 {
 			to = ranked[0]
 		}
 	}

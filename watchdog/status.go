@@ -1,0 +1,143 @@
+package watchdog
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/howdah/howdah/watchdog/core"
+)
+
+// Status is what a member knows, for operators.
+type Status struct {
+	Member  core.MemberID `json:"member"`
+	Cluster string        `json:"cluster"`
+	Leader  core.MemberID `json:"leader"`
+	Term    uint64        `json:"term"`
+	// Lease is the lease's state, and Left how long it lasts, if this member holds it.
+	Lease string        `json:"lease"`
+	Left  time.Duration `json:"lease_left_ns"`
+	// Address says whether this member has the address, and AddressReason why it wants it or not.
+	Address       bool            `json:"address"`
+	AddressReason string          `json:"address_reason"`
+	Voters        []core.MemberID `json:"voters"`
+	Members       []MemberStatus  `json:"members"`
+	Fitness       string          `json:"fitness"`
+	// Writes says whether this member's clients may write, and Reason why or why not.
+	Writes bool        `json:"writes"`
+	Reason string      `json:"reason"`
+	State  *core.State `json:"state"`
+
+	permission core.Permission
+}
+
+// MemberStatus is a member as another one sees it.
+type MemberStatus struct {
+	ID       core.MemberID `json:"id"`
+	Role     core.Role     `json:"role"`
+	Address  string        `json:"address"`
+	Priority int           `json:"priority"`
+	Votes    bool          `json:"votes"`
+	// Alive and Fitness are from gossip.
+	Alive   bool   `json:"alive"`
+	Fitness string `json:"fitness"`
+}
+
+// publish makes what is known visible to everybody. Only the loop calls it.
+func (w *Watchdog) publish() {
+	l, now := &w.loop, w.now()
+	m := l.machine
+	s := &Status{Member: w.self, Cluster: w.cfg.Cluster, Leader: m.Leader(), Term: m.Lease().Term(), Lease: m.Lease().State().String(),
+		AddressReason: l.address.Reason, Voters: l.voters, Fitness: l.fitness.String(), State: m.State(), permission: m.Permission(now)}
+	if until, ok := m.Lease().Until(now); ok {
+		s.Left = until - now
+	}
+	s.Writes, s.Reason = s.permission.Writes, s.permission.Reason
+	w.status.Store(s)
+}
+
+// Status is what this member knows now.
+func (w *Watchdog) Status() *Status {
+	s := *w.status.Load()
+	s.Address = w.parts.Address.Held()
+	if s.State == nil {
+		return &s
+	}
+	for id, m := range s.State.Members {
+		status := MemberStatus{ID: id, Role: m.Role, Address: m.Address, Priority: m.Priority, Votes: slices.Contains(s.Voters, id), Alive: w.gossip.isAlive(id)}
+		if said, ok := w.gossip.view(id); ok {
+			status.Fitness = said.Fitness.String()
+		} else if id == w.self {
+			status.Fitness = s.Fitness
+		}
+		s.Members = append(s.Members, status)
+	}
+	slices.SortFunc(s.Members, func(a, b MemberStatus) int { return compareIDs(a.ID, b.ID) })
+	return &s
+}
+
+func compareIDs(a, b core.MemberID) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Order is something that an operator asks of the member on the same host. At most one field is set.
+type Order struct {
+	// Yield has the leader give leadership to the member named, or to the fittest for "-".
+	Yield core.MemberID
+	// Pause and Resume end and begin everything automatic.
+	Pause, Resume bool
+	// Remove takes a member out.
+	Remove core.MemberID
+	// Prefer names the member that the address goes to while it is as fit as the owner; "-" none.
+	Prefer core.MemberID
+}
+
+// Ask carries out an order at the member with this data directory, and answers its status.
+func Ask(ctx context.Context, dataDir string, o Order) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*proposeTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", ControlSocket(dataDir))
+	if err != nil {
+		return nil, fmt.Errorf("ask the member on this host (does howdah run?): %w", err)
+	}
+	defer conn.Close()
+	q := request{Status: true}
+	yes, no, none := true, false, core.MemberID("")
+	switch {
+	case o.Yield == "-":
+		q = request{Yield: &yieldRequest{Reason: "the operator says so"}}
+	case o.Yield != "":
+		q = request{Yield: &yieldRequest{To: o.Yield, Reason: "the operator says so"}}
+	case o.Pause:
+		q = request{Pause: &yes}
+	case o.Resume:
+		q = request{Pause: &no}
+	case o.Remove != "":
+		q = request{Remove: o.Remove}
+	case o.Prefer == "-":
+		q = request{Prefer: &none}
+	case o.Prefer != "":
+		q = request{Prefer: &o.Prefer}
+	}
+	for _, q := range []request{q, {Status: true}} {
+		a, err := exchange(ctx, conn, q)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("ask the member on this host: %w", err)
+		case a.Error != "":
+			return nil, fmt.Errorf("the member refuses: %s", a.Error)
+		case a.Status != nil:
+			return a.Status, nil
+		}
+	}
+	return nil, fmt.Errorf("the member did not answer")
+}
