@@ -38,7 +38,7 @@ func validate(c *Config, list *faultList) {
 	})
 	validateListen(&c.Listen, list)
 	validateBackends(c, list)
-	validateAuth(&c.Auth, list)
+	validateAuth(c, list)
 	validateTLS(c, list)
 	for i, text := range c.ProxyProtocol.From {
 		key := fmt.Sprintf("proxy_protocol.from[%d]", i)
@@ -217,6 +217,7 @@ func validateBackends(c *Config, list *faultList) {
 	switch n := len(c.Backends); {
 	case list.isBad("backends"):
 		return
+	case n == 0 && c.Watchdog.IsWitness():
 	case n == 0:
 		list.addAt("backends", "names no server", "list the PostgreSQL servers: - {name: pg0, host: 127.0.0.1, port: 5432}")
 	case n > maxBackends:
@@ -306,10 +307,12 @@ func isSelf(l *Listen, b *Backend) bool {
 	return false
 }
 
-func validateAuth(a *Auth, list *faultList) {
+func validateAuth(c *Config, list *faultList) {
+	a := &c.Auth
 	hbaKnown := !list.isBad("auth.hba") && !list.isBad("auth.hba_file")
 	switch {
 	case !hbaKnown:
+	case len(a.HBA) == 0 && a.HBAFile == "" && c.Watchdog.IsWitness():
 	case len(a.HBA) == 0 && a.HBAFile == "":
 		list.addAt("auth", "has neither hba nor hba_file", `say who may connect: hba: ["host all all 127.0.0.1/32 scram-sha-256"]`)
 	case len(a.HBA) > 0 && a.HBAFile != "":

@@ -69,6 +69,10 @@ func (w *Watchdog) Self() Peer {
 	return Peer{}
 }
 
+// IsWitness says whether this member has no clients, and so needs neither servers nor rules
+// for logins.
+func (w *Watchdog) IsWitness() bool { return w.Self().Role == "witness" }
+
 // maxPeers is more than a quorum is good for: each change waits for a majority.
 const maxPeers = 15
 
@@ -123,11 +127,17 @@ func checkMemberName(list *faultList, key, name string) {
 	if list.isBad(key) {
 		return
 	}
-	fine := name != "" && len(name) <= maxNameBytes
-	for _, r := range name {
-		fine = fine && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-	}
-	if !fine {
+	if !IsMemberName(name) {
 		list.addAt(key, fmt.Sprintf("%q cannot be a name", shorten(name)), "use 1 to 63 letters, digits, hyphens and underscores")
 	}
+}
+
+// IsMemberName says whether a member, or a cluster, can have that name.
+func IsMemberName(name string) bool {
+	for _, r := range name {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxNameBytes
 }

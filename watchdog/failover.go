@@ -98,6 +98,12 @@ func (w *Watchdog) Record(p core.Primary, reason string) error {
 	return w.commitAsLeader(w.fsm.current().Make(core.KindPrimary, core.PrimaryBody{Primary: p, Reason: reason}))
 }
 
+// Keep has the members keep a text for whoever leads, instead of the last one (State.Note); at
+// most 64 kB.
+func (w *Watchdog) Keep(note string) error {
+	return w.commitAsLeader(w.fsm.current().Make(core.KindNote, core.NoteBody{Note: note}))
+}
+
 // SetNode notes what was decided about a node.
 func (w *Watchdog) SetNode(id core.NodeID, n core.Node) error {
 	return w.commitAsLeader(w.fsm.current().Make(core.KindNode, core.NodeBody{ID: id, Node: n}))

@@ -24,6 +24,7 @@ import (
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/proxy"
+	"github.com/howdah/howdah/watchdog"
 )
 
 // service is a running howdah.
@@ -42,6 +43,10 @@ type service struct {
 	stops    chan admin.StopMode // capacity 1
 	// drainFor is how long the drain may take, negative for any time; set before it begins.
 	drainFor time.Duration
+	// watchdog is nil in a howdah that stands alone.
+	watchdog *watchdog.Watchdog
+	// leaveQuorum returns when this member has left. It may be called twice.
+	leaveQuorum func()
 }
 
 // serve runs howdah in the foreground until SIGTERM or SIGINT, then drains:
@@ -63,14 +68,10 @@ func serve(ctx context.Context, path string, stdout, stderr io.Writer) error {
 }
 
 func newService(path string, c *configs.Config, stderr io.Writer) (*service, error) {
-	s := &service{path: path, config: c, level: &slog.LevelVar{}, requests: make(chan request), stops: make(chan admin.StopMode, 1)}
+	s := &service{path: path, config: c, level: &slog.LevelVar{}, leaveQuorum: func() {},
+		requests: make(chan request), stops: make(chan admin.StopMode, 1)}
 	s.level.Set(logLevel(c.Log.Level))
-	options := &slog.HandlerOptions{Level: s.level}
-	if c.Log.Format == "json" {
-		s.log = slog.New(slog.NewJSONHandler(stderr, options))
-	} else {
-		s.log = slog.New(slog.NewTextHandler(stderr, options))
-	}
+	s.log = newLog(c.Log.Format, s.level, stderr)
 	if err := s.warnings(c); err != nil {
 		return nil, err
 	}
@@ -86,6 +87,9 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	setThreads(c.Limits.Threads)
 	s.proxy, err = proxy.New(c, s.cluster, s.pool, parser.New(parser.Options{CacheBytes: int64(c.Routing.CacheSize)}), authenticator, s.log)
 	if err != nil {
+		return nil, err
+	}
+	if s.watchdog, err = newWatchdog(c, s.cluster.View, s.log); err != nil {
 		return nil, err
 	}
 	return s, s.newAdmin()
@@ -114,6 +118,14 @@ func (s *service) warnings(c *configs.Config) error {
 	return err
 }
 
+func newLog(format string, level slog.Leveler, stderr io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(stderr, options))
+}
+
 func logLevel(name string) slog.Level {
 	var l slog.Level
 	l.UnmarshalText([]byte(name)) // Validate has checked it; the zero level is info
@@ -140,8 +152,20 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer workers.Wait()
 	defer stop()
 
-	failed := make(chan error, len(listeners)+doors.count())
+	failed := make(chan error, len(listeners)+doors.count()+1)
 	doors.serve(failed)
+	if s.watchdog != nil { // it gives the address away before the sessions are drained
+		watched := make(chan struct{})
+		watching, leave := context.WithCancel(background)
+		go func() { // ends with leave
+			defer close(watched)
+			if err := s.watchdog.Run(watching); err != nil {
+				failed <- fmt.Errorf("run the watchdog: %w", err)
+			}
+		}()
+		s.leaveQuorum = func() { leave(); <-watched }
+		defer s.leaveQuorum()
+	}
 	var accepting sync.WaitGroup
 	for _, l := range listeners {
 		s.log.Info("listening", "address", l.Addr().String())
@@ -152,6 +176,7 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 		})
 	}
 	err = s.wait(ctx, signals, failed)
+	s.leaveQuorum()
 	closeAll(listeners)
 	accepting.Wait()
 	return errors.Join(err, s.drain(signals))

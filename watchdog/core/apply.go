@@ -9,6 +9,7 @@ import (
 const (
 	maxMembers = 64
 	maxNodes   = 256
+	maxNote    = 64 << 10
 )
 
 // step moves the failover, or says why it cannot.
@@ -201,5 +202,13 @@ func applyPrefer(s *State, _ uint64, b IDBody) error {
 
 func applyOwner(s *State, _ uint64, b IDBody) error {
 	s.Owner = b.ID
+	return nil
+}
+
+func applyNote(s *State, _ uint64, b NoteBody) error {
+	if len(b.Note) > maxNote {
+		return fmt.Errorf("a note of %d bytes is longer than %d", len(b.Note), maxNote)
+	}
+	s.Note = b.Note
 	return nil
 }

@@ -28,6 +28,7 @@ const (
 	KindPause   Kind = "intent.pause"
 	KindPrefer  Kind = "intent.prefer"
 	KindOwner   Kind = "owner.note"
+	KindNote    Kind = "note.set"
 	// KindBeat changes nothing: that it is committed shows that the leader's disk and a
 	// majority work.
 	KindBeat Kind = "beat"
@@ -93,6 +94,10 @@ type (
 		Primary Primary `json:"primary"`
 		Reason  string  `json:"reason"`
 	}
+	// NoteBody replaces the user's note.
+	NoteBody struct {
+		Note string `json:"note"`
+	}
 	// PauseBody pauses or resumes.
 	PauseBody struct {
 		Paused bool `json:"paused"`
@@ -145,6 +150,7 @@ func Builtin() Commands {
 		KindPause:   {1, decoded(applyPause)},
 		KindPrefer:  {1, decoded(applyPrefer)},
 		KindOwner:   {1, decoded(applyOwner)},
+		KindNote:    {1, decoded(applyNote)},
 		KindBeat:    {1, func(*State, uint64, Command) error { return nil }},
 	}
 }

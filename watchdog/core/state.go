@@ -34,6 +34,8 @@ type State struct {
 	Intents Intents `json:"intents"`
 	// Owner had the address last.
 	Owner MemberID `json:"owner,omitempty"`
+	// Note is the user's: a text that the members keep for whoever leads.
+	Note string `json:"note,omitempty"`
 	// History are the latest changes of primary, oldest first, at most maxHistory.
 	History []Change `json:"history,omitempty"`
 	// Requests are the latest requests that were carried out, oldest first, at most

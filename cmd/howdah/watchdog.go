@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/watchdog"
+	"github.com/howdah/howdah/watchdog/core"
+)
+
+const watchdogHelp = `usage:
+  howdah watchdog status -c FILE [--json]     members, leader, lease, who has the address
+  howdah watchdog yield -c FILE [MEMBER]      have the leader, this member, give leadership away
+  howdah watchdog prefer -c FILE MEMBER       where the address goes while it is as fit; - for none
+  howdah watchdog pause|resume -c FILE        end and begin everything automatic
+  howdah watchdog remove -c FILE MEMBER       take a member out for good
+  howdah watchdog keygen -o DIR -cluster NAME MEMBER...
+                                              make keys: a folder for each member's host
+All but status and keygen are for the member that leads.
+`
+
+// runWatchdog shows or changes the quorum, through the member on this host.
+func runWatchdog(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	if len(args) == 0 {
+		return &usageError{"watchdog", "say what to do: status, yield, prefer, pause, resume, remove or keygen"}
+	}
+	switch what := args[0]; what {
+	case "help", "-h", "--help":
+		_, err := io.WriteString(stdout, watchdogHelp)
+		return err
+	case "keygen":
+		return runKeygen(args[1:], stdout)
+	case "status", "yield", "prefer", "pause", "resume", "remove":
+		return runOrder(ctx, what, args[1:], stdout)
+	default:
+		return &usageError{"watchdog", fmt.Sprintf("unknown word %q", what)}
+	}
+}
+
+func runKeygen(args []string, stdout io.Writer) error {
+	flags := newFlags("watchdog keygen")
+	dir, cluster := flags.String("o", "", ""), flags.String("cluster", "", "")
+	if err := flags.Parse(args); err != nil {
+		return &usageError{"watchdog", err.Error()}
+	}
+	members := flags.Args()
+	if *dir == "" || *cluster == "" || len(members) == 0 {
+		return &usageError{"watchdog", "keygen needs -o DIR, -cluster NAME and the members' names"}
+	}
+	for _, name := range append([]string{*cluster}, members...) {
+		if !configs.IsMemberName(name) {
+			return &usageError{"watchdog", fmt.Sprintf("%q cannot be a name: use 1 to 63 letters, digits, hyphens and underscores", name)}
+		}
+	}
+	if err := watchdog.Keygen(*dir, *cluster, members); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(stdout, "%s: bring each member's folder to its host, as watchdog.keys.\nKeep ca.key away from them: who has it can make members.\n", *dir)
+	return err
+}
+
+func runOrder(ctx context.Context, what string, args []string, stdout io.Writer) error {
+	flags := newFlags("watchdog " + what)
+	path, asJSON := configFlag(flags), flags.Bool("json", false, "")
+	if err := flags.Parse(args); err != nil {
+		return &usageError{"watchdog", err.Error()}
+	}
+	if err := requireConfig("watchdog", *path); err != nil {
+		return err
+	}
+	member := core.MemberID(flags.Arg(0))
+	needs := map[string]int{"prefer": 1, "remove": 1}[what]
+	if n := flags.NArg(); n < needs || n > max(needs, map[string]int{"yield": 1}[what]) {
+		return &usageError{"watchdog", fmt.Sprintf("%s: wrong number of members", what)}
+	}
+	c, err := configs.Load(*path)
+	if err != nil {
+		return err
+	}
+	if !c.Watchdog.Enabled() {
+		return errors.New("this howdah stands alone: watchdog.peers is empty")
+	}
+	var o watchdog.Order
+	switch what {
+	case "yield":
+		if o.Yield = member; member == "" {
+			o.Yield = "-"
+		}
+	case "prefer":
+		o.Prefer = member
+	case "remove":
+		o.Remove = member
+	case "pause":
+		o.Pause = true
+	case "resume":
+		o.Resume = true
+	}
+	s, err := watchdog.Ask(ctx, c.Watchdog.DataDir, o)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(stdout, s)
+	}
+	_, err = io.WriteString(stdout, describeQuorum(s))
+	return err
+}
+
+// describeQuorum is a status for people.
+func describeQuorum(s *watchdog.Status) string {
+	var b strings.Builder
+	yes := map[bool]string{true: "yes", false: "no"}
+	leader := string(s.Leader)
+	if leader == "" {
+		leader = "nobody"
+	}
+	fmt.Fprintf(&b, "member %s of cluster %s: leader %s, lease %s", s.Member, s.Cluster, leader, s.Lease)
+	if s.Left > 0 {
+		fmt.Fprintf(&b, " (%s left)", s.Left.Round(time.Millisecond))
+	}
+	fmt.Fprintf(&b, "\naddress here: %s (%s)\n", yes[s.Address], s.AddressReason)
+	fmt.Fprintf(&b, "writes here: %s (%s)\n", yes[s.Writes], s.Reason)
+	if st := s.State; st != nil {
+		fmt.Fprintf(&b, "epoch %d, primary %q, failover %s, automatics %s, command level %d\n", st.Epoch, st.Primary.Node, st.Failover.Phase,
+			map[bool]string{true: "paused", false: "on"}[st.Intents.Paused], st.Level)
+	}
+	fmt.Fprintf(&b, "%-12s %-8s %-22s %8s %5s %6s  %s\n", "member", "role", "address", "priority", "votes", "heard", "fitness")
+	for _, m := range s.Members {
+		fmt.Fprintf(&b, "%-12s %-8s %-22s %8d %5s %6s  %s\n", m.ID, m.Role, m.Address, m.Priority, yes[m.Votes], yes[m.Alive], m.Fitness)
+	}
+	return b.String()
+}
