@@ -61,7 +61,8 @@ func (w *Watchdog) watchHealth(ctx context.Context) {
 
 func (w *Watchdog) setHealth(f core.Fitness) {
 	f.Gateway, f.Disk, f.Prompt = w.gateway.Load(), w.store.healthy(), w.prompt.Load()
-	if w.fsm.isBehind() != nil {
+	// For the first election timeout it may not even vote, so nobody should give it leadership.
+	if w.fsm.isBehind() != nil || w.now()-w.born < w.timing.Election {
 		f.Serves = false
 	}
 	w.inspect(func(l *loop) { l.fitness = f })

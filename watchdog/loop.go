@@ -133,7 +133,9 @@ func (w *Watchdog) poke(now time.Duration) {
 	if l.leader == w.identity.Server || now-l.poked < w.timing.Election/4 || w.lease.mayCampaign() != nil {
 		return
 	}
-	wait := w.timing.Election + w.timing.Election/6*time.Duration(w.rank())
+	// Another voter may have heard the leader later, by the time between two heartbeats. A
+	// candidate that comes too early is refused and loses another election timeout.
+	wait := w.timing.Election*6/5 + tickEvery + w.timing.Election/6*time.Duration(w.rank())
 	if now-w.lease.contact() < wait {
 		return
 	}

@@ -41,6 +41,8 @@ type Watchdog struct {
 	started chan struct{}
 	done    chan struct{}
 	work    sync.WaitGroup // everything that Run started
+	// born is when Run began.
+	born time.Duration
 	// old is the last index that was stored when this process started.
 	old uint64
 
@@ -90,6 +92,7 @@ func New(cfg configs.Watchdog, parts Parts, log *slog.Logger) (*Watchdog, error)
 // What is missing at the start (an interface, a name, the other members) is waited for.
 func (w *Watchdog) Run(ctx context.Context) error {
 	defer close(w.done)
+	w.born = w.now()
 	if err := w.open(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
