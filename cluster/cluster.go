@@ -34,6 +34,7 @@ type Cluster struct {
 type wanted struct {
 	backends []configs.Backend
 	check    configs.ReplicationCheck
+	failover configs.Failover
 }
 
 // published is a view and the channel that is closed when the next replaces it.
@@ -50,11 +51,11 @@ func New(backends []configs.Backend, check configs.ReplicationCheck, log *slog.L
 	}
 	c := &Cluster{
 		log:      log,
-		wanted:   wanted{backends: backends, check: check},
+		wanted:   wanted{backends: backends, check: check, failover: configs.Default().Failover},
 		reloaded: make(chan struct{}, 1),
 	}
 	view := configure(&View{Primary: NoNode, last: NoNode}, backends)
-	view = decide(view, make([]observation, len(view.Nodes)), Now())
+	view = decide(view, make([]observation, len(view.Nodes)), rules{}, Now())
 	c.current.Store(&published{view: view, next: make(chan struct{})})
 	c.grow(len(view.Nodes))
 	return c, nil
@@ -79,7 +80,7 @@ func validate(backends []configs.Backend, check configs.ReplicationCheck) error 
 		case !(b.Weight >= 0 && b.Weight < maxWeight):
 			return fmt.Errorf("backend %q: weight %v is not between 0 and %d", b.Name, b.Weight, maxWeight)
 		}
-		if _, err := connectionConfig(b, check); err != nil {
+		if _, err := connectionConfig(b, b.Check.Over(check)); err != nil {
 			return err
 		}
 		names[b.Name] = true
@@ -158,7 +159,7 @@ func (c *Cluster) Reconfigure(backends []configs.Backend, check configs.Replicat
 		return err
 	}
 	c.mu.Lock()
-	c.wanted = wanted{backends: backends, check: check}
+	c.wanted.backends, c.wanted.check = backends, check
 	c.mu.Unlock()
 	select {
 	case c.reloaded <- struct{}{}:

@@ -16,6 +16,7 @@ type writer struct {
 	running  []*probing    // by NodeID; nil if the node is removed
 	horizons *horizons
 	check    configs.ReplicationCheck
+	failover configs.Failover
 	// lsn is the primary's position at its last sample, written when (Now) that
 	// last moved or a session last used the primary.
 	lsn      LSN
@@ -76,14 +77,19 @@ func (w *writer) reconfigure(ctx context.Context) error {
 			return err
 		}
 	}
-	w.check = want.check
+	w.check, w.failover = want.check, want.failover
 	w.cluster.idle.Store(false)
 	w.written = Now()
-	next := decide(view, w.known, w.written)
+	next := decide(view, w.known, w.rules(), w.written)
 	w.horizons.show(next)
 	w.horizons.showLag(next, &w.check, w.written)
 	w.cluster.publish(next)
 	return nil
+}
+
+// rules are what decide obeys now.
+func (w *writer) rules() rules {
+	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown}
 }
 
 // arrange sees that a node is probed as configured, or not at all.
@@ -97,6 +103,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, want
 		return nil
 	}
 	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port
+	check = b.Check.Over(check)
 	if sameServer && old.check == check {
 		return nil
 	}
@@ -121,6 +128,7 @@ func (w *writer) start(ctx context.Context, id NodeID, b configs.Backend, check 
 	settle := make(chan struct{}, 1)
 	p.wake, p.settle, p.out = (*w.cluster.wakes.Load())[id], settle, w.findings
 	w.probers.Go(func() { p.run(ctx) })
+	w.probers.Go(func() { p.runFresh(ctx) })
 	return &probing{prober: p, backend: b, check: check, settle: settle, stop: stop}
 }
 
@@ -130,11 +138,15 @@ func (w *writer) take(f finding) {
 	if w.running[id] == nil || w.running[id].prober != f.from {
 		return // a prober that was stopped had this in its hands
 	}
-	w.known[id] = merge(w.known[id], f.observation)
+	if f.fresh {
+		w.known[id] = mergeFresh(w.known[id], f.observation)
+	} else {
+		w.known[id] = merge(w.known[id], f.observation)
+	}
 	prev := w.cluster.View()
-	next := decide(prev, w.known, Now())
+	next := decide(prev, w.known, w.rules(), Now())
 	n := &next.Nodes[id]
-	if f.evidence == evidenceAnswered && n.State == StateUp {
+	if !f.fresh && f.evidence == evidenceAnswered && (n.State == StateUp || n.State == StateSuspect) {
 		if id == next.Primary {
 			w.horizons.sampled(id, &f.server, f.asked)
 			w.settle(id)
@@ -168,7 +180,7 @@ func (w *writer) pace(v *View, now int64) {
 	quiet := now-w.written > idleAfter
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.State != StateUp && n.Reason != reasonRemoved || n.Behind.Bytes > 0 {
+		if n.State != StateUp && n.State != StateUnused || n.Behind.Bytes > 0 {
 			quiet = false
 		}
 	}
@@ -227,7 +239,7 @@ func logChanges(log *slog.Logger, from, to *View) {
 			before = describe(old)
 		}
 		level := slog.LevelInfo
-		if n.State == StateDown && n.Reason != reasonRemoved {
+		if n.State == StateDown || n.State == StateQuarantine || n.State == StateSuspect {
 			level = slog.LevelWarn
 		}
 		log.Log(context.Background(), level, "node changed", "node", n.Name, "from", before, "to", describe(n), "why", n.Reason)

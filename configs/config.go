@@ -46,6 +46,39 @@ type Backend struct {
 	// Weight is this node's share of the reads, relative to the others; 0 means
 	// no reads. Pgpool-II: backend_weightN.
 	Weight float64 `yaml:"weight" min:"0"`
+	// Check is what of replication_check is different for this node; 0 and empty
+	// texts are not. Pgpool-II: health_check_…N.
+	Check NodeCheck `yaml:"check"`
+}
+
+// NodeCheck is a node's own part of ReplicationCheck.
+type NodeCheck struct {
+	Interval time.Duration `yaml:"interval" min:"0"`
+	Timeout  time.Duration `yaml:"timeout" min:"0"`
+	User     string        `yaml:"user"`
+	Password string        `yaml:"password" secret:"yes"`
+	Database string        `yaml:"database"`
+}
+
+// Over returns check with what n has of its own. A user of its own comes with a
+// password of its own.
+func (n *NodeCheck) Over(check ReplicationCheck) ReplicationCheck {
+	if n.Interval > 0 {
+		check.Interval = n.Interval
+	}
+	if n.Timeout > 0 {
+		check.Timeout = n.Timeout
+	}
+	if n.User != "" || n.Password != "" {
+		check.Password = n.Password
+	}
+	if n.User != "" {
+		check.User = n.User
+	}
+	if n.Database != "" {
+		check.Database = n.Database
+	}
+	return check
 }
 
 // Auth says who may connect and what is known of them.
@@ -190,6 +223,13 @@ type ReplicationCheck struct {
 	// Timeout is for one probe, its login included; a node that takes longer
 	// does not answer. Pgpool-II: health_check_timeout.
 	Timeout time.Duration `yaml:"timeout" min:"10ms"`
+	// Silences is how many probes in a row must get no answer before a node that was up
+	// is down; with the first it is suspect, and not read from.
+	// Pgpool-II: health_check_max_retries, less one.
+	Silences int `yaml:"silences" min:"1" max:"1000"`
+	// FreshInterval is how often a new connection is made beside the one that is kept
+	// open: a server may serve old sessions and take no new ones. 0 never.
+	FreshInterval time.Duration `yaml:"fresh_interval" min:"0"`
 	// User needs LOGIN and the role pg_monitor. Pgpool-II: sr_check_user.
 	User     string `yaml:"user"`
 	Password string `yaml:"password" secret:"yes"`
@@ -211,6 +251,13 @@ type Failover struct {
 	Hold time.Duration `yaml:"hold" min:"0"`
 	// MaxHeld is how many statements may wait so.
 	MaxHeld int `yaml:"max_held" min:"0"`
+	// AutoFailback takes a standby that was down in again once it streams and has
+	// caught up; off leaves it out until it is attached. Pgpool-II: auto_failback, which is off there.
+	AutoFailback bool `yaml:"auto_failback"`
+	// HoldDown is how long a standby that was down twice within five minutes must
+	// stay well before it is read again; it doubles with each further time, up to five minutes.
+	// Pgpool-II: auto_failback_interval.
+	HoldDown time.Duration `yaml:"hold_down" min:"0" max:"300s"`
 }
 
 // Limits bound the clients.
@@ -287,9 +334,9 @@ func Default() Config {
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},
 		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},
-		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
-			User: "postgres", Database: "postgres"},
-		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
+		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: time.Second,
+			Silences: 3, FreshInterval: 5 * time.Second, User: "postgres", Database: "postgres"},
+		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000, AutoFailback: true, HoldDown: time.Second},
 		Limits:   Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
