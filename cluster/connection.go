@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/howdah/howdah/configs"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,6 +47,7 @@ const aboutSQL = `SELECT current_setting('server_version_num'),
 	current_setting('wal_block_size'),
 	has_function_privilege('pg_control_system()', 'EXECUTE'),
 	has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE'),
+	EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_stat_wal_receiver'::regclass AND attname = 'sender_host'),
 	has_function_privilege('pg_read_file(text,bigint,bigint,boolean)', 'EXECUTE'),
 	current_setting('recovery_min_apply_delay', true) IS NOT NULL`
 
@@ -64,7 +64,7 @@ const statusSQL = `SELECT s.standby,
 		ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END,
 	CASE WHEN s.standby THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) END,
 	CASE WHEN r.pid IS NULL THEN '' ELSE coalesce(r.status, '?') END,
-	coalesce((extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time) * 1e6)::bigint, 0)
+	coalesce(%s, '')
 	FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) s LEFT JOIN pg_stat_wal_receiver r ON true`
 
 const controlTimelineSQL = `(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)`
@@ -99,7 +99,7 @@ func connect(ctx context.Context, config *pgconn.Config) (*connection, error) {
 }
 
 func (c *connection) prepare(ctx context.Context) error {
-	row, err := c.row(ctx, aboutSQL, 8)
+	row, err := c.row(ctx, aboutSQL, 9)
 	if err != nil {
 		return fmt.Errorf("ask about server: %w", err)
 	}
@@ -118,12 +118,16 @@ func (c *connection) prepare(ctx context.Context) error {
 		}
 		c.about.systemID = system[0]
 	}
-	c.mayRead, c.hasDelay = row[6] == "t", row[7] == "t"
+	c.mayRead, c.hasDelay = row[7] == "t", row[8] == "t"
 	control := "0"
 	if row[5] == "t" {
 		control = controlTimelineSQL
 	}
-	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control), nil); err != nil {
+	sender := "NULL"
+	if row[6] == "t" { // from PostgreSQL 11 on
+		sender = "r.sender_host || ':' || r.sender_port"
+	}
+	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control, sender), nil); err != nil {
 		return fmt.Errorf("prepare status query: %w", err)
 	}
 	return nil
@@ -176,13 +180,8 @@ func (c *connection) status(ctx context.Context) (server, error) {
 			return s, fmt.Errorf("ask status: %w", err)
 		}
 	}
-	silent, err := strconv.ParseInt(string(row[5]), 10, 64)
-	if err != nil {
-		return s, fmt.Errorf("ask status: read time since the upstream was heard: %w", err)
-	}
 	status := string(row[4])
-	s.receiver = receiver{known: status != "?", running: status != "", streaming: status == "streaming",
-		silent: time.Duration(silent) * time.Microsecond}
+	s.receiver = receiver{known: status != "?", running: status != "", streaming: status == "streaming", sender: string(row[5])}
 	if c.isStale(&s) {
 		if c.about.detail, err = c.details(ctx, &s); err != nil {
 			return s, err

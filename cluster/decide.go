@@ -193,7 +193,7 @@ func (d *decision) choosePrimary() NodeID {
 		if !d.usable(n.ID) || n.Role != RolePrimary {
 			continue
 		}
-		if why := d.rules.orders.bar(n); why != "" {
+		if why := d.rules.orders.bar(v, n); why != "" {
 			d.drafts[i] = draft{StateQuarantine, why}
 			continue
 		}
@@ -205,7 +205,7 @@ func (d *decision) choosePrimary() NodeID {
 		return NoNode
 	}
 	why := ""
-	if rival := passedBy(v, best, d.known); rival != nil {
+	if rival := d.passedBy(best); rival != nil {
 		why = fmt.Sprintf("but %s was seen on timeline %d", rival.Name, rival.Timeline)
 		if rival.Timeline == v.Nodes[best].Timeline {
 			why = fmt.Sprintf("whose primary was %s and may be still", rival.Name)
@@ -227,21 +227,22 @@ func (d *decision) choosePrimary() NodeID {
 // passedBy is a node that proves that the claimant is not the primary, or nil:
 // one on a higher timeline, or the last primary on the same one, as long as
 // it has not said that it is a standby now. A promotion always begins a
-// timeline, so two primaries on one are copies that went different ways.
-func passedBy(v *View, claimant NodeID, known []observation) *Node {
+// timeline, so two primaries on one are copies that went different ways. One that is barred proves nothing.
+func (d *decision) passedBy(claimant NodeID) *Node {
+	v := d.next
 	timeline := v.Nodes[claimant].Timeline
 	if timeline == 0 {
 		return nil // not known, proves nothing
 	}
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.ID == claimant || isForeign(n, v.SystemID) {
+		if n.ID == claimant || isForeign(n, v.SystemID) || d.rules.orders.barred[n.Name] != "" {
 			continue
 		}
 		if n.Timeline > timeline {
 			return n
 		}
-		if n.Timeline == timeline && n.ID == v.last && known[i].server.role == RolePrimary {
+		if n.Timeline == timeline && n.ID == v.last && d.known[i].server.role == RolePrimary {
 			return n
 		}
 	}

@@ -86,7 +86,7 @@ func (d *decider) rule(words []string) error {
 		case "barred":
 			o.barred = map[string]string{value: "barred"}
 		case "unsettled":
-			o.unsettled, o.keep = "a failover is under way", value
+			o.unsettled = "a failover is under way"
 		case "attached":
 			o.attached = map[string]int64{value: d.now}
 		default:
@@ -293,7 +293,7 @@ func randomRules(r *rand.Rand) rules {
 	case 2:
 		o.barred = map[string]string{names[r.IntN(3)]: "barred"}
 	case 3:
-		o.unsettled, o.keep = "under way", names[r.IntN(3)]
+		o.unsettled = "under way"
 	}
 	return rules
 }

@@ -26,9 +26,10 @@ const standbyDetailSQL = `SELECT coalesce(substring(i.setting FROM 'application_
 
 const delayedSQL = `(SELECT setting <> '0' FROM pg_settings WHERE name = 'recovery_min_apply_delay')`
 
-// primaryDetailSQL: which standbys are synchronous, by application_name; '?' if the role may not see.
-const primaryDetailSQL = `SELECT current_setting('synchronous_standby_names') <> '',
-	coalesce((SELECT string_agg(CASE WHEN state IS NULL THEN '?' ELSE application_name END, ',')
+// primaryDetailSQL: its synchronous standbys by application_name; '?' if the role may not see.
+const primaryDetailSQL = `SELECT current_setting('synchronous_standby_names'),
+	coalesce((SELECT string_agg(CASE WHEN state IS NULL THEN '?'
+		ELSE application_name END, ',')
 		FROM pg_stat_replication WHERE state IS NULL OR sync_state IN ('sync', 'quorum')), '')`
 
 // historySQL reads the history of the primary's timeline; the first timeline has none.
@@ -57,7 +58,9 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 	if err != nil {
 		return d, fmt.Errorf("ask primary's details: %w", err)
 	}
-	d.syncAsked, d.syncKnown = row[0] == "t", true
+	d.syncAsked, d.syncKnown = row[0] != "", true
+	var listed []string
+	d.quorum, listed = quorumOf(row[0])
 	for _, name := range strings.Split(row[1], ",") {
 		if name == "?" {
 			d.sync, d.syncKnown = nil, false
@@ -66,6 +69,9 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 		if name != "" {
 			d.sync = append(d.sync, name)
 		}
+	}
+	if listed != nil {
+		d.sync = listed // connected or not: a commit may have been confirmed by one that has just gone
 	}
 	d.history = c.about.detail.history
 	if s.timeline != c.detailedTLI || s.role != c.detailedRole {
@@ -79,6 +85,25 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 		}
 	}
 	return d, nil
+}
+
+// quorumOf is how many of which synchronous standbys must confirm a commit if it is any of them
+// (synchronous_standby_names = 'ANY 1 (a, b)'), and 0 if it is all that count as synchronous now.
+func quorumOf(names string) (int, []string) {
+	head, list, ok := strings.Cut(names, "(")
+	fields := strings.Fields(head)
+	if !ok || len(fields) != 2 || !strings.EqualFold(fields[0], "ANY") {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(fields[1])
+	if err != nil || strings.Contains(list, "*") {
+		return 0, nil
+	}
+	var all []string
+	for _, name := range strings.Split(strings.TrimRight(list, ") "), ",") {
+		all = append(all, strings.Trim(name, " \""))
+	}
+	return n, all
 }
 
 // parseHistory reads a .history file: lines of timeline, tab, position, tab, reason. A

@@ -26,7 +26,7 @@ func checkSettings() configs.ReplicationCheck {
 func backendsOf(pg *pgcluster.Cluster) []configs.Backend {
 	var backends []configs.Backend
 	for i := range pg.Nodes() {
-		backends = append(backends, configs.Backend{Name: "pg" + string(rune('0'+i)), Host: "127.0.0.1", Port: pg.Port(i), Weight: 1})
+		backends = append(backends, configs.Backend{Name: "pg" + string(rune('0'+i)), Host: "127.0.0.1", Port: pg.Port(i), Weight: 1, Priority: 100})
 	}
 	return backends
 }

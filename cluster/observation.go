@@ -1,7 +1,5 @@
 package cluster
 
-import "time"
-
 // evidence is what a probe found out about a node's usability. Only
 // evidenceRefused is hard: it proves that nobody serves there now.
 type evidence uint8
@@ -73,8 +71,8 @@ type receiver struct {
 	known bool
 	// running: there is one; streaming: it gets the log from its upstream.
 	running, streaming bool
-	// silent is how long ago, by the server's own clock, its upstream was heard last.
-	silent time.Duration
+	// sender is where it receives from, as host:port; empty if that is not known.
+	sender string
 }
 
 // detail is what changes seldom and is asked seldom.
@@ -85,9 +83,10 @@ type detail struct {
 	frozen bool
 	// paused: replay is paused; delayed: recovery_min_apply_delay is set.
 	paused, delayed bool
-	// sync are the application names of a primary's synchronous standbys, known only if
-	// syncKnown; syncAsked: synchronous_standby_names is not empty.
+	// sync are the application names of a primary's synchronous standbys, known only if syncKnown. syncAsked:
+	// synchronous_standby_names is not empty; quorum is how many of sync must confirm a commit, 0 for all.
 	sync                 []string
+	quorum               int
 	syncKnown, syncAsked bool
 	// history says where the server's timeline comes from, oldest first; nil if not known.
 	history []fork

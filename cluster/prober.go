@@ -146,10 +146,10 @@ func (p *prober) failed(ctx context.Context, err error) observation {
 }
 
 // saysGoodbye reports whether a server's last words were that an operator shuts it down, or
-// ends just this session.
+// ends just this session. The processes of a postmaster that was killed use the same code, but from another place.
 func saysGoodbye(err error) bool {
 	var fromServer *pgconn.PgError
-	return errors.As(err, &fromServer) && fromServer.Code == "57P01"
+	return errors.As(err, &fromServer) && fromServer.Code == "57P01" && fromServer.Routine == "ProcessInterrupts"
 }
 
 // runFresh tries a new connection every replication_check.fresh_interval until ctx ends. It

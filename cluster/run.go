@@ -17,6 +17,7 @@ type writer struct {
 	horizons *horizons
 	check    configs.ReplicationCheck
 	failover configs.Failover
+	orders   orders
 	// lsn is the primary's position at its last sample, written when (Now) that
 	// last moved or a session last used the primary.
 	lsn      LSN
@@ -39,15 +40,24 @@ type probing struct {
 func (c *Cluster) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &writer{cluster: c, horizons: newHorizons(), findings: make(chan finding)}
+	defer close(c.stopped)
 	defer w.probers.Wait()
 	defer cancel()
 	if err := w.reconfigure(ctx); err != nil {
 		return err
 	}
+	conductor := c.newConductor(ctx)
+	w.orders = conductor.machine.orders()
+	conductor.applied = w.orders
+	w.probers.Go(func() { conductor.run(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case r := <-c.ordered:
+			w.orders = r.orders
+			w.next()
+			close(r.done)
 		case <-c.reloaded:
 			if err := w.reconfigure(ctx); err != nil {
 				return err
@@ -83,13 +93,13 @@ func (w *writer) reconfigure(ctx context.Context) error {
 	next := decide(view, w.known, w.rules(), w.written)
 	w.horizons.show(next)
 	w.horizons.showLag(next, &w.check, w.written)
-	w.cluster.publish(next)
+	w.cluster.publish(next, w.known)
 	return nil
 }
 
 // rules are what decide obeys now.
 func (w *writer) rules() rules {
-	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown}
+	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown, orders: w.orders}
 }
 
 // arrange sees that a node is probed as configured, or not at all.
@@ -158,7 +168,16 @@ func (w *writer) take(f finding) {
 	now := Now()
 	w.horizons.showLag(next, &w.check, now)
 	w.pace(next, now)
-	w.cluster.publish(next)
+	w.cluster.publish(next, w.known)
+}
+
+// next makes a view from what is known already, since the orders are others.
+func (w *writer) next() {
+	now := Now()
+	next := decide(w.cluster.View(), w.known, w.rules(), now)
+	w.horizons.show(next)
+	w.horizons.showLag(next, &w.check, now)
+	w.cluster.publish(next, w.known)
 }
 
 // idleAfter is how long nothing must have been written before the nodes are

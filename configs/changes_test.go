@@ -20,7 +20,7 @@ func valid(t *testing.T) *configs.Config {
 
 // Every key is either reloadable or named here: this list is policy.
 func TestChangesNeedRestart(t *testing.T) {
-	want := []string{"listen.addresses", "listen.port", "listen.unix_dirs", "listen.unix_mode", "routing.tracked_relations", "routing.cache_size", "log.format"}
+	want := []string{"listen.addresses", "listen.port", "listen.unix_dirs", "listen.unix_mode", "routing.tracked_relations", "routing.cache_size", "failover.state_file", "log.format"}
 	old, changed := valid(t), valid(t)
 	alter(reflect.ValueOf(changed).Elem())
 	reloadable, needRestart := configs.Changes(old, changed)

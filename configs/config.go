@@ -46,6 +46,15 @@ type Backend struct {
 	// Weight is this node's share of the reads, relative to the others; 0 means
 	// no reads. Pgpool-II: backend_weightN.
 	Weight float64 `yaml:"weight" min:"0"`
+	// Priority decides between standbys that have received the same: the highest is promoted. One
+	// of 0 never is. Pgpool-II: backend_flagN, DISALLOW_TO_FAILOVER is 0.
+	Priority int `yaml:"priority" min:"0" max:"1000000"`
+	// DataDir is only handed to commands (%D, %R). Pgpool-II: backend_data_directoryN.
+	DataDir string `yaml:"data_dir"`
+	// ReplicationHost and ReplicationPort are where the other servers reach this one, if
+	// that is not Host and Port.
+	ReplicationHost string `yaml:"replication_host"`
+	ReplicationPort int    `yaml:"replication_port" min:"0" max:"65535"`
 	// Check is what of replication_check is different for this node; 0 and empty
 	// texts are not. Pgpool-II: health_check_…N.
 	Check NodeCheck `yaml:"check"`
@@ -245,12 +254,59 @@ type ReplicationCheck struct {
 	PreferLowerLag bool `yaml:"prefer_lower_lag"`
 }
 
-// Failover says what happens while there is no primary.
+// Failover says what happens when servers fail.
 type Failover struct {
+	// Mode is who promotes a standby when the primary is lost: none (somebody else does, and
+	// howdah follows), command (Command does), or native (howdah does, by SQL).
+	Mode string `yaml:"mode" enum:"none,command,native"`
 	// Hold is how long a statement that needs the primary waits for one; 0 not at all.
 	Hold time.Duration `yaml:"hold" min:"0"`
 	// MaxHeld is how many statements may wait so.
 	MaxHeld int `yaml:"max_held" min:"0"`
+	// Confirm is how long the primary must refuse connections before it is replaced.
+	Confirm time.Duration `yaml:"confirm" min:"0"`
+	// ShutdownGrace is the same if it was shut down in order: it may be restarted.
+	// Pgpool-II: failover_on_backend_shutdown, which is without grace.
+	ShutdownGrace time.Duration `yaml:"shutdown_grace" min:"0"`
+	// RecoveryGrace is how long it may start or recover; 0 for ever.
+	RecoveryGrace time.Duration `yaml:"recovery_grace" min:"0"`
+	// IsolatedAfter is after how long a primary is replaced that howdah cannot reach but from which a
+	// standby goes on to receive; 0 never.
+	IsolatedAfter time.Duration `yaml:"isolated_after" min:"0"`
+	// Cooldown is how long after a change of the primary howdah does not make another unasked.
+	Cooldown time.Duration `yaml:"cooldown" min:"0"`
+	// RequireSync promotes only if no acknowledged commit can be lost, where there were synchronous standbys.
+	RequireSync bool `yaml:"require_sync"`
+	// MaxLoss is how much of the primary's log, as last seen, the candidate may lack; 0 is any.
+	MaxLoss ByteSize `yaml:"max_loss" max:"1TB"`
+	// Command promotes (mode: command). It is also run when a standby is lost, as Pgpool-II does.
+	// Pgpool-II: failover_command, with all its placeholders.
+	Command Command `yaml:"command"`
+	// FollowPrimary is run for every other node after a promotion. Pgpool-II: follow_primary_command.
+	FollowPrimary Command `yaml:"follow_primary"`
+	// Failback is run when a node is taken in again. Pgpool-II: failback_command.
+	Failback Command `yaml:"failback"`
+	// Fence is run for the lost primary before another is promoted: it makes sure that it is off. The
+	// promotion goes on if it fails.
+	Fence Command `yaml:"fence"`
+	// Recovery makes a node a standby of the primary anew. Its placeholders are those of Command.
+	Recovery Command `yaml:"recovery"`
+	// HookTimeout is for each run of a command, but Recovery, which has RecoveryTimeout.
+	HookTimeout time.Duration `yaml:"hook_timeout" min:"100ms"`
+	// RecoveryTimeout is for Recovery. Pgpool-II: recovery_timeout.
+	RecoveryTimeout time.Duration `yaml:"recovery_timeout" min:"1s"`
+	// Tries is how often an action that fails is tried.
+	Tries int `yaml:"tries" min:"1" max:"100"`
+	// SearchTimeout is how long after Command the new primary is waited for; 0 for ever.
+	// Pgpool-II: search_primary_node_timeout.
+	SearchTimeout time.Duration `yaml:"search_timeout" min:"0"`
+	// SwitchoverWait is how long a switchover waits for open transactions, and then for the target.
+	SwitchoverWait time.Duration `yaml:"switchover_wait" min:"100ms"`
+	// SoftFence makes a false primary read-only and ends its sessions.
+	SoftFence bool `yaml:"soft_fence"`
+	// StateFile is where howdah keeps what it knows of the primary and does about it; empty is nowhere.
+	// Needs a restart. Pgpool-II: pgpool_status.
+	StateFile string `yaml:"state_file" path:"yes" reload:"no"`
 	// AutoFailback takes a standby that was down in again once it streams and has
 	// caught up; off leaves it out until it is attached. Pgpool-II: auto_failback, which is off there.
 	AutoFailback bool `yaml:"auto_failback"`
@@ -259,6 +315,10 @@ type Failover struct {
 	// Pgpool-II: auto_failback_interval.
 	HoldDown time.Duration `yaml:"hold_down" min:"0" max:"300s"`
 }
+
+// Command is a program and its arguments. Written as one text it is a command for the
+// shell: /bin/sh -c TEXT.
+type Command []string
 
 // Limits bound the clients.
 type Limits struct {
@@ -317,7 +377,7 @@ const defaultAuthQuery = "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.n
 // DefaultBackend returns what a backend has where its entry says nothing. Name
 // and host have no default.
 func DefaultBackend() Backend {
-	return Backend{Port: 5432, Weight: 1}
+	return Backend{Port: 5432, Weight: 1, Priority: 100}
 }
 
 // DefaultRedirect returns what an entry of routing.redirect has where it says nothing.
@@ -336,7 +396,10 @@ func Default() Config {
 		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},
 		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: time.Second,
 			Silences: 3, FreshInterval: 5 * time.Second, User: "postgres", Database: "postgres"},
-		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000, AutoFailback: true, HoldDown: time.Second},
+		Failover: Failover{Mode: "none", Hold: 30 * time.Second, MaxHeld: 10_000, Confirm: time.Second,
+			ShutdownGrace: 10 * time.Second, RecoveryGrace: 10 * time.Second, Cooldown: 30 * time.Second, RequireSync: true,
+			HookTimeout: time.Minute, RecoveryTimeout: time.Hour, Tries: 3, SearchTimeout: 5 * time.Minute,
+			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		Limits:   Limits{MaxClients: 10_000, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},

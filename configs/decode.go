@@ -70,6 +70,10 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, key string) {
 
 // list decodes a sequence into a slice. It replaces the default.
 func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.StructTag) {
+	if c, ok := v.Addr().Interface().(*Command); ok && n.Kind == yaml.ScalarNode && !isNull(n) {
+		d.shell(n, c, key, tag)
+		return
+	}
 	if n.Kind != yaml.SequenceNode {
 		advice := "write [] for none"
 		if n.Kind == yaml.ScalarNode && !isNull(n) {
@@ -90,6 +94,16 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string, tag reflect.St
 			*p = DefaultRedirect()
 		}
 		d.value(child, item, fmt.Sprintf("%s[%d]", key, i), tag)
+	}
+}
+
+// shell decodes a command that is one text.
+func (d *decoder) shell(n *yaml.Node, c *Command, key string, tag reflect.StructTag) {
+	var text string
+	d.scalar(n, reflect.ValueOf(&text).Elem(), key, tag)
+	*c = nil
+	if strings.TrimSpace(text) != "" {
+		*c = Command{"/bin/sh", "-c", text}
 	}
 }
 

@@ -69,6 +69,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if s.cluster, err = cluster.New(c.Backends, c.ReplicationCheck, s.log); err != nil {
 		return nil, err
 	}
+	s.cluster.UseFailover(c.Failover, cluster.StateFile{Path: c.Failover.StateFile})
 	s.pool = pool.New(proxy.PoolSettings(c), s.log)
 	authenticator, err := auth.NewAuthenticator(rand.Reader)
 	if err != nil {
@@ -207,6 +208,7 @@ func (s *service) apply(c *configs.Config) error {
 	if err := s.cluster.Reconfigure(c.Backends, c.ReplicationCheck); err != nil {
 		return err
 	}
+	s.cluster.ReconfigureFailover(c.Failover)
 	s.pool.Reconfigure(proxy.PoolSettings(c))
 	setThreads(c.Limits.Threads)
 	s.level.Set(logLevel(c.Log.Level))
@@ -218,5 +220,6 @@ func (s *service) apply(c *configs.Config) error {
 	old := s.config
 	s.config = c
 	c.Listen, c.Routing.CacheSize, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Log.Format
+	c.Failover.StateFile = old.Failover.StateFile
 	return nil
 }
