@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,14 @@ type Cluster struct {
 	wanted   wanted
 	reloaded chan struct{} // capacity 1: wanted has changed
 
+	arbiter  Arbiter
+	failover atomic.Pointer[Failover]
+	operator chan operatorOrder
+	ordered  chan ordersRequest
+	stopped  chan struct{} // closed when Run ends
+	orders   atomic.Uint64 // numbers orders
+	busy     atomic.Pointer[func(NodeID) bool]
+
 	// wakes[id] asks that node's prober to probe now. Replaced whole by the
 	// writer when nodes are added; read without a lock by Report and Refresh.
 	wakes atomic.Pointer[[]chan struct{}]
@@ -37,12 +46,20 @@ type wanted struct {
 	backends []configs.Backend
 	check    configs.ReplicationCheck
 	tls      map[string]*auth.BackendTLS // by the backend's name
+	failover configs.Failover
 }
 
-// published is a view and the channel that is closed when the next replaces it.
+// ordersRequest asks the writer to obey orders from its next view on; done is closed when that is published.
+type ordersRequest struct {
+	orders orders
+	done   chan struct{}
+}
+
+// published is a view, what it was made from, and the channel that is closed when the next replaces it.
 type published struct {
-	view *View
-	next chan struct{}
+	view  *View
+	known []observation // of view.Nodes
+	next  chan struct{}
 }
 
 // New checks the settings, reads the files that backends' tls names, and makes a Cluster
@@ -57,10 +74,17 @@ func New(backends []configs.Backend, check configs.ReplicationCheck, log *slog.L
 		log:      log,
 		wanted:   want,
 		reloaded: make(chan struct{}, 1),
+		arbiter:  StateFile{},
+		operator: make(chan operatorOrder),
+		ordered:  make(chan ordersRequest),
+		stopped:  make(chan struct{}),
 	}
+	c.wanted.failover = configs.Default().Failover
+	c.failover.Store(&Failover{})
 	view := configure(&View{Primary: NoNode, last: NoNode}, want)
-	view = decide(view, make([]observation, len(view.Nodes)), Now())
-	c.current.Store(&published{view: view, next: make(chan struct{})})
+	known := make([]observation, len(view.Nodes))
+	view = decide(view, known, rules{}, Now())
+	c.current.Store(&published{view: view, known: known, next: make(chan struct{})})
 	c.grow(len(view.Nodes))
 	return c, nil
 }
@@ -79,6 +103,33 @@ func prepare(backends []configs.Backend, check configs.ReplicationCheck) (wanted
 		w.tls[b.Name] = tls
 	}
 	return w, nil
+}
+
+// UseFailover says what to do when the primary is lost, and whom to ask for consent. It must be called before Run; without it
+// nobody is promoted.
+func (c *Cluster) UseFailover(f configs.Failover, arbiter Arbiter) {
+	c.arbiter = arbiter
+	c.wanted.failover = f
+}
+
+// ReconfigureFailover takes new settings while running; a change of the primary that is under way goes on with them.
+func (c *Cluster) ReconfigureFailover(f configs.Failover) {
+	c.mu.Lock()
+	c.wanted.failover = f
+	c.mu.Unlock()
+	select {
+	case c.reloaded <- struct{}{}:
+	default: // one is waiting already and will read this
+	}
+}
+
+// OnDrain takes a function that says whether a statement runs on the node, or is about to and has not seen the latest
+// view: a switchover waits for it. It is called from another goroutine.
+func (c *Cluster) OnDrain(busy func(NodeID) bool) { c.busy.Store(&busy) }
+
+func (c *Cluster) busyOn(id NodeID) bool {
+	busy := c.busy.Load()
+	return busy != nil && (*busy)(id)
 }
 
 // validate says what is wrong with the settings, or nil.
@@ -100,7 +151,7 @@ func validate(backends []configs.Backend, check configs.ReplicationCheck) error 
 		case !(b.Weight >= 0 && b.Weight < maxWeight):
 			return fmt.Errorf("backend %q: weight %v is not between 0 and %d", b.Name, b.Weight, maxWeight)
 		}
-		if _, err := connectionConfig(b, check, nil); err != nil {
+		if _, err := connectionConfig(b, b.Check.Over(check), nil); err != nil {
 			return err
 		}
 		names[b.Name] = true
@@ -180,6 +231,7 @@ func (c *Cluster) Reconfigure(backends []configs.Backend, check configs.Replicat
 		return err
 	}
 	c.mu.Lock()
+	want.failover = c.wanted.failover
 	c.wanted = want
 	c.mu.Unlock()
 	select {
@@ -206,6 +258,29 @@ func (c *Cluster) wake(id NodeID) {
 	}
 }
 
+// wakeAll has all nodes probed now.
+func (c *Cluster) wakeAll() {
+	for id := range *c.wakes.Load() {
+		c.wake(NodeID(id))
+	}
+}
+
+// apply has the writer obey orders, and returns when the view does; false if ctx ended before.
+func (c *Cluster) apply(ctx context.Context, o orders) bool {
+	r := ordersRequest{orders: o, done: make(chan struct{})}
+	select {
+	case c.ordered <- r:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-r.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // grow makes the wake channels of nodes up to n. Only New and Run call it.
 func (c *Cluster) grow(n int) {
 	var wakes []chan struct{}
@@ -219,8 +294,8 @@ func (c *Cluster) grow(n int) {
 }
 
 // publish replaces the view and wakes all who wait for that. Only Run calls it.
-func (c *Cluster) publish(v *View) {
-	old := c.current.Swap(&published{view: v, next: make(chan struct{})})
+func (c *Cluster) publish(v *View, known []observation) {
+	old := c.current.Swap(&published{view: v, known: slices.Clone(known), next: make(chan struct{})})
 	c.checks.changed(old.view, v)
 	logChanges(c.log, old.view, v)
 	close(old.next)

@@ -86,19 +86,26 @@ const aboutSQL = `SELECT current_setting('server_version_num'),
 	pg_size_bytes(current_setting('wal_segment_size')),
 	current_setting('wal_block_size'),
 	has_function_privilege('pg_control_system()', 'EXECUTE'),
-	has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE')`
+	has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE'),
+	EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_stat_wal_receiver'::regclass AND attname = 'sender_host'),
+	has_function_privilege('pg_read_file(text,bigint,bigint,boolean)', 'EXECUTE'),
+	current_setting('recovery_min_apply_delay', true) IS NOT NULL`
 
 const systemSQL = `SELECT system_identifier FROM pg_control_system()`
 
 // statusSQL is asked by every probe. The recovery state is read once, as it
 // may end in the middle. A primary's timeline is the one it inserts on (the
 // control file knows it only after a checkpoint); a standby's is that of the
-// log it streams, or %s if it does not stream or the role may not see (pg_monitor may).
+// log it streams, or %s if it does not stream or the role may not see (pg_monitor may). The
+// receiver's status is '?' if the role may not see it.
 const statusSQL = `SELECT s.standby,
 	CASE WHEN s.standby THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END,
-	CASE WHEN s.standby THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), %s)
-		ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END
-	FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) s`
+	CASE WHEN s.standby THEN coalesce(r.received_tli, %s)
+		ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END,
+	CASE WHEN s.standby THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) END,
+	CASE WHEN r.pid IS NULL THEN '' ELSE coalesce(r.status, '?') END,
+	coalesce(%s, '')
+	FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) s LEFT JOIN pg_stat_wal_receiver r ON true`
 
 const controlTimelineSQL = `(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)`
 
@@ -107,6 +114,12 @@ type connection struct {
 	conn *pgconn.PgConn
 	// about is what aboutSQL answered, completed by every status.
 	about server
+	// mayRead: the role may read the server's files; hasDelay: its standbys may be delayed by a setting.
+	mayRead, hasDelay bool
+	// detailed is when (Now) the details were asked last, for a server in this role on this timeline.
+	detailed     int64
+	detailedRole Role
+	detailedTLI  uint32
 }
 
 const statusStatement = "howdah_status"
@@ -126,7 +139,7 @@ func connect(ctx context.Context, config *pgconn.Config) (*connection, error) {
 }
 
 func (c *connection) prepare(ctx context.Context) error {
-	row, err := c.row(ctx, aboutSQL, 6)
+	row, err := c.row(ctx, aboutSQL, 9)
 	if err != nil {
 		return fmt.Errorf("ask about server: %w", err)
 	}
@@ -139,17 +152,22 @@ func (c *connection) prepare(ctx context.Context) error {
 		return fmt.Errorf("read about server: %w", err)
 	}
 	if row[4] == "t" {
-		row, err := c.row(ctx, systemSQL, 1)
+		system, err := c.row(ctx, systemSQL, 1)
 		if err != nil {
 			return fmt.Errorf("ask system identifier: %w", err)
 		}
-		c.about.systemID = row[0]
+		c.about.systemID = system[0]
 	}
+	c.mayRead, c.hasDelay = row[7] == "t", row[8] == "t"
 	control := "0"
 	if row[5] == "t" {
 		control = controlTimelineSQL
 	}
-	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control), nil); err != nil {
+	sender := "NULL"
+	if row[6] == "t" { // from PostgreSQL 11 on
+		sender = "r.sender_host || ':' || r.sender_port"
+	}
+	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control, sender), nil); err != nil {
 		return fmt.Errorf("prepare status query: %w", err)
 	}
 	return nil
@@ -178,7 +196,7 @@ func (c *connection) status(ctx context.Context) (server, error) {
 	if result.Err != nil {
 		return s, fmt.Errorf("ask status: %w", result.Err)
 	}
-	if len(result.Rows) != 1 || len(result.Rows[0]) != 3 {
+	if len(result.Rows) != 1 || len(result.Rows[0]) != 6 {
 		return s, errors.New("ask status: answer is not one row")
 	}
 	row := result.Rows[0]
@@ -197,6 +215,20 @@ func (c *connection) status(ctx context.Context) (server, error) {
 		return s, fmt.Errorf("ask status: read timeline: %w", err)
 	}
 	s.timeline = uint32(timeline)
+	if row[3] != nil {
+		if s.received, err = ParseLSN(string(row[3])); err != nil {
+			return s, fmt.Errorf("ask status: %w", err)
+		}
+	}
+	status := string(row[4])
+	s.receiver = receiver{known: status != "?", running: status != "", streaming: status == "streaming", sender: string(row[5])}
+	if c.isStale(&s) {
+		if c.about.detail, err = c.details(ctx, &s); err != nil {
+			return s, err
+		}
+		c.detailed, c.detailedRole, c.detailedTLI = Now(), s.role, s.timeline
+	}
+	s.detail = c.about.detail
 	return s, nil
 }
 

@@ -12,39 +12,68 @@ const roleMemory = 30 * time.Second
 
 const reasonRemoved = "removed"
 
+// rules are what decide obeys besides what is observed. The zero value takes a node for
+// down at the first silence and takes it in again only when it is attached.
+type rules struct {
+	silences     int           // replication_check.silences
+	autoFailback bool          // failover.auto_failback
+	holdDown     time.Duration // failover.hold_down
+	orders       orders
+}
+
+// decision is one call of decide. drafts[i] is what node i is to be; the nodes
+// themselves are changed by enter alone, at the end.
+type decision struct {
+	prev, next *View
+	known      []observation
+	rules      *rules
+	now        int64
+	drafts     []draft
+}
+
+type draft struct {
+	state  State
+	reason string
+}
+
 // decide makes the next view of prev's nodes from what is known of each
 // (known[i] is of node i) at now. It is a pure function; horizons are kept as
 // they are. These are its rules, in order:
 //
 //  1. A node is up if its last probe was answered, or if the probe was not
-//     let in and the answer before is younger than roleMemory.
-//  2. A node of another database system than the cluster's is down (foreign).
+//     let in and the answer before is younger than roleMemory. One that was up and is silent
+//     is suspect for the first probes; one that the operator detached is down.
+//  2. A node of another database system than the cluster's is in quarantine (foreign).
 //  3. Of the nodes up that are not in recovery the one on the highest timeline
-//     is the primary, the last primary among equals. The others are down (false
+//     is the primary, the last primary among equals. The others are in quarantine (false
 //     primary), and so is that one if another node was seen on a higher timeline, or
 //     if it is not the last primary and on no higher timeline than that: then
 //     no promotion can have made it one. Removing the other node from the configuration overrules this.
-func decide(prev *View, known []observation, now int64) *View {
+//     What a failover in progress has barred (orders) is not looked at.
+//  4. A standby that has log which the primary's history does not have is in quarantine (forked).
+//  5. A standby that was down is taken in again when it has been well long enough, streams,
+//     and has caught up; at once if no other node is up (see admit).
+func decide(prev *View, known []observation, r rules, now int64) *View {
 	next := &View{Primary: NoNode, Nodes: append([]Node(nil), prev.Nodes...)}
+	d := &decision{prev: prev, next: next, known: known, rules: &r, now: now, drafts: make([]draft, len(next.Nodes))}
+	next.Orders = r.orders.shown()
 	for i := range next.Nodes {
-		observe(&next.Nodes[i], &known[i], now)
+		d.observe(NodeID(i))
 	}
 	next.SystemID = chooseSystem(prev, next.Nodes)
 	for i := range next.Nodes {
-		n := &next.Nodes[i]
-		if n.State == StateUp && isForeign(n, next.SystemID) {
-			n.State = StateDown
-			n.Reason = fmt.Sprintf("foreign: system identifier %s, the cluster's is %s", n.SystemID, next.SystemID)
+		if n := &next.Nodes[i]; d.usable(n.ID) && isForeign(n, next.SystemID) {
+			d.drafts[i] = draft{StateQuarantine, fmt.Sprintf("foreign: system identifier %s, the cluster's is %s", n.SystemID, next.SystemID)}
 		}
 	}
-	next.Primary = choosePrimary(prev, next, known)
+	next.Primary = d.choosePrimary()
 	next.settled = next.Primary != NoNode || prev.settled && next.SystemID == prev.SystemID
 	for i := range next.Nodes {
-		if n := &next.Nodes[i]; n.ID == next.Primary {
-			n.Horizon = math.MaxInt64
-		} else if n.Horizon == math.MaxInt64 {
-			n.Horizon = 0
-		}
+		d.checkFork(NodeID(i))
+		d.admit(NodeID(i))
+	}
+	for i := range next.Nodes {
+		next.enter(NodeID(i), d.drafts[i], now)
 	}
 	next.Epoch = prev.Epoch
 	if changed(prev, next) {
@@ -53,26 +82,74 @@ func decide(prev *View, known []observation, now int64) *View {
 	return next
 }
 
-// observe fills the node from what is known of it alone.
-func observe(n *Node, o *observation, now int64) {
-	n.Role, n.Reason = RoleUnknown, o.why
+// enter is the one place where a node's state changes.
+func (v *View) enter(id NodeID, d draft, now int64) {
+	n := &v.Nodes[id]
+	if !n.State.may(d.state) {
+		panic(fmt.Sprintf("cluster: node %s goes from %v to %v (%s)", n.Name, n.State, d.state, d.reason)) // a hole in decide
+	}
+	p := &n.past
+	if d.state != n.State {
+		n.Since = now
+		if d.state == StateDown && (n.State == StateUp || n.State == StateSuspect) {
+			if p.down > 0 && now-p.down < int64(flapWindow) {
+				p.flaps++
+			} else {
+				p.flaps = 0
+			}
+			p.down = now
+		}
+	}
+	p.up = p.up && d.state != StateUnused || d.state == StateUp
+	n.State, n.Reason = d.state, d.reason
+	switch {
+	case n.ID == v.Primary:
+		n.Horizon = math.MaxInt64
+	case n.Horizon == math.MaxInt64:
+		n.Horizon = 0
+	}
+}
+
+// usable reports whether the node is, as far as is known so far, to be used.
+func (d *decision) usable(id NodeID) bool {
+	s := d.drafts[id].state
+	return s == StateUp || s == StateSuspect
+}
+
+// observe drafts the node from what is known of it alone.
+func (d *decision) observe(id NodeID) {
+	n, o := &d.next.Nodes[id], &d.known[id]
 	s := &o.server
+	n.Role = RoleUnknown
 	n.SystemID, n.Timeline, n.LSN = s.systemID, s.timeline, s.lsn
 	n.MaxConnections, n.ServerVersion = s.maxConnections, s.version
+	n.Streams = s.receiver.streaming
+	d.drafts[id] = draft{StateDown, o.why}
 	switch o.evidence {
 	case evidenceNone:
-		n.State, n.Reason = StateWaiting, "not probed yet"
-	case evidenceAnswered:
-		n.State, n.Role = StateUp, s.role
-	case evidenceLogin:
-		n.State = StateDown
-		if o.asked > 0 && now-o.asked <= int64(roleMemory) {
-			n.State, n.Role = StateUp, s.role
-		}
+		d.drafts[id] = draft{StateWaiting, "not probed yet"}
 	case evidenceRemoved:
-		n.State, n.Reason, n.Weight = StateDown, reasonRemoved, 0
-	default:
-		n.State = StateDown
+		d.drafts[id] = draft{StateUnused, reasonRemoved}
+		n.Weight = 0
+	case evidenceAnswered:
+		n.Role = s.role
+		d.drafts[id] = draft{StateUp, ""}
+		if f := &o.fresh; f.evidence == evidenceRefused || f.evidence == evidenceSilent && f.misses >= d.rules.silences {
+			d.drafts[id] = draft{StateSuspect, "it takes no new connections: " + f.why}
+		}
+	case evidenceSilent:
+		if was := n.State; o.misses < d.rules.silences && (was == StateUp || was == StateSuspect) {
+			n.Role = s.role
+			d.drafts[id].state = StateSuspect
+		}
+	case evidenceLogin:
+		if o.asked > 0 && d.now-o.asked <= int64(roleMemory) {
+			n.Role = s.role
+			d.drafts[id].state = StateUp
+		}
+	}
+	if why := d.rules.orders.detached[n.Name]; why != "" && o.evidence != evidenceRemoved {
+		d.drafts[id] = draft{StateDown, why}
 	}
 }
 
@@ -106,13 +183,21 @@ func isForeign(n *Node, system string) bool {
 	return n.SystemID != "" && system != "" && n.SystemID != system
 }
 
-// choosePrimary finds the one primary and turns the false ones down.
-func choosePrimary(prev, next *View, known []observation) NodeID {
-	next.last = prev.last
+// choosePrimary finds the one primary and puts the false ones into quarantine.
+func (d *decision) choosePrimary() NodeID {
+	v := d.next
+	v.last = d.prev.last
 	best := NoNode
-	for i := range next.Nodes {
-		n := &next.Nodes[i]
-		if n.State == StateUp && n.Role == RolePrimary && (best == NoNode || betterPrimary(n, &next.Nodes[best], prev.last)) {
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if !d.usable(n.ID) || n.Role != RolePrimary {
+			continue
+		}
+		if why := d.rules.orders.bar(v, n); why != "" {
+			d.drafts[i] = draft{StateQuarantine, why}
+			continue
+		}
+		if best == NoNode || betterPrimary(n, &v.Nodes[best], d.prev.last) {
 			best = n.ID
 		}
 	}
@@ -120,21 +205,20 @@ func choosePrimary(prev, next *View, known []observation) NodeID {
 		return NoNode
 	}
 	why := ""
-	if rival := passedBy(next, best, known); rival != nil {
+	if rival := d.passedBy(best); rival != nil {
 		why = fmt.Sprintf("but %s was seen on timeline %d", rival.Name, rival.Timeline)
-		if rival.Timeline == next.Nodes[best].Timeline {
+		if rival.Timeline == v.Nodes[best].Timeline {
 			why = fmt.Sprintf("whose primary was %s and may be still", rival.Name)
 		}
 		best = NoNode
 	} else {
-		why = fmt.Sprintf("the primary is %s on timeline %d", next.Nodes[best].Name, next.Nodes[best].Timeline)
-		next.last = best
+		why = fmt.Sprintf("the primary is %s on timeline %d", v.Nodes[best].Name, v.Nodes[best].Timeline)
+		v.last = best
 	}
-	for i := range next.Nodes {
-		n := &next.Nodes[i]
-		if n.State == StateUp && n.Role == RolePrimary && n.ID != best {
-			n.State = StateDown
-			n.Reason = fmt.Sprintf("false primary: on timeline %d, %s", n.Timeline, why)
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if d.usable(n.ID) && n.Role == RolePrimary && n.ID != best {
+			d.drafts[i] = draft{StateQuarantine, fmt.Sprintf("false primary: on timeline %d, %s", n.Timeline, why)}
 		}
 	}
 	return best
@@ -143,21 +227,22 @@ func choosePrimary(prev, next *View, known []observation) NodeID {
 // passedBy is a node that proves that the claimant is not the primary, or nil:
 // one on a higher timeline, or the last primary on the same one, as long as
 // it has not said that it is a standby now. A promotion always begins a
-// timeline, so two primaries on one are copies that went different ways.
-func passedBy(v *View, claimant NodeID, known []observation) *Node {
+// timeline, so two primaries on one are copies that went different ways. One that is barred proves nothing.
+func (d *decision) passedBy(claimant NodeID) *Node {
+	v := d.next
 	timeline := v.Nodes[claimant].Timeline
 	if timeline == 0 {
 		return nil // not known, proves nothing
 	}
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.ID == claimant || isForeign(n, v.SystemID) {
+		if n.ID == claimant || isForeign(n, v.SystemID) || d.rules.orders.barred[n.Name] != "" {
 			continue
 		}
 		if n.Timeline > timeline {
 			return n
 		}
-		if n.Timeline == timeline && n.ID == v.last && known[i].server.role == RolePrimary {
+		if n.Timeline == timeline && n.ID == v.last && d.known[i].server.role == RolePrimary {
 			return n
 		}
 	}
@@ -172,9 +257,38 @@ func betterPrimary(a, b *Node, last NodeID) bool {
 	return a.ID == last
 }
 
+// checkFork puts a standby into quarantine that has log which is not the primary's.
+func (d *decision) checkFork(id NodeID) {
+	n, p := &d.next.Nodes[id], d.next.Node(d.next.Primary)
+	if p == nil || !d.usable(id) || n.Role != RoleStandby || n.Timeline == 0 || n.Timeline >= p.Timeline {
+		return
+	}
+	if why := forkedFrom(d.known[p.ID].server.detail.history, n.Timeline, n.LSN); why != "" {
+		d.drafts[id] = draft{StateQuarantine, fmt.Sprintf("forked: %s of %s; rebuild or rewind it", why, p.Name)}
+	}
+}
+
+// forkedFrom says why a server that replayed up to lsn on a timeline is no ancestor of the
+// one with this history, or nothing.
+func forkedFrom(history []fork, timeline uint32, lsn LSN) string {
+	if history == nil {
+		return ""
+	}
+	for _, f := range history {
+		if f.timeline != timeline {
+			continue
+		}
+		if lsn > f.lsn {
+			return fmt.Sprintf("it has timeline %d up to %v, which ends at %v in the history", timeline, lsn, f.lsn)
+		}
+		return ""
+	}
+	return fmt.Sprintf("its timeline %d is not in the history", timeline)
+}
+
 // changed is whether next differs in a node's state or role, or in who is the primary.
 func changed(prev, next *View) bool {
-	if prev.Primary != next.Primary || len(prev.Nodes) != len(next.Nodes) {
+	if prev.Primary != next.Primary || len(prev.Nodes) != len(next.Nodes) || prev.Orders != next.Orders {
 		return true
 	}
 	for i := range next.Nodes {

@@ -19,17 +19,26 @@
 //
 // # A node's state
 //
-//	          answered, and fits the rest
-//	waiting ────────────────────────────> up
-//	   │                                 │  ^
-//	   │ refused, silent, starting,      │  │ answered, and fits
-//	   │ foreign, false primary, login   v  │
-//	   └───────────────────────────────> down
+//	           answered, and fits the rest
+//	waiting ──────────────────────────────> up <───────┐
+//	   ^  │                                 │ │ silent │ answered
+//	   │  │ refused, starting, login        │ └──> suspect
+//	   │  v                                 v         │
+//	   └ down <────────────────────────────────────────┘ silent for long, refused
+//	   │                                    │
+//	   └ quarantine <───────────────────────┘ false primary, forked, foreign
+//
+// From down and quarantine a standby comes back through waiting, until it streams, has caught up, and has
+// been well for long enough (admit.go). A node that is configured no more is unused. state.go has the
+// whole table.
 //
 // Down at once: connection refused, no socket, a server that starts or stops (57P03),
-// a broken protocol. Down after replication_check.timeout: silence. A server that is alive
+// a broken protocol. That is hard evidence. Silence (replication_check.timeout) is soft: the node is suspect first, and
+// down after replication_check.silences in a row. A server that is alive
 // and does not let the probe in (53300, class 28, 3D000, 42501) keeps the role it
 // last had for roleMemory. An open connection that breaks proves nothing: a new one is tried in the same probe.
+// Beside the connection that is kept, which a server out of connections cannot refuse, a new
+// one is tried every replication_check.fresh_interval, by a goroutine of its own.
 //
 // # One primary
 //
@@ -37,7 +46,8 @@
 // so the claimant on the highest wins; a server on a lower one than any node
 // was last seen on, or on the same one as another primary before it, is a false
 // primary, even while the true one is away. A node whose system identifier is not the
-// cluster's is foreign. Both are down, with the reason, until what they say changes.
+// cluster's is foreign; a standby that has replayed what the primary's history does not have is forked (seen
+// if the probing role may read files, pg_read_server_files). All are in quarantine, with the reason, until what they say changes.
 //
 // # What the probing role needs
 //

@@ -193,7 +193,7 @@ func TestPace(t *testing.T) {
 		{"the log grew", func(_ *writer, v *View) { v.Nodes[0].LSN = 501 }, false},
 		{"a session used the primary", func(w *writer, _ *View) { w.cluster.used.Store(true) }, false},
 		{"a node is down", func(_ *writer, v *View) { v.Nodes[1].State = StateDown }, false},
-		{"a node was removed", func(_ *writer, v *View) { v.Nodes[1].State, v.Nodes[1].Reason = StateDown, reasonRemoved }, true},
+		{"a node was removed", func(_ *writer, v *View) { v.Nodes[1].State, v.Nodes[1].Reason = StateUnused, reasonRemoved }, true},
 		{"there is no primary", func(_ *writer, v *View) { v.Primary = NoNode }, false},
 		{"a standby has not replayed all", func(_ *writer, v *View) { v.Nodes[1].Behind = Lag{Known: true, Bytes: 1} }, false},
 	}

@@ -26,7 +26,7 @@ func checkSettings() configs.ReplicationCheck {
 func backendsOf(pg *pgcluster.Cluster) []configs.Backend {
 	var backends []configs.Backend
 	for i := range pg.Nodes() {
-		backends = append(backends, configs.Backend{Name: "pg" + string(rune('0'+i)), Host: "127.0.0.1", Port: pg.Port(i), Weight: 1})
+		backends = append(backends, configs.Backend{Name: "pg" + string(rune('0'+i)), Host: "127.0.0.1", Port: pg.Port(i), Weight: 1, Priority: 100})
 	}
 	return backends
 }
@@ -172,7 +172,7 @@ func TestFollowsServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v = within(t, c, patience, "old primary", func(v *cluster.View) bool {
-			return v.Nodes[0].State == cluster.StateDown && v.Nodes[0].Role == cluster.RolePrimary
+			return v.Nodes[0].State == cluster.StateQuarantine && v.Nodes[0].Role == cluster.RolePrimary
 		})
 		if want := "false primary"; !strings.HasPrefix(v.Nodes[0].Reason, want) || v.Primary != 1 {
 			t.Errorf("old primary: reason %q, want %s…; the primary is node %d", v.Nodes[0].Reason, want, v.Primary)
@@ -182,7 +182,7 @@ func TestFollowsServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v = within(t, c, patience, "death of the new primary", func(v *cluster.View) bool { return v.Nodes[1].State == cluster.StateDown })
-		if v.Primary != cluster.NoNode || v.Nodes[0].State != cluster.StateDown {
+		if v.Primary != cluster.NoNode || v.Nodes[0].State != cluster.StateQuarantine {
 			t.Errorf("primary is node %d, old primary is %v (%s)", v.Primary, v.Nodes[0].State, v.Nodes[0].Reason)
 		}
 	})
@@ -299,7 +299,7 @@ func TestReconfigure(t *testing.T) {
 	if err := c.Reconfigure(all[:1], checkSettings()); err != nil {
 		t.Fatal(err)
 	}
-	v = within(t, c, patience, "removed standby", func(v *cluster.View) bool { return v.Nodes[1].State == cluster.StateDown })
+	v = within(t, c, patience, "removed standby", func(v *cluster.View) bool { return v.Nodes[1].State == cluster.StateUnused })
 	if n := v.Nodes[1]; n.Reason != "removed" || n.Weight != 0 || v.Primary != 0 {
 		t.Errorf("after removing: primary %d, node %+v", v.Primary, n)
 	}

@@ -1,6 +1,7 @@
 package cluster
 
-// evidence is what a probe found out about a node's usability.
+// evidence is what a probe found out about a node's usability. Only
+// evidenceRefused is hard: it proves that nobody serves there now.
 type evidence uint8
 
 const (
@@ -14,7 +15,7 @@ const (
 	evidenceStarting
 	// evidenceRefused: nobody serves there: connection refused, no socket, no route, a broken protocol.
 	evidenceRefused
-	// evidenceSilent: no answer within the probe's timeout.
+	// evidenceSilent: no answer within the probe's timeout. It may be dead, slow, or out of our reach only.
 	evidenceSilent
 	// evidenceLogin: the server is alive and lets others in, but not the probe
 	// (too many connections, a wrong password …): its role cannot be asked.
@@ -26,10 +27,25 @@ type observation struct {
 	evidence evidence
 	// why says it for operators; empty if it answered.
 	why string
+	// at is when (Now) the probe ended, since when the evidence became what it is.
+	at, since int64
+	// misses counts the probes in a row that got no answer in time.
+	misses int
+	// stopped: the server said that it shuts down (57P01, 57P03) before it was gone.
+	stopped bool
 	// asked is when (Now) the question was sent to which server is the answer.
 	asked int64
 	// server is the latest answer, kept when later probes get none; asked 0 is never.
 	server server
+	// fresh is what the latest connections made anew found, while old ones serve.
+	fresh freshness
+}
+
+// freshness is how a server treats connections made anew.
+type freshness struct {
+	evidence evidence // evidenceNone is not known
+	why      string
+	misses   int // silent ones in a row
 }
 
 // server is what a server says of itself.
@@ -38,20 +54,79 @@ type server struct {
 	systemID string // empty if the probing role may not see it
 	timeline uint32 // 0 if it may not see it, or cannot know
 	// lsn is the insert position of a primary, the replayed one of a standby.
-	lsn            LSN
+	lsn LSN
+	// received is up to where a standby has the log on its disk; at least lsn.
+	received       LSN
+	receiver       receiver
 	maxConnections int
 	version        int
 	// walPage and walSegment are the sizes of both, in bytes.
 	walPage, walSegment uint64
+	detail              detail
+}
+
+// receiver is a standby's walreceiver (pg_stat_wal_receiver).
+type receiver struct {
+	// known is false if the probing role may not see it.
+	known bool
+	// running: there is one; streaming: it gets the log from its upstream.
+	running, streaming bool
+	// sender is where it receives from, as host:port; empty if that is not known.
+	sender string
+}
+
+// detail is what changes seldom and is asked seldom.
+type detail struct {
+	// name is a standby's walreceiver's application_name, as the primary sees it.
+	name string
+	// frozen: howdah has cut the standby off from its upstream (see freeze).
+	frozen bool
+	// paused: replay is paused; delayed: recovery_min_apply_delay is set.
+	paused, delayed bool
+	// sync are the application names of a primary's synchronous standbys, known only if syncKnown. syncAsked:
+	// synchronous_standby_names is not empty; quorum is how many of sync must confirm a commit, 0 for all.
+	sync                 []string
+	quorum               int
+	syncKnown, syncAsked bool
+	// history says where the server's timeline comes from, oldest first; nil if not known.
+	history []fork
+}
+
+// fork is the point at which a timeline was left for the next one (a line of a .history file).
+type fork struct {
+	timeline uint32
+	lsn      LSN
 }
 
 // merge is what is known after next, when old was known before: an answer
 // stands until the next one, unless the node is another or gone.
 func merge(old, next observation) observation {
 	switch next.evidence {
-	case evidenceNone, evidenceRemoved, evidenceAnswered:
+	case evidenceNone, evidenceRemoved:
+		return next
+	case evidenceAnswered:
 	default:
 		next.asked, next.server = old.asked, old.server
+		next.stopped = next.stopped || old.stopped ||
+			next.evidence == evidenceStarting && old.evidence == evidenceAnswered
+	}
+	next.fresh = old.fresh
+	next.since = next.at
+	if next.evidence == old.evidence {
+		next.since = old.since
+	}
+	if next.evidence == evidenceSilent {
+		next.misses = old.misses + 1
 	}
 	return next
+}
+
+// mergeFresh takes in what a connection made anew found.
+func mergeFresh(old, next observation) observation {
+	f := freshness{evidence: next.evidence, why: next.why}
+	if f.evidence == evidenceSilent {
+		f.misses = old.fresh.misses + 1
+	}
+	old.fresh = f
+	return old
 }

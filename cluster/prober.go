@@ -39,6 +39,8 @@ type finding struct {
 	from *prober
 	observation
 	took time.Duration
+	// fresh: it is of a connection that was made only to see whether that works.
+	fresh bool
 }
 
 // run probes until ctx ends.
@@ -53,8 +55,9 @@ func (p *prober) run(ctx context.Context) {
 		}
 		start := time.Now()
 		o := p.probe(ctx)
+		o.at = Now()
 		select {
-		case p.out <- finding{p, o, time.Since(start)}:
+		case p.out <- finding{from: p, observation: o, took: time.Since(start)}:
 		case <-ctx.Done():
 			return
 		}
@@ -102,6 +105,7 @@ func (p *prober) await(ctx context.Context, timer *time.Timer, due time.Duration
 func (p *prober) probe(ctx context.Context) observation {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
+	stopped := false
 	if p.conn != nil {
 		o, err := p.ask(ctx)
 		if err == nil {
@@ -111,10 +115,13 @@ func (p *prober) probe(ctx context.Context) observation {
 		if ctx.Err() != nil {
 			return p.failed(ctx, err)
 		}
+		stopped = saysGoodbye(err)
 	}
 	conn, err := connect(ctx, p.config)
 	if err != nil {
-		return p.failed(ctx, err)
+		o := p.failed(ctx, err)
+		o.stopped = stopped
+		return o
 	}
 	p.conn = conn
 	o, err := p.ask(ctx)
@@ -137,6 +144,48 @@ func (p *prober) failed(ctx context.Context, err error) observation {
 	}
 	e, why := judge(err)
 	return observation{evidence: e, why: why}
+}
+
+// saysGoodbye reports whether a server's last words were that an operator shuts it down, or
+// ends just this session. The processes of a postmaster that was killed use the same code, but from another place.
+func saysGoodbye(err error) bool {
+	var fromServer *pgconn.PgError
+	return errors.As(err, &fromServer) && fromServer.Code == "57P01" && fromServer.Routine == "ProcessInterrupts"
+}
+
+// runFresh tries a new connection every replication_check.fresh_interval until ctx ends. It
+// has a goroutine of its own: a server that hangs in logins must not delay the probes.
+func (p *prober) runFresh(ctx context.Context) {
+	if p.check.FreshInterval <= 0 {
+		return
+	}
+	ticker := time.NewTicker(p.check.FreshInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		o := p.probeFresh(ctx)
+		select {
+		case p.out <- finding{from: p, observation: o, fresh: true}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// probeFresh connects and logs in once.
+func (p *prober) probeFresh(ctx context.Context) observation {
+	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
+	defer cancel()
+	conn, err := pgconn.ConnectConfig(ctx, p.config)
+	if err != nil {
+		return p.failed(ctx, err)
+	}
+	(&connection{conn: conn}).close()
+	return observation{evidence: evidenceAnswered}
 }
 
 func (p *prober) hangUp() {

@@ -16,6 +16,8 @@ type writer struct {
 	running  []*probing    // by NodeID; nil if the node is removed
 	horizons *horizons
 	check    configs.ReplicationCheck
+	failover configs.Failover
+	orders   orders
 	// lsn is the primary's position at its last sample, written when (Now) that
 	// last moved or a session last used the primary.
 	lsn      LSN
@@ -38,15 +40,24 @@ type probing struct {
 func (c *Cluster) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &writer{cluster: c, horizons: newHorizons(), findings: make(chan finding)}
+	defer close(c.stopped)
 	defer w.probers.Wait()
 	defer cancel()
 	if err := w.reconfigure(ctx); err != nil {
 		return err
 	}
+	conductor := c.newConductor(ctx)
+	w.orders = conductor.machine.orders()
+	conductor.applied = w.orders
+	w.probers.Go(func() { conductor.run(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case r := <-c.ordered:
+			w.orders = r.orders
+			w.next()
+			close(r.done)
 		case <-c.reloaded:
 			if err := w.reconfigure(ctx); err != nil {
 				return err
@@ -76,14 +87,19 @@ func (w *writer) reconfigure(ctx context.Context) error {
 			return err
 		}
 	}
-	w.check = want.check
+	w.check, w.failover = want.check, want.failover
 	w.cluster.idle.Store(false)
 	w.written = Now()
-	next := decide(view, w.known, w.written)
+	next := decide(view, w.known, w.rules(), w.written)
 	w.horizons.show(next)
 	w.horizons.showLag(next, &w.check, w.written)
-	w.cluster.publish(next)
+	w.cluster.publish(next, w.known)
 	return nil
+}
+
+// rules are what decide obeys now.
+func (w *writer) rules() rules {
+	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown, orders: w.orders}
 }
 
 // arrange sees that a node is probed as configured, or not at all.
@@ -100,6 +116,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, name
 	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port && old.backend.ProxyProtocol == b.ProxyProtocol
 	// What its files say may have changed, whatever the settings say.
 	sameTLS := old != nil && old.backend.TLS == b.TLS && b.TLS.CA == "" && b.TLS.Cert == ""
+	check = b.Check.Over(check)
 	if sameServer && sameTLS && old.check == check {
 		return nil
 	}
@@ -124,6 +141,7 @@ func (w *writer) start(ctx context.Context, id NodeID, b configs.Backend, check 
 	settle := make(chan struct{}, 1)
 	p.wake, p.settle, p.out = (*w.cluster.wakes.Load())[id], settle, w.findings
 	w.probers.Go(func() { p.run(ctx) })
+	w.probers.Go(func() { p.runFresh(ctx) })
 	return &probing{prober: p, backend: b, check: check, settle: settle, stop: stop}
 }
 
@@ -133,12 +151,16 @@ func (w *writer) take(f finding) {
 	if w.running[id] == nil || w.running[id].prober != f.from {
 		return // a prober that was stopped had this in its hands
 	}
-	w.cluster.checks.probed(id, f.evidence == evidenceAnswered, f.took)
-	w.known[id] = merge(w.known[id], f.observation)
+	if f.fresh {
+		w.known[id] = mergeFresh(w.known[id], f.observation)
+	} else {
+		w.cluster.checks.probed(id, f.evidence == evidenceAnswered, f.took)
+		w.known[id] = merge(w.known[id], f.observation)
+	}
 	prev := w.cluster.View()
-	next := decide(prev, w.known, Now())
+	next := decide(prev, w.known, w.rules(), Now())
 	n := &next.Nodes[id]
-	if f.evidence == evidenceAnswered && n.State == StateUp {
+	if !f.fresh && f.evidence == evidenceAnswered && (n.State == StateUp || n.State == StateSuspect) {
 		if id == next.Primary {
 			w.horizons.sampled(id, &f.server, f.asked)
 			w.settle(id)
@@ -150,7 +172,16 @@ func (w *writer) take(f finding) {
 	now := Now()
 	w.horizons.showLag(next, &w.check, now)
 	w.pace(next, now)
-	w.cluster.publish(next)
+	w.cluster.publish(next, w.known)
+}
+
+// next makes a view from what is known already, since the orders are others.
+func (w *writer) next() {
+	now := Now()
+	next := decide(w.cluster.View(), w.known, w.rules(), now)
+	w.horizons.show(next)
+	w.horizons.showLag(next, &w.check, now)
+	w.cluster.publish(next, w.known)
 }
 
 // idleAfter is how long nothing must have been written before the nodes are
@@ -172,7 +203,7 @@ func (w *writer) pace(v *View, now int64) {
 	quiet := now-w.written > idleAfter
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.State != StateUp && n.Reason != reasonRemoved || n.Behind.Bytes > 0 {
+		if n.State != StateUp && n.State != StateUnused || n.Behind.Bytes > 0 {
 			quiet = false
 		}
 	}
@@ -232,7 +263,7 @@ func logChanges(log *slog.Logger, from, to *View) {
 			before = describe(old)
 		}
 		level := slog.LevelInfo
-		if n.State == StateDown && n.Reason != reasonRemoved {
+		if n.State == StateDown || n.State == StateQuarantine || n.State == StateSuspect {
 			level = slog.LevelWarn
 		}
 		log.Log(context.Background(), level, "node changed", "node", n.Name, "from", before, "to", describe(n), "why", n.Reason)

@@ -25,18 +25,6 @@ const (
 	RoleStandby
 )
 
-// State is whether a node may be used.
-type State uint8
-
-const (
-	// StateWaiting: never reached yet.
-	StateWaiting State = iota
-	// StateUp: the last probe succeeded and its role is certain.
-	StateUp
-	// StateDown: it cannot be reached or used.
-	StateDown
-)
-
 // LSN is a position in the write-ahead log, in bytes.
 type LSN uint64
 
@@ -53,8 +41,9 @@ type Node struct {
 	Weight        float64
 	State         State
 	Role          Role
-	// Reason says why State is what it is, for logs and operators.
+	// Reason says why State is what it is, for logs and operators; Since is when (Now) it became so.
 	Reason   string
+	Since    int64
 	SystemID string
 	Timeline uint32
 	// LSN is the insert position of a primary, the replayed one of a standby.
@@ -72,6 +61,21 @@ type Node struct {
 	MaxConnections int
 	// ServerVersion is server_version_num; 0 is not known yet.
 	ServerVersion int
+	// Streams: a standby that gets the log from its upstream, as far as may be seen.
+	Streams bool
+
+	past past
+}
+
+// past is what is remembered of a node's ups and downs.
+type past struct {
+	// up: it was up once. flaps counts the times it went down within flapWindow of the time before.
+	up    bool
+	flaps int
+	// down and well are when (Now) it went down last, and since when it has been well again.
+	down, well int64
+	// target is the primary's position when the node got well: what it must have replayed.
+	target LSN
 }
 
 // View is what is known of all nodes at one moment. It is immutable: one
@@ -82,6 +86,8 @@ type View struct {
 	Nodes []Node
 	// Primary is the one node to write to, or NoNode.
 	Primary NodeID
+	// Orders are the operator's that all sessions obey.
+	Orders Orders
 	// SystemID is the database system identifier that the cluster's nodes share; empty is not known yet.
 	SystemID string
 	// settled: SystemID is that of a primary that was, and not only of most nodes.
@@ -106,18 +112,6 @@ func (r Role) String() string {
 		return "standby"
 	}
 	return "unknown"
-}
-
-func (s State) String() string {
-	switch s {
-	case StateWaiting:
-		return "waiting"
-	case StateUp:
-		return "up"
-	case StateDown:
-		return "down"
-	}
-	return "invalid"
 }
 
 // String is the usual notation of a position, as 0/16B3748.

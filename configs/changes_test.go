@@ -21,6 +21,7 @@ func valid(t *testing.T) *configs.Config {
 // Every key is either reloadable or named here: this list is policy.
 func TestChangesNeedRestart(t *testing.T) {
 	want := []string{"listen.addresses", "listen.port", "listen.unix_dirs", "listen.unix_mode", "routing.tracked_relations", "routing.cache_size",
+		"failover.state_file",
 		"vip.mode", "vip.addresses", "vip.interface", "vip.label", "vip.takeover", "vip.lifetime", "vip.refresh", "vip.probe_wait", "vip.announce_interval",
 		"vip.guardian", "vip.reset_clients", "vip.commands.up", "vip.commands.down", "vip.commands.announce", "vip.commands.timeout",
 		"vip.hook.command", "vip.hook.timeout",

@@ -61,6 +61,18 @@ type Backend struct {
 	// HAProxy with accept-proxy; PostgreSQL itself has none. The header names howdah, whose
 	// connections serve many clients.
 	ProxyProtocol string `yaml:"proxy_protocol" enum:"off,v1,v2"`
+	// Priority decides between standbys that have received the same: the highest is promoted. One
+	// of 0 never is. Pgpool-II: backend_flagN, DISALLOW_TO_FAILOVER is 0.
+	Priority int `yaml:"priority" min:"0" max:"1000000"`
+	// DataDir is only handed to commands (%D, %R). Pgpool-II: backend_data_directoryN.
+	DataDir string `yaml:"data_dir"`
+	// ReplicationHost and ReplicationPort are where the other servers reach this one, if
+	// that is not Host and Port.
+	ReplicationHost string `yaml:"replication_host"`
+	ReplicationPort int    `yaml:"replication_port" min:"0" max:"65535"`
+	// Check is what of replication_check is different for this node; 0 and empty
+	// texts are not. Pgpool-II: health_check_…N.
+	Check NodeCheck `yaml:"check"`
 }
 
 // ProxyProtocol says which connections begin with a header of the PROXY protocol.
@@ -91,6 +103,36 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	}
 	n, err := netip.ParsePrefix(text)
 	return n.Masked(), err
+}
+
+// NodeCheck is a node's own part of ReplicationCheck.
+type NodeCheck struct {
+	Interval time.Duration `yaml:"interval" min:"0"`
+	Timeout  time.Duration `yaml:"timeout" min:"0"`
+	User     string        `yaml:"user"`
+	Password string        `yaml:"password" secret:"yes"`
+	Database string        `yaml:"database"`
+}
+
+// Over returns check with what n has of its own. A user of its own comes with a
+// password of its own.
+func (n *NodeCheck) Over(check ReplicationCheck) ReplicationCheck {
+	if n.Interval > 0 {
+		check.Interval = n.Interval
+	}
+	if n.Timeout > 0 {
+		check.Timeout = n.Timeout
+	}
+	if n.User != "" || n.Password != "" {
+		check.Password = n.Password
+	}
+	if n.User != "" {
+		check.User = n.User
+	}
+	if n.Database != "" {
+		check.Database = n.Database
+	}
+	return check
 }
 
 // Auth says who may connect and what is known of them.
@@ -227,6 +269,13 @@ type ReplicationCheck struct {
 	// Timeout is for one probe, its login included; a node that takes longer
 	// does not answer. Pgpool-II: health_check_timeout.
 	Timeout time.Duration `yaml:"timeout" min:"10ms"`
+	// Silences is how many probes in a row must get no answer before a node that was up
+	// is down; with the first it is suspect, and not read from.
+	// Pgpool-II: health_check_max_retries, less one.
+	Silences int `yaml:"silences" min:"1" max:"1000"`
+	// FreshInterval is how often a new connection is made beside the one that is kept
+	// open: a server may serve old sessions and take no new ones. 0 never.
+	FreshInterval time.Duration `yaml:"fresh_interval" min:"0"`
 	// User needs LOGIN and the role pg_monitor. Pgpool-II: sr_check_user.
 	User     string `yaml:"user"`
 	Password string `yaml:"password" secret:"yes"`
@@ -242,12 +291,66 @@ type ReplicationCheck struct {
 	PreferLowerLag bool `yaml:"prefer_lower_lag"`
 }
 
-// Failover says what happens while there is no primary.
+// Failover says what happens when servers fail.
 type Failover struct {
+	// Mode is who promotes a standby when the primary is lost: none (somebody else does, and
+	// howdah follows), command (Command does), or native (howdah does, by SQL).
+	Mode string `yaml:"mode" enum:"none,command,native"`
 	// Hold is how long a statement that needs the primary waits for one; 0 not at all.
 	Hold time.Duration `yaml:"hold" min:"0"`
 	// MaxHeld is how many statements may wait so.
 	MaxHeld int `yaml:"max_held" min:"0"`
+	// Confirm is how long the primary must refuse connections before it is replaced.
+	Confirm time.Duration `yaml:"confirm" min:"0"`
+	// ShutdownGrace is the same if it was shut down in order: it may be restarted.
+	// Pgpool-II: failover_on_backend_shutdown, which is without grace.
+	ShutdownGrace time.Duration `yaml:"shutdown_grace" min:"0"`
+	// RecoveryGrace is how long it may start or recover; 0 for ever.
+	RecoveryGrace time.Duration `yaml:"recovery_grace" min:"0"`
+	// IsolatedAfter is after how long a primary is replaced that howdah cannot reach but from which a
+	// standby goes on to receive; 0 never.
+	IsolatedAfter time.Duration `yaml:"isolated_after" min:"0"`
+	// Cooldown is how long after a change of the primary howdah does not make another unasked.
+	Cooldown time.Duration `yaml:"cooldown" min:"0"`
+	// RequireSync promotes only if no acknowledged commit can be lost, where there were synchronous standbys.
+	RequireSync bool `yaml:"require_sync"`
+	// MaxLoss is how much of the primary's log, as last seen, the candidate may lack; 0 is any.
+	MaxLoss ByteSize `yaml:"max_loss" max:"1TB"`
+	// Command promotes (mode: command). It is also run when a standby is lost, as Pgpool-II does.
+	// Pgpool-II: failover_command, with all its placeholders.
+	Command Command `yaml:"command"`
+	// FollowPrimary is run for every other node after a promotion. Pgpool-II: follow_primary_command.
+	FollowPrimary Command `yaml:"follow_primary"`
+	// Failback is run when a node is taken in again. Pgpool-II: failback_command.
+	Failback Command `yaml:"failback"`
+	// Fence is run for the lost primary before another is promoted: it makes sure that it is off. The
+	// promotion goes on if it fails.
+	Fence Command `yaml:"fence"`
+	// Recovery makes a node a standby of the primary anew. Its placeholders are those of Command.
+	Recovery Command `yaml:"recovery"`
+	// HookTimeout is for each run of a command, but Recovery, which has RecoveryTimeout.
+	HookTimeout time.Duration `yaml:"hook_timeout" min:"100ms"`
+	// RecoveryTimeout is for Recovery. Pgpool-II: recovery_timeout.
+	RecoveryTimeout time.Duration `yaml:"recovery_timeout" min:"1s"`
+	// Tries is how often an action that fails is tried.
+	Tries int `yaml:"tries" min:"1" max:"100"`
+	// SearchTimeout is how long after Command the new primary is waited for; 0 for ever.
+	// Pgpool-II: search_primary_node_timeout.
+	SearchTimeout time.Duration `yaml:"search_timeout" min:"0"`
+	// SwitchoverWait is how long a switchover waits for open transactions, and then for the target.
+	SwitchoverWait time.Duration `yaml:"switchover_wait" min:"100ms"`
+	// SoftFence makes a false primary read-only and ends its sessions.
+	SoftFence bool `yaml:"soft_fence"`
+	// StateFile is where howdah keeps what it knows of the primary and does about it; empty is nowhere.
+	// Needs a restart. Pgpool-II: pgpool_status.
+	StateFile string `yaml:"state_file" path:"yes" reload:"no"`
+	// AutoFailback takes a standby that was down in again once it streams and has
+	// caught up; off leaves it out until it is attached. Pgpool-II: auto_failback, which is off there.
+	AutoFailback bool `yaml:"auto_failback"`
+	// HoldDown is how long a standby that was down twice within five minutes must
+	// stay well before it is read again; it doubles with each further time, up to five minutes.
+	// Pgpool-II: auto_failback_interval.
+	HoldDown time.Duration `yaml:"hold_down" min:"0" max:"300s"`
 }
 
 // Limits bound the clients.
@@ -316,7 +419,7 @@ const defaultAuthQuery = "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.n
 // DefaultBackend returns what a backend has where its entry says nothing. Name
 // and host have no default.
 func DefaultBackend() Backend {
-	return Backend{Port: 5432, Weight: 1, ProxyProtocol: "off"}
+	return Backend{Port: 5432, Weight: 1, ProxyProtocol: "off", Priority: 100}
 }
 
 // DefaultRedirect returns what an entry of routing.redirect has where it says nothing.
@@ -334,9 +437,12 @@ func Default() Config {
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},
 		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},
-		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: 3 * time.Second,
-			User: "postgres", Database: "postgres"},
-		Failover: Failover{Hold: 30 * time.Second, MaxHeld: 10_000},
+		ReplicationCheck: ReplicationCheck{Interval: 100 * time.Millisecond, IdleInterval: 500 * time.Millisecond, Timeout: time.Second,
+			Silences: 3, FreshInterval: 5 * time.Second, User: "postgres", Database: "postgres"},
+		Failover: Failover{Mode: "none", Hold: 30 * time.Second, MaxHeld: 10_000, Confirm: time.Second,
+			ShutdownGrace: 10 * time.Second, RecoveryGrace: 10 * time.Second, Cooldown: 30 * time.Second, RequireSync: true,
+			HookTimeout: time.Minute, RecoveryTimeout: time.Hour, Tries: 3, SearchTimeout: 5 * time.Minute,
+			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		VIP:      defaultVIP(),
 		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second},
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},

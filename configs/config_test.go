@@ -98,7 +98,9 @@ func TestDefaults(t *testing.T) {
 		"replication_check.max_lag_bytes":    configs.ByteSize(0),
 		"replication_check.max_lag":          time.Duration(0),
 		"replication_check.prefer_lower_lag": false,
-		"replication_check.timeout":          3 * time.Second,
+		"replication_check.timeout":          time.Second,
+		"replication_check.silences":         3,
+		"replication_check.fresh_interval":   5 * time.Second,
 		"replication_check.user":             "postgres",
 		"replication_check.password":         "",
 		"replication_check.database":         "postgres",
@@ -121,6 +123,28 @@ func TestDefaults(t *testing.T) {
 		"vip.commands.timeout":               10 * time.Second,
 		"vip.hook.command":                   configs.Command(nil),
 		"vip.hook.timeout":                   30 * time.Second,
+		"failover.mode":                      "none",
+		"failover.confirm":                   time.Second,
+		"failover.shutdown_grace":            10 * time.Second,
+		"failover.recovery_grace":            10 * time.Second,
+		"failover.isolated_after":            time.Duration(0),
+		"failover.cooldown":                  30 * time.Second,
+		"failover.require_sync":              true,
+		"failover.max_loss":                  configs.ByteSize(0),
+		"failover.command":                   configs.Command(nil),
+		"failover.follow_primary":            configs.Command(nil),
+		"failover.failback":                  configs.Command(nil),
+		"failover.fence":                     configs.Command(nil),
+		"failover.recovery":                  configs.Command(nil),
+		"failover.hook_timeout":              time.Minute,
+		"failover.recovery_timeout":          time.Hour,
+		"failover.tries":                     3,
+		"failover.search_timeout":            5 * time.Minute,
+		"failover.switchover_wait":           10 * time.Second,
+		"failover.soft_fence":                false,
+		"failover.state_file":                "",
+		"failover.auto_failback":             true,
+		"failover.hold_down":                 time.Second,
 		"limits.max_clients":                 10_000,
 		"limits.max_unauthenticated":         0,
 		"limits.login_rate":                  0,
@@ -165,7 +189,7 @@ func TestDefaults(t *testing.T) {
 	if got, want := configs.DefaultRedirect(), (configs.Redirect{Ratio: 1}); got != want {
 		t.Errorf("redirect: got %+v, want %+v", got, want)
 	}
-	if got, want := configs.DefaultBackend(), (configs.Backend{Port: 5432, Weight: 1, ProxyProtocol: "off"}); got != want {
+	if got, want := configs.DefaultBackend(), (configs.Backend{Port: 5432, Weight: 1, ProxyProtocol: "off", Priority: 100}); got != want {
 		t.Errorf("backend: got %+v, want %+v", got, want)
 	}
 }
@@ -296,9 +320,9 @@ func TestMinimal(t *testing.T) {
 	}
 	want := configs.Default()
 	want.Backends = []configs.Backend{
-		{Name: "pg0", Host: "127.0.0.1", Port: 5500, Weight: 1, ProxyProtocol: "off"},
-		{Name: "pg1", Host: "127.0.0.1", Port: 5501, Weight: 1, ProxyProtocol: "off"},
-		{Name: "pg2", Host: "127.0.0.1", Port: 5502, Weight: 1, ProxyProtocol: "off"},
+		{Name: "pg0", Host: "127.0.0.1", Port: 5500, Weight: 1, ProxyProtocol: "off", Priority: 100},
+		{Name: "pg1", Host: "127.0.0.1", Port: 5501, Weight: 1, ProxyProtocol: "off", Priority: 100},
+		{Name: "pg2", Host: "127.0.0.1", Port: 5502, Weight: 1, ProxyProtocol: "off", Priority: 100},
 	}
 	want.Auth.HBA = []string{"host all all 127.0.0.1/32 trust"}
 	if reloadable, needRestart := configs.Changes(&want, cfg); len(reloadable)+len(needRestart) > 0 {

@@ -50,6 +50,7 @@ func validate(c *Config, list *faultList) {
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)
 	validatePool(&c.Pool, list)
+	validateFailover(&c.Failover, list)
 	validateVIP(&c.VIP, list)
 	validateAdmin(c, list)
 	validateWatchdog(&c.Watchdog, list)
@@ -364,6 +365,17 @@ func checkPatterns(list *faultList, key string, patterns []string) {
 		if _, err := regexp.Compile(text); err != nil {
 			what := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 			list.addAt(at, shorten(what), "write a regular expression in RE2's syntax, which has neither backreferences nor lookaround")
+		}
+	}
+}
+
+func validateFailover(f *Failover, list *faultList) {
+	if f.Mode == "command" && len(f.Command) == 0 && !list.isBad("failover.mode") && !list.isBad("failover.command") {
+		list.addAt("failover.mode", "is command, and there is no failover.command", "write the command that promotes a standby, or choose native or none")
+	}
+	for key, command := range map[string]Command{"command": f.Command, "follow_primary": f.FollowPrimary, "failback": f.Failback, "fence": f.Fence, "recovery": f.Recovery} {
+		if len(command) > 0 && !filepath.IsAbs(command[0]) {
+			list.addAt("failover."+key, strconv.Quote(shorten(command[0]))+" is not an absolute path", "write the program's whole path; or write the command as one text for the shell")
 		}
 	}
 }

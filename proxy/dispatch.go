@@ -59,6 +59,10 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 		}
 	}
 	s.busy(l.srv)
+	if s.mustHold(l) {
+		s.idle()
+		return s.holdAndPlace(ctx)
+	}
 	err := s.exchange(l)
 	s.idle()
 	if err != nil {

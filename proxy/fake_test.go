@@ -294,13 +294,20 @@ func (c *fakeConn) run(b []byte, sql string, describe bool) []byte {
 	}
 	switch {
 	case strings.HasPrefix(sql, "SELECT current_setting('server_version_num')"):
-		columns(6)
-		b = appendRow(b, "150000", "97", "16777216", "8192", "t", "f")
+		columns(9)
+		b = appendRow(b, "150000", "97", "16777216", "8192", "t", "f", "t", "f", "f")
+	case strings.HasPrefix(sql, "SELECT current_setting('synchronous_standby_names')"):
+		columns(2)
+		b = appendRow(b, "", "")
+	case strings.HasPrefix(sql, "SELECT coalesce(substring("):
+		columns(4)
+		b = appendRow(b, c.fake.name, "f", "f", "f")
 	case strings.HasPrefix(sql, "SELECT system_identifier"):
 		columns(1)
 		b = appendRow(b, "7000000000000000001")
 	case strings.HasPrefix(sql, "SELECT s.standby"):
-		b = appendRow(b, map[bool]string{true: "t", false: "f"}[c.fake.standby], "0/3000060", "1")
+		b = appendRow(b, map[bool]string{true: "t", false: "f"}[c.fake.standby], "0/3000060", "1", "0/3000060",
+			map[bool]string{true: "streaming"}[c.fake.standby], "")
 	case strings.HasPrefix(sql, "SELECT pg_catalog.current_setting"):
 		columns(2)
 		b = appendRow(b, "read committed", "off")
@@ -326,7 +333,7 @@ func appendColumns(b []byte, n int) []byte {
 	return wire.AppendMessage(b, wire.RowDescription, string([]byte{0, byte(n)}), columnsOf[n])
 }
 
-var columnsOf = func() (all [8]string) {
+var columnsOf = func() (all [10]string) {
 	for i := range all {
 		all[i] = strings.Repeat(column, i)
 	}

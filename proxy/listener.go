@@ -55,6 +55,7 @@ type Server struct {
 	held     atomic.Int64 // statements that wait for a primary
 	stopping atomic.Bool
 	sessions sync.WaitGroup
+	lost     []bool // by NodeID; only followNodes uses it
 	// abort ends sessions that do not end by themselves; its context is theirs.
 	abort   context.CancelFunc
 	context context.Context
@@ -68,6 +69,7 @@ func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser
 		return nil, err
 	}
 	srv := &Server{log: log, cluster: cl, pool: p, parser: ps, auth: a, writes: newWriteTable(c.Routing.TrackedRelations)}
+	cl.OnDrain(srv.busyOn)
 	srv.lessons.seed = maphash.MakeSeed()
 	srv.registry.sessions = map[uint32]*session{}
 	srv.settings.Store(set)

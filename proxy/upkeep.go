@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,6 +19,9 @@ const upkeepEvery = time.Second
 func (srv *Server) Run(ctx context.Context) error {
 	ticker := time.NewTicker(upkeepEvery)
 	defer ticker.Stop()
+	var following sync.WaitGroup
+	following.Go(func() { srv.followNodes(ctx) })
+	defer following.Wait()
 	defer srv.catalogs.running.Wait() // they end with the sessions' context
 	for {
 		select {
@@ -25,7 +29,11 @@ func (srv *Server) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 			srv.lessons.expire(cluster.Now())
-			srv.registry.each(func(s *session) { s.lookAfter(ctx) })
+			v := srv.cluster.View()
+			srv.registry.each(func(s *session) {
+				s.lookAfter(ctx)
+				s.cutOffFrom(v) // one that did not see in time that its server was lost
+			})
 			srv.catalogs.noteFailover()
 		}
 	}

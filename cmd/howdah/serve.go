@@ -79,6 +79,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if s.cluster, err = cluster.New(c.BackendsInEffect(), c.ReplicationCheck, s.log); err != nil {
 		return nil, err
 	}
+	s.cluster.UseFailover(c.Failover, cluster.StateFile{Path: c.Failover.StateFile})
 	s.pool = pool.New(proxy.PoolSettings(c), s.log)
 	authenticator, err := auth.NewAuthenticator(rand.Reader)
 	if err != nil {
@@ -276,6 +277,7 @@ func (s *service) apply(c *configs.Config) error {
 	if err := s.cluster.Reconfigure(c.BackendsInEffect(), c.ReplicationCheck); err != nil {
 		return err
 	}
+	s.cluster.ReconfigureFailover(c.Failover)
 	s.pool.Reconfigure(proxy.PoolSettings(c))
 	s.admin.SetUsers(users)
 	setThreads(c.Limits.Threads)
@@ -289,6 +291,7 @@ func (s *service) apply(c *configs.Config) error {
 	s.config = c
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
 	c.Listen, c.Routing.CacheSize, c.Watchdog, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Watchdog, old.Log.Format
+	c.Failover.StateFile = old.Failover.StateFile
 	s.running.config.Store(c)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -159,22 +160,55 @@ func (c *Cluster) WaitGone(ctx context.Context, i int) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	for {
-		links, err := filepath.Glob("/proc/[0-9]*/cwd")
+		pids, err := c.processes(i)
 		if err != nil {
-			return fmt.Errorf("list processes: %w", err)
+			return err
 		}
-		gone := true
-		for _, link := range links { // every process of a server lives in its data directory
-			dir, err := os.Readlink(link)
-			gone = gone && (err != nil || dir != c.nodes[i].dir)
-		}
-		if gone {
+		if len(pids) == 0 {
 			return nil
 		}
 		if err := pause(ctx); err != nil {
 			return fmt.Errorf("wait for the processes of node %d to end: %w", i, err)
 		}
 	}
+}
+
+// processes are the process ids of node i: every process of a server lives in its data directory.
+func (c *Cluster) processes(i int) ([]int, error) {
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var pids []int
+	for _, link := range links {
+		if dir, err := os.Readlink(link); err != nil || dir != c.nodes[i].dir {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// Hang stops all processes of node i where they are (SIGSTOP), as a host that hangs would. Unhang must follow
+// before Close.
+func (c *Cluster) Hang(i int) error { return c.signalAll(i, syscall.SIGSTOP) }
+
+// Unhang lets them go on.
+func (c *Cluster) Unhang(i int) error { return c.signalAll(i, syscall.SIGCONT) }
+
+func (c *Cluster) signalAll(i int, sig syscall.Signal) error {
+	pids, err := c.processes(i)
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signal process %d of node %d: %w", pid, i, err)
+		}
+	}
+	return nil
 }
 
 // Pid is the process id of node i's postmaster, 0 if it does not run.

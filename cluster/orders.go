@@ -1,0 +1,61 @@
+package cluster
+
+import "fmt"
+
+// orders is what operators, and a failover in progress, ask of the next views. The
+// maps are by node name and never changed, only replaced.
+type orders struct {
+	// detached are nodes not to be used, with the reason.
+	detached map[string]string
+	// attached says when (Now) a node was last attached.
+	attached map[string]int64
+	// barred are nodes that must not be the primary whatever they say, with the reason.
+	barred map[string]string
+	// unsettled, if not empty, says why no node may be the primary now.
+	unsettled string
+	// floor is the timeline, of the system floorSystem, on which floorNode was the primary last: a server on an
+	// older one is not the primary any more, even if nobody else is there, and another one on the same is a false one.
+	floor                  uint32
+	floorSystem, floorNode string
+	// holding: a switchover waits for open transactions to end, and none may begin.
+	holding bool
+	// paused: no failover by itself.
+	paused bool
+}
+
+// Orders is what of the operator's orders shows in a View.
+type Orders struct {
+	// Holding: a switchover is about to begin. What needs the primary and is not in a transaction
+	// already waits, as while there is no primary.
+	Holding bool
+	// Paused: howdah promotes nobody by itself.
+	Paused bool
+}
+
+func (o *orders) shown() Orders { return Orders{Holding: o.holding, Paused: o.paused} }
+
+// bar says why the node of v must not be the primary, or nothing.
+func (o *orders) bar(v *View, n *Node) string {
+	if why := o.barred[n.Name]; why != "" {
+		return why
+	}
+	if n.Timeline != 0 && n.SystemID == o.floorSystem && n.SystemID != "" {
+		switch {
+		case n.Timeline < o.floor:
+			return fmt.Sprintf("false primary: on timeline %d, but %s was the primary on timeline %d", n.Timeline, o.floorNode, o.floor)
+		case n.Timeline == o.floor && n.Name != o.floorNode && v.has(o.floorNode):
+			return fmt.Sprintf("false primary: on timeline %d, whose primary is %s", n.Timeline, o.floorNode)
+		}
+	}
+	return o.unsettled
+}
+
+// has reports whether a node of that name is configured.
+func (v *View) has(name string) bool {
+	for i := range v.Nodes {
+		if v.Nodes[i].Name == name && v.Nodes[i].State != StateUnused {
+			return true
+		}
+	}
+	return false
+}

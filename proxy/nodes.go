@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/howdah/howdah/cluster"
+)
+
+// followNodes cuts sessions off from servers that are lost, until ctx ends: a server that hangs never closes
+// its connections, and who waits for its answer would wait for ever.
+func (srv *Server) followNodes(ctx context.Context) {
+	for {
+		changed := srv.cluster.Changed()
+		v := srv.cluster.View()
+		if srv.hasLost(v) {
+			srv.registry.each(func(s *session) { s.cutOffFrom(v) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// hasLost reports whether a node of v was lost, or came back in quarantine, since the last call.
+func (srv *Server) hasLost(v *cluster.View) bool {
+	lost := false
+	if len(srv.lost) < len(v.Nodes) {
+		srv.lost = append(srv.lost, make([]bool, len(v.Nodes)-len(srv.lost))...)
+	}
+	for i := range v.Nodes {
+		is := isLost(v, &v.Nodes[i])
+		lost = lost || is && !srv.lost[i]
+		srv.lost[i] = is
+	}
+	return lost
+}
+
+// isLost reports whether nothing that runs on the node is worth waiting for. A node that the operator
+// has detached answers still; so does a standby that is just becoming the primary, which is in quarantine until it is one.
+func isLost(v *cluster.View, n *cluster.Node) bool {
+	return n.State == cluster.StateDown && n.Role == cluster.RoleUnknown || n.State == cluster.StateQuarantine && v.Primary != cluster.NoNode
+}
+
+// cutOffFrom makes the session's wait for an answer of a lost server fail. It may be called from any goroutine.
+func (s *session) cutOffFrom(v *cluster.View) {
+	if s.cancelState.Load() != cancelServer {
+		return
+	}
+	if srv := s.running.Load(); srv != nil {
+		if n := v.Node(srv.Node); n != nil && isLost(v, n) {
+			s.cutOff()
+		}
+	}
+}
+
+// busyOn reports whether a session's statement runs on the node.
+func (srv *Server) busyOn(id cluster.NodeID) bool {
+	busy := false
+	srv.registry.each(func(s *session) {
+		if running := s.running.Load(); s.cancelState.Load() == cancelServer && running != nil && running.Node == id {
+			busy = true
+		}
+	})
+	return busy
+}
+
+// mustHold reports whether a unit would begin something on the primary while a switchover waits for it to come to
+// rest. The session has said that it is busy before it looks at the view, and the switchover looks at the sessions
+// after it has published the view: one of them sees the other.
+func (s *session) mustHold(l *lease) bool {
+	v := s.srv.cluster.View()
+	return v.Orders.Holding && l.srv.Node == v.Primary && !l.cycling && !l.inTransaction()
+}
+
+// holdAndPlace waits until a switchover is over and runs the unit where the primary is then.
+func (s *session) holdAndPlace(ctx context.Context) error {
+	s.cycle = nil
+	hold := holdTimer{session: s}
+	err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return !v.Orders.Holding && v.Primary != cluster.NoNode })
+	hold.end()
+	var l *lease
+	if err == nil {
+		l, err = s.place(ctx)
+	}
+	if err != nil {
+		return s.report(err)
+	}
+	return s.carryOut(ctx, l)
+}
