@@ -462,13 +462,42 @@ func (s *session) settle(l *lease) bool {
 	return !l.ignoring
 }
 
-// cancelLeft stops what a client that went away left running, so that it
-// does not go on for nothing.
+// leftTimeout bounds how long the end of what a client left running is waited for, cancelAgain how long
+// for one cancel request's effect.
+const (
+	leftTimeout = 10 * time.Second
+	cancelAgain = 500 * time.Millisecond
+)
+
+// cancelLeft stops what a client that went away left running, so that it does not go on for
+// nothing. A server ignores a cancel request that is faster than the statement itself, and a running one
+// does not notice that its client is gone: so the request is repeated until the server has closed its side.
+// The connection is of no use afterwards.
 func (s *session) cancelLeft(l *lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), leftTimeout)
 	defer cancel()
-	if err := l.srv.Cancel(ctx); err != nil {
-		s.log.Debug("cancel what a client left running", "error", err)
+	if c, ok := l.srv.NetConn().(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite() // it is closed soon, whatever this says
+	}
+	for ctx.Err() == nil {
+		if err := l.srv.Cancel(ctx); err != nil {
+			s.log.Debug("cancel what a client left running", "error", err)
+		}
+		if hasEnded(l.srv, time.Now().Add(cancelAgain)) {
+			return
+		}
+	}
+	s.log.Warn("what a client left running could not be canceled", "node", l.srv.Node)
+}
+
+// hasEnded reads what a server still says, and reports whether it has closed its side before a deadline.
+func hasEnded(srv *pool.Server, deadline time.Time) bool {
+	srv.SetDeadline(deadline)
+	for {
+		srv.Discard(len(srv.Buffered()))
+		if err := srv.Fill(); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
 	}
 }
 

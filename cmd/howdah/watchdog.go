@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/watchdog"
 	"github.com/howdah/howdah/watchdog/core"
 )
 
 const watchdogHelp = `usage:
+  howdah watchdog [-c FILE | ...]             what the running howdah knows of the others, as any door shows it
   howdah watchdog status -c FILE [--json]     members, leader, lease, who has the address
   howdah watchdog yield -c FILE [MEMBER]      have the leader, this member, give leadership away
   howdah watchdog prefer -c FILE MEMBER       where the address goes while it is as fit; - for none
@@ -26,8 +29,10 @@ All but status and keygen are for the member that leads.
 
 // runWatchdog shows or changes the quorum, through the member on this host.
 func runWatchdog(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	if len(args) == 0 {
-		return &usageError{"watchdog", "say what to do: status, yield, prefer, pause, resume, remove or keygen"}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
+		all := admin.Commands()
+		i := slices.IndexFunc(all, func(c admin.Command) bool { return c.Name == "watchdog" })
+		return runOperator(ctx, all[i], args, stdout)
 	}
 	switch what := args[0]; what {
 	case "help", "-h", "--help":

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -111,17 +112,23 @@ func findBin(bin string) (string, error) {
 	return bin, nil
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listens on. It is taken
-// from below the range the kernel uses for outgoing connections, so that none of
-// these takes it before its server starts.
+// FreePort returns a TCP port of 127.0.0.1 that nobody listens on, and that is this process's
+// until it ends: packages are tested side by side. It is taken from below the range the kernel
+// uses for outgoing connections, so that none of these takes it before its server starts.
 func FreePort() (int, error) {
 	const lowest, count, attempts = 12_000, 20_000, 1000
 	for range attempts {
 		port := lowest + rand.IntN(count)
-		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		claim, err := net.Listen("unix", fmt.Sprintf("@howdah-port-%d", port)) // no file: it goes with the process
 		if err != nil {
 			continue
 		}
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			claim.Close()
+			continue
+		}
+		claims.Store(port, claim)
 		if err := l.Close(); err != nil {
 			return 0, fmt.Errorf("close probe of port %d: %w", port, err)
 		}
@@ -129,6 +136,9 @@ func FreePort() (int, error) {
 	}
 	return 0, fmt.Errorf("find a free port: %d attempts failed", attempts)
 }
+
+// claims keeps the listeners that hold ports from being collected.
+var claims sync.Map
 
 func freePorts(count int) ([]int, error) {
 	ports := make([]int, 0, count)

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/howdah/howdah/integration/howdahtest"
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+// outcome is what a run of a suite left.
+type outcome struct {
+	// outputs are the files of what each test printed, by its name.
+	outputs map[string]string
+	// failed are the tests whose output was not what PostgreSQL expects.
+	failed []string
+	took   time.Duration
+	// reads are how many statements the primary and the standbys read for clients; of a run through howdah.
+	reads, standbyReads int64
+}
+
+// play runs a suite on servers of its own.
+func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out string, through bool) (*outcome, error) {
+	dir, err := os.MkdirTemp("", "howdah-suite-pg-")
+	if err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	cluster, err := pgcluster.New(dir, pgcluster.Options{Standbys: 2, SyncRemoteApply: true, Bin: src.bin, Settings: map[string]string{
+		"max_prepared_transactions": "4", "max_connections": "300", "allow_in_place_tablespaces": "on", "log_min_messages": "fatal",
+		"max_standby_streaming_delay": "30s", "hot_standby_feedback": "off", "max_locks_per_transaction": "256",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	defer cluster.Close()
+	if err := cluster.Start(ctx); err != nil {
+		return nil, err
+	}
+	port := cluster.Port(0)
+	var server *howdahtest.Server
+	if through {
+		files := filepath.Join(dir, "howdah")
+		if err := os.Mkdir(files, 0o700); err != nil {
+			return nil, fmt.Errorf("make directory: %w", err)
+		}
+		if port, err = pgcluster.FreePort(); err != nil {
+			return nil, err
+		}
+		server, err = howdahtest.Launch(o.howdah, files, port, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}, Settings: map[string]any{
+			"pool.mode": o.mode, "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
+		}})
+		if err != nil {
+			return nil, err
+		}
+		defer server.Stop()
+	}
+	result, err := regress(ctx, src, suite, out, port)
+	if err != nil {
+		return nil, err
+	}
+	if through {
+		err = errors.Join(server.Stop(), os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
+	}
+	fmt.Fprintf(w, "%s, %s: %d tests in %s, %d not as PostgreSQL expects %v\n", suite, map[bool]string{true: "through howdah", false: "direct"}[through],
+		len(result.outputs), result.took.Round(time.Second), len(result.failed), result.failed)
+	return result, err
+}
+
+// regress runs pg_regress, or its kin for isolation tests, against a port.
+func regress(ctx context.Context, src *source, suite, out string, port int) (*outcome, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, fmt.Errorf("make %s: %w", out, err)
+	}
+	// The servers write there (COPY TO, large objects), the programs run as they do.
+	for _, d := range []string{out, filepath.Join(out, "results"), filepath.Join(out, "testtablespace")} {
+		if err := os.MkdirAll(d, 0o777); err != nil {
+			return nil, fmt.Errorf("make %s: %w", d, err)
+		}
+		if err := os.Chmod(d, 0o777); err != nil {
+			return nil, fmt.Errorf("open %s: %w", d, err)
+		}
+	}
+	input := filepath.Join(src.dir, "src/test", suite)
+	tool, schedule, database := "pg_regress", "parallel_schedule", "regression"
+	if suite == "isolation" {
+		tool, schedule, database = "pg_isolation_regress", "isolation_schedule", "isolation_regression"
+	}
+	args := []string{
+		"--inputdir=" + input, "--outputdir=" + out, "--bindir=" + src.bin, "--dlpath=" + src.library,
+		"--schedule=" + filepath.Join(input, schedule), "--host=127.0.0.1", "--port=" + strconv.Itoa(port), "--user=postgres", "--dbname=" + database,
+		"--max-concurrent-tests=20",
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(src.tools, suite, tool), args...)
+	cmd.Dir = out
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + out, "LC_ALL=C.UTF-8"}
+	if u, err := user.Lookup("postgres"); err == nil && os.Geteuid() == 0 {
+		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	start := time.Now()
+	text, err := cmd.CombinedOutput()
+	if werr := os.WriteFile(filepath.Join(out, "summary.txt"), text, 0o644); werr != nil {
+		return nil, fmt.Errorf("write summary: %w", werr)
+	}
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		return nil, fmt.Errorf("run %s: %w\n%s", tool, err, text)
+	}
+	result := &outcome{outputs: map[string]string{}, took: time.Since(start)}
+	for line := range strings.Lines(string(text)) {
+		if name, found := failedTest(line); found {
+			result.failed = append(result.failed, name)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(out, "results", "*.out"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("%s left no results\n%s", tool, text)
+	}
+	for _, f := range files {
+		result.outputs[strings.TrimSuffix(filepath.Base(f), ".out")] = f
+	}
+	return result, nil
+}
+
+// failedTest reads a line of pg_regress: "     boolean                      ... FAILED      120 ms".
+func failedTest(line string) (string, bool) {
+	name, verdict, found := strings.Cut(line, "...")
+	if !found || !strings.Contains(verdict, "FAILED") {
+		return "", false
+	}
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "test ")), true
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// differences are the tests that may differ, by suite and name, each with why.
+type differences map[string]map[string]string
+
+// readDifferences reads lines of "mode suite test: why"; mode is session, transaction or both.
+func readDifferences(path, mode string) (differences, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read known differences: %w", err)
+	}
+	known := differences{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		what, why, found := strings.Cut(line, ": ")
+		words := strings.Fields(what)
+		if !found || len(words) != 3 {
+			return nil, fmt.Errorf("read known differences: %q is not mode, suite, test: why", line)
+		}
+		if words[0] != mode && words[0] != "both" {
+			continue
+		}
+		if known[words[1]] == nil {
+			known[words[1]] = map[string]string{}
+		}
+		known[words[1]][words[2]] = why
+	}
+	return known, nil
+}
+
+// report prints which tests differ, and returns an error if one does that should not, or does not that should.
+func report(w io.Writer, suite string, direct, through *outcome, known map[string]string, kept bool) error {
+	var bad []error
+	same := 0
+	for _, name := range slices.Sorted(maps.Keys(direct.outputs)) {
+		diff, err := compare(direct.outputs[name], through.outputs[name])
+		if err != nil {
+			return err
+		}
+		why, may := known[name]
+		switch {
+		case diff == "" && may:
+			bad = append(bad, fmt.Errorf("%s %s: is the same now; take it from the known differences", suite, name))
+		case diff == "":
+			same++
+		case may:
+			fmt.Fprintf(w, "%s %s differs as known: %s\n", suite, name, why)
+		default:
+			bad = append(bad, fmt.Errorf("%s %s: differs", suite, name))
+			if !kept {
+				fmt.Fprintf(w, "%s %s:\n%s\n", suite, name, diff)
+			}
+		}
+	}
+	fmt.Fprintf(w, "%s: %d of %d tests print the same direct and through howdah\n", suite, same, len(direct.outputs))
+	return errors.Join(bad...)
+}
+
+// compare returns how two outputs differ, the first lines of it.
+func compare(direct, through string) (string, error) {
+	a, err := os.ReadFile(direct)
+	if err != nil {
+		return "", fmt.Errorf("read output: %w", err)
+	}
+	if through == "" {
+		return "there is no output through howdah", nil
+	}
+	b, err := os.ReadFile(through)
+	if err != nil {
+		return "", fmt.Errorf("read output: %w", err)
+	}
+	if bytes.Equal(a, b) {
+		return "", nil
+	}
+	out, err := exec.Command("diff", "-U3", direct, through).Output()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		return "", fmt.Errorf("run diff: %w", err)
+	}
+	lines := strings.SplitAfter(string(out), "\n")
+	if len(lines) > maxDiffLines {
+		lines = append(lines[:maxDiffLines], fmt.Sprintf("… and %d more lines\n", len(lines)-maxDiffLines))
+	}
+	return strings.Join(lines, ""), nil
+}
+
+// maxDiffLines are as many of a difference as are shown; -out keeps the outputs whole.
+const maxDiffLines = 60
