@@ -49,7 +49,8 @@ type address struct {
 	renewed  Instant // last time its lifetime began anew
 
 	probeAt     Instant // next probe
-	silentSince Instant // since when nobody has answered
+	silentSince Instant // since when nobody has answered, if asked
+	asked       bool    // a probe went out since somebody answered
 
 	announced  int     // how many announcements since it came
 	announceAt Instant // when it came: the schedule's zero
@@ -158,18 +159,23 @@ func (c *core) acquire(a *address, now Instant) {
 // answered for long enough, and no kernel can still have it from a former holder.
 func (c *core) probed(a *address, now Instant) bool {
 	if a.state != Probing {
-		a.probeAt, a.silentSince = now, now
+		a.probeAt, a.silentSince, a.asked = now, now, false
 		c.move(a, now, Probing, "asking whether another host has it")
+	}
+	ask := now >= a.probeAt
+	if ask && !a.asked {
+		// Silence says something only after a question: this host may have been too busy to put one.
+		a.asked, a.silentSince = true, now
 	}
 	ready := a.silentSince.Add(c.probeWait)
 	if c.lifetime > 0 && !c.want.Released {
 		ready = max(ready, c.since.Add(c.lifetime+graceOfKernel))
 	}
-	if now >= a.probeAt {
+	if ask {
 		c.do(a, opProbe, "strict: to hear of another holder")
 		a.probeAt = max(now.Add(c.probeWait/2), min(now.Add(probePause), ready.Add(-c.probeWait)))
 	}
-	if now >= ready {
+	if a.asked && now >= ready {
 		return true
 	}
 	c.later(min(ready, a.probeAt))
@@ -260,7 +266,7 @@ func (c *core) hold(a *address, now Instant, fresh bool) {
 // hear takes a frame of another host that says the address is its own.
 func (c *core) hear(a *address, now Instant, in heard) {
 	a.claimant = in.mac
-	a.silentSince = now
+	a.silentSince, a.asked = now, false
 	holding := a.state == Held && c.want.Holder && now < c.want.Until
 	if !holding && a.state != Probing {
 		return // if it is not ours, others may well say that they have it
