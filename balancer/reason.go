@@ -115,6 +115,7 @@ var pinNames = [...]string{
 	PinRoutingOff:     "routing off",
 	PinHeldCursor:     "held cursor",
 	PinPrepared:       "prepared statement",
+	PinCounters:       "usage counters",
 	PinReplication:    "replication",
 }
 

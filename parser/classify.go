@@ -98,6 +98,7 @@ func (v *Verdict) sum() *Verdict {
 		v.CreatesTemp = v.CreatesTemp || st.CreatesTemp
 		v.Redefines = v.Redefines || st.Redefines
 		st.LocksSession = !st.planned && locksSession(st.Functions)
+		st.ReadsCounters = st.readsCounters()
 		v.Own = v.Own || st.IsOwn()
 		v.Stateful = v.Stateful || st.stateful()
 	}
@@ -127,7 +128,7 @@ func locksSession(functions []Name) bool {
 func (st *Statement) stateful() bool {
 	switch st.Kind {
 	case KindSelect, KindWrite, KindDDL, KindShow, KindExplain, KindCopyTo, KindCopyFrom:
-		return st.Set != SetNone || st.CreatesTemp || st.LocksSession || st.ChangesDefaults
+		return st.Set != SetNone || st.CreatesTemp || st.LocksSession || st.ChangesDefaults || st.ReadsCounters
 	}
 	return true
 }

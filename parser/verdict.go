@@ -165,6 +165,9 @@ type Statement struct {
 	Console string
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
+	// ReadsCounters is a statement that looks at how often relations or functions were used on
+	// its node (pg_stat_user_tables and its kin).
+	ReadsCounters bool
 	// KeepsSession is a statement that was not understood, but certainly is one query
 	// or change of data that leaves settings, temporary objects and definitions alone.
 	KeepsSession bool

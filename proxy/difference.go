@@ -25,6 +25,9 @@ func difference(have, want []setting) string {
 	}
 	for i := range want {
 		if old := find(have, want[i].name); old == nil || *old != want[i] {
+			if old != nil && old.name == dateStyle {
+				b.WriteString("RESET datestyle;") // want may name a part of it
+			}
 			b.WriteString(want[i].sql)
 			b.WriteByte(';')
 		}

@@ -23,6 +23,8 @@ func TestDifference(t *testing.T) {
 		{"a role on a clean connection", nil, list(role, a1), "SET ROLE r;SET a = 1;"},
 		{"a role is had", list(role), list(a1), clean + "SET a = 1;"},
 		{"a role is wanted", list(a1), list(a1, role), clean + "SET a = 1;SET ROLE r;"},
+		{"another date style", list(setting{"datestyle", "SET datestyle TO 'SQL'", "SQL"}), list(setting{"datestyle", "SET datestyle TO 'YMD'", "YMD"}),
+			"RESET datestyle;SET datestyle TO 'YMD';"},
 		{"a name that must be quoted", list(odd), nil, clean},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

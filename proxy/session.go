@@ -422,6 +422,11 @@ func (s *session) giveBack(l *lease) {
 		s.srv.pool.Discard(l.srv)
 		return
 	}
+	if l.slot == balancer.ToPrimary && s.state.hadTemp && !l.owes() {
+		// DISCARD ALL leaves its temporary schema, which the next session would find (pg_my_temp_schema()).
+		s.srv.pool.Discard(l.srv)
+		return
+	}
 	if l.owes() && !s.settle(l) {
 		s.cancelLeft(l)
 		s.srv.pool.Discard(l.srv)

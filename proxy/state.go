@@ -24,6 +24,10 @@ type state struct {
 	// temp, opaque and unsafe are the causes of pin.
 	temp, opaque, unsafe bool
 	temps                temps
+	// counters: it looked at usage counters of the primary; the mildest cause of pin.
+	counters bool
+	// hadTemp: there was something temporary, of which a server keeps the schema.
+	hadTemp bool
 	// listening: LISTEN is active on the primary connection.
 	listening bool
 	// locks, cursors and sqlPrepared: the primary connection has an advisory lock of the
@@ -73,7 +77,11 @@ func (s *session) note(stmt *parser.Statement) {
 	}
 	st.changes++
 	if stmt.Setting == "search_path" && namesTempSchema(stmt.SQL) {
-		st.opaque = true // tables made without a word of TEMP may be temporary
+		st.opaque, st.hadTemp = true, true // tables made without a word of TEMP may be temporary
+		st.repin()
+	}
+	if stmt.ReadsCounters && !st.counters {
+		st.counters = true
 		st.repin()
 	}
 	st.cursors = st.cursors || stmt.Hold
@@ -192,12 +200,25 @@ func (st *state) set(stmt *parser.Statement) {
 	case parser.SetReset:
 		st.forget(stmt.Setting)
 		st.setDefault(stmt)
+		if find(st.settings, severalModes) != nil && strings.HasPrefix(stmt.Setting, "default_transaction_") {
+			st.opaque = true // that set this one too, and others
+		}
 	case parser.SetValue:
-		st.forget(stmt.Setting)
-		st.settings = append(slices.Clip(st.settings), setting{stmt.Setting, stmt.SQL, stmt.Value})
+		next, known := setting{stmt.Setting, stmt.SQL, stmt.Value}, true
+		if stmt.Setting == dateStyle {
+			next, known = withDateStyle(find(st.settings, dateStyle), next)
+		}
+		st.opaque = st.opaque || !known
+		if stmt.Setting != severalModes { // another of these may set others
+			st.forget(stmt.Setting)
+		}
+		st.settings = append(slices.Clip(st.settings), next)
 		st.setDefault(stmt)
 	}
 }
+
+// severalModes is the name of SET SESSION CHARACTERISTICS that names several modes.
+const severalModes = "session characteristics"
 
 // forget removes a setting and what ends with it.
 func (st *state) forget(name string) {
@@ -219,7 +240,7 @@ func (st *state) setDefault(stmt *parser.Statement) {
 		if st.readOnly = isTrue(stmt.Value); reset {
 			st.readOnly = st.firstReadOnly
 		}
-	case "session characteristics":
+	case severalModes:
 		if stmt.Isolation != parser.IsolationDefault {
 			st.isolation = stmt.Isolation
 		}
@@ -256,6 +277,8 @@ func (st *state) repin() {
 		st.pin = balancer.PinTempObjects
 	case st.opaque:
 		st.pin = balancer.PinOpaqueSetting
+	case st.counters:
+		st.pin = balancer.PinCounters
 	default:
 		st.pin = balancer.PinNone
 	}
@@ -272,7 +295,7 @@ func (s *session) discarded(what string) {
 	case "all":
 		first := state{version: st.version + 1, changes: st.changes + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
 			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, pending: st.pending,
-			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true}
+			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true, hadTemp: st.hadTemp}
 		*st = first
 		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
 		s.deallocated("")

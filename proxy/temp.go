@@ -20,7 +20,7 @@ type temps struct {
 
 // noteTemp takes note, at its completion, of a statement that makes temporary objects.
 func (st *state) noteTemp(stmt *parser.Statement) {
-	st.temp = true
+	st.temp, st.hadTemp = true, true
 	if len(stmt.TempNames) == 0 {
 		st.temps.unsure = true
 	}
@@ -29,7 +29,7 @@ func (st *state) noteTemp(stmt *parser.Statement) {
 
 // noteUnseen takes note of a statement that may have made temporary objects unseen.
 func (st *state) noteUnseen() {
-	st.temp, st.temps.unsure = true, true
+	st.temp, st.temps.unsure, st.hadTemp = true, true, true
 	st.repin()
 }
 

@@ -15,6 +15,18 @@ SET DateStyle = 'German, DMY'
 
 SELECT g FROM kinds
 
+SET DateStyle = sql
+
+SELECT g FROM kinds
+
+SET DateStyle = ymd
+
+SELECT g FROM kinds
+
+SET DateStyle = iso
+
+SELECT g FROM kinds
+
 SET IntervalStyle = 'iso_8601'
 
 SELECT k FROM kinds
