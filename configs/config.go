@@ -432,7 +432,7 @@ func Default() Config {
 		Listen: Listen{Addresses: []string{"127.0.0.1"}, Port: 9999, UnixMode: 0o777},
 		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute, ClearText: "tls"},
 		TLS:    TLS{Client: ClientTLS{Mode: "allow", MinVersion: "TLSv1.2"}, Backend: BackendTLS{Mode: "prefer", MinVersion: "TLSv1.2"}},
-		Pool: Pool{Mode: PoolSession, MaxLogins: 20, NoticeAfter: 5 * time.Second, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
+		Pool: Pool{Mode: PoolSession, BackendPIDs: "own", MaxLogins: 20, NoticeAfter: 5 * time.Second, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
 			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},

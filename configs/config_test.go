@@ -61,6 +61,7 @@ func TestDefaults(t *testing.T) {
 		"pool.notice_after":                  5 * time.Second,
 		"pool.max_prepared":                  200,
 		"pool.max_waiters":                   10_000,
+		"pool.backend_pids":                  "own",
 		"pool.wait_timeout":                  30 * time.Second,
 		"pool.idle_timeout":                  10 * time.Minute,
 		"pool.max_age":                       time.Hour,

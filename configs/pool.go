@@ -30,6 +30,10 @@ type Pool struct {
 	// MaxPrepared is the most prepared statements on one connection that sessions
 	// share; the least recently used one gives way. PgBouncer: max_prepared_statements.
 	MaxPrepared int `yaml:"max_prepared" min:"1" max:"100000"`
+	// BackendPIDs says which process id a client is told at its login: howdah's own number of the
+	// session, or that of its server process on the primary, which is opened at the login then. Programs that
+	// look for the id in pg_stat_activity or pg_locks want the latter. Sessions that share their connections get the former.
+	BackendPIDs string `yaml:"backend_pids" enum:"own,server"`
 	// MaxWaiters is how many sessions may wait for a connection to one node.
 	MaxWaiters int `yaml:"max_waiters" min:"0"`
 	// WaitTimeout is how long each of them waits before error 53300.

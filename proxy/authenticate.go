@@ -19,7 +19,7 @@ import (
 
 // connInfo is what the rules are matched against.
 func (srv *Server) connInfo(ctx context.Context, req *startupRequest, set *settings) auth.ConnInfo {
-	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User, TLS: req.tls != nil}
+	info := auth.ConnInfo{Database: req.key.Database, User: req.key.User, TLS: req.tls != nil, Replication: req.replication == physicalReplication}
 	if addr, ok := req.from.(*net.TCPAddr); ok {
 		ip, _ := netip.AddrFromSlice(addr.IP)
 		info.Addr = ip.Unmap()

@@ -118,11 +118,15 @@ type registry struct {
 // errTooManySessions cannot happen below two billion sessions.
 var errTooManySessions = errors.New("no free session number")
 
-// add gives s a number that no living session has. Numbers are positive as
+// add gives s a number that no living session has, the one that it comes with if it can. Numbers are positive as
 // process ids are: drivers keep them in signed integers.
 func (r *registry) add(s *session) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, taken := r.sessions[s.pid]; s.pid != 0 && !taken {
+		r.sessions[s.pid] = s
+		return nil
+	}
 	for range 1 << 20 {
 		r.last = r.last%(1<<31-1) + 1
 		if _, taken := r.sessions[r.last]; !taken {

@@ -28,10 +28,6 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 			return nil, clientError{err}
 		}
 	}
-	if req.replication {
-		return nil, &wire.Error{Code: "0A000", Message: "howdah does not forward replication connections",
-			Hint: "Connect to the server itself."}
-	}
 	info := srv.connInfo(ctx, req, set)
 	rule, err := set.hba.Check(info)
 	if err != nil {
@@ -43,6 +39,9 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		return nil, err
 	}
 	req.key.Credentials = cred.Identity()
+	if req.replication != notReplication {
+		return srv.loginReplication(ctx, c, req, cred, set, log)
+	}
 	mode := set.pool.ModeOf(req.key.User, req.key.Database)
 	req.key.Shared = mode != configs.PoolSession
 	p, err := srv.logins.verify(ctx, srv, req.key, cred, set)
@@ -73,16 +72,21 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	if err := s.startRoute(req, p); err != nil {
 		return nil, err
 	}
-	var secret [4]byte
-	rand.Read(secret[:])
-	s.secret = binary.BigEndian.Uint32(secret[:])
+	s.newSecret()
+	if set.pool.BackendPIDs == "server" && !s.shared {
+		if err := s.borrowAtLogin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := srv.registry.add(s); err != nil {
+		s.end()
 		return nil, err
 	}
 	s.log = log.With("session", s.pid)
 	s.names.database = srv.catalogs.attach(req.key.Database)
 	s.names.database.await(ctx)
 	if err := s.welcome(); err != nil {
+		s.end()
 		srv.dismiss(s)
 		return nil, err
 	}
@@ -90,10 +94,40 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	return s, nil
 }
 
+// borrowAtLogin takes the session's connection to the primary, whose process id it is to have. Without a
+// primary it gets a number as other sessions do.
+func (s *session) borrowAtLogin(ctx context.Context) error {
+	n := s.srv.cluster.View().Node(s.srv.cluster.View().Primary)
+	if n == nil {
+		return nil
+	}
+	srv := s.srv.pool.Idle(n.ID, &s.key)
+	if srv == nil {
+		var err error
+		if srv, err = s.srv.pool.Acquire(ctx, n, s.key, s.cred, nil); err != nil {
+			return err
+		}
+	}
+	s.borrow(srv, balancer.ToPrimary)
+	s.compared = srv.Defaults
+	s.told = srv.Defaults
+	s.pid = srv.PID
+	return nil
+}
+
+// newSecret draws the session's cancel key.
+func (s *session) newSecret() {
+	var secret [4]byte
+	rand.Read(secret[:])
+	s.secret = binary.BigEndian.Uint32(secret[:])
+}
+
 // dismiss forgets a session that has ended.
 func (srv *Server) dismiss(s *session) {
 	srv.registry.remove(s)
-	srv.catalogs.detach(s.names.database)
+	if s.names.database != nil {
+		srv.catalogs.detach(s.names.database)
+	}
 }
 
 func authenticationOk() []byte {

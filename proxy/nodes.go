@@ -59,7 +59,7 @@ func (s *session) cutOffFrom(v *cluster.View) {
 func (srv *Server) busyOn(id cluster.NodeID) bool {
 	busy := false
 	srv.registry.each(func(s *session) {
-		if running := s.running.Load(); s.cancelState.Load() == cancelServer && running != nil && running.Node == id {
+		if running := s.running.Load(); s.stream == nil && s.cancelState.Load() == cancelServer && running != nil && running.Node == id {
 			busy = true
 		}
 	})

@@ -26,7 +26,7 @@ func TestParseStartup(t *testing.T) {
 		{"parameters are sorted", v3, "b\x002\x00user\x00u\x00a\x001\x00\x00", "u/u/a=1=b=2="},
 		{"application name", v3, "user\x00u\x00application_name\x00psql\x00\x00", "u/u/application_name=psql= (psql)"},
 		{"last user counts", v3, "user\x00a\x00user\x00b\x00\x00", "b/b/"},
-		{"replication", v3, "user\x00u\x00replication\x00database\x00\x00", "u/u/ replication"},
+		{"replication", v3, "user\x00u\x00replication\x00database\x00\x00", "u/u/replication=database= replication"},
 		{"no replication", v3, "user\x00u\x00replication\x00FALSE\x00\x00", "u/u/"},
 		{"protocol extension", v3, "user\x00u\x00_pq_.x\x001\x00_pq_.y\x00\x00\x00", "u/u/ negotiate 2"},
 		{"newer minor version", v3 + 2, "user\x00u\x00\x00", "u/u/ negotiate 0"},
@@ -59,7 +59,7 @@ func TestParseStartup(t *testing.T) {
 				if req.application != "" {
 					got += " (" + req.application + ")"
 				}
-				if req.replication {
+				if req.replication != notReplication {
 					got += " replication"
 				}
 				if req.negotiate != nil {

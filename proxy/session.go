@@ -28,9 +28,15 @@ type session struct {
 	rand   rand.PCG
 
 	pid, secret uint32
-	key         pool.Key
-	database    uint64 // what stands for key.Database in Server.lessons
-	cred        auth.Credentials
+	// stream is the server connection of a replication connection, nil of other sessions; toPrimary: it is
+	// to be the primary's. ended: it is over.
+	stream    *pool.Server
+	toPrimary bool
+	ended     atomic.Bool
+
+	key      pool.Key
+	database uint64 // what stands for key.Database in Server.lessons
+	cred     auth.Credentials
 
 	// in is what the balancer is asked with; in.Session holds what the session
 	// remembers for it.
@@ -139,6 +145,9 @@ var (
 
 // run serves the client until it leaves or is sent away.
 func (s *session) run(ctx context.Context) error {
+	if s.stream != nil {
+		return s.runStream()
+	}
 	defer s.end()
 	s.drainFn = func() error { return s.drainLease(s.draining) }
 	s.serveFn = s.serveArrived

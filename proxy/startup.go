@@ -44,7 +44,7 @@ var errNotAClient = errors.New("no startup packet")
 type startupRequest struct {
 	key         pool.Key
 	application string
-	replication bool
+	replication replicationKind
 	route       *string // howdah.route, nil if it was not given
 	negotiate   []byte  // a NegotiateProtocolVersion message that must be sent first
 	from        net.Addr
@@ -149,7 +149,15 @@ func parseStartup(code uint32, packet []byte) (*startupRequest, error) {
 		case n == "database":
 			req.key.Database = v
 		case n == "replication":
-			req.replication = !isFalse(v)
+			switch {
+			case v == "database":
+				req.replication = logicalReplication
+			case !isFalse(v):
+				req.replication = physicalReplication
+			}
+			if req.replication != notReplication {
+				params = append(params, n+"\x00"+v+"\x00")
+			}
 		case strings.HasPrefix(n, "_pq_."):
 			unknown = append(unknown, n)
 		case req.ownParam(n, v):

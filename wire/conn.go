@@ -31,6 +31,8 @@ type Conn struct {
 	wait  bool   // wait until the socket is ready
 	errno syscall.Errno
 	eof   bool
+
+	streamed bool // Stream has it
 }
 
 // NewConn takes ownership of nc.
@@ -54,7 +56,7 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // in use by another goroutine.
 func (c *Conn) Close() error {
 	c.release()
-	if c.secure != nil {
+	if c.secure != nil && !c.streamed { // a stream could not say farewell without waiting
 		c.secure.close()
 	}
 	return c.nc.Close()

@@ -14,6 +14,9 @@ const duplexPoll = 10 * time.Millisecond
 
 // Write sends all of p, waiting as long as the peer does not read (or until the deadline).
 func (c *Conn) Write(p []byte) error {
+	if c.streamed {
+		return errStreamed
+	}
 	if c.raw == nil {
 		_, err := c.nc.Write(p)
 		return err
