@@ -34,8 +34,10 @@ simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken r
 integration: ## the built binary against real servers and drivers
 	go test -timeout 25m $(INTEGRATION)
 
-parity: ## the same scripts direct and through howdah
+parity: build ## the same scripts direct and through howdah, PostgreSQL's own suites too
+	scripts/deps.sh suite
 	go test -timeout 10m -count=1 ./integration/parity
+	go run ./integration/suite -howdah bin/howdah
 
 corpus: build ## hold the verdicts against what a primary and a standby answer
 	go run ./integration/corpus -howdah bin/howdah

@@ -5,6 +5,7 @@
 #   scripts/deps.sh          what `make build` and `make demo` need
 #   scripts/deps.sh test     the drivers that the tests use, Pgpool-II's tools and a browser
 #   scripts/deps.sh bench    and the proxies that the benchmark compares with
+#   scripts/deps.sh suite    what runs PostgreSQL's own suites
 #
 # On Debian and its kin, as root or with sudo. It is quick when all is there, and
 # it starts no service: no default cluster, no pooler.
@@ -49,6 +50,11 @@ if [ "$level" != demo ]; then
 	need pgpool2 test -x /usr/sbin/pcp_node_info
 	need "postgresql-$(server_version)-pgpool2" have_pgpool_adm
 	need chromium command -v chromium
+fi
+have_isolationtester() { test -x "/usr/lib/postgresql/$(server_version)/lib/pgxs/src/test/isolation/isolationtester"; }
+if [ "$level" = suite ]; then
+	need "postgresql-server-dev-$(server_version)" have_isolationtester
+	need bzip2 command -v bzip2
 fi
 if [ "$level" = bench ]; then
 	need pgbouncer test -x /usr/sbin/pgbouncer

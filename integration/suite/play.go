@@ -25,8 +25,8 @@ type outcome struct {
 	// failed are the tests whose output was not what PostgreSQL expects.
 	failed []string
 	took   time.Duration
-	// reads are how many statements the primary and the standbys read for clients; of a run through howdah.
-	reads, standbyReads int64
+	// reads are how many SELECTs each node ran, in a run through howdah.
+	reads []int64
 }
 
 // play runs a suite on servers of its own.
@@ -69,11 +69,36 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 		return nil, err
 	}
 	if through {
+		if result.reads, err = readsByNode(ctx, src, port); err != nil {
+			return nil, err
+		}
 		err = errors.Join(server.Stop(), os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
 	}
 	fmt.Fprintf(w, "%s, %s: %d tests in %s, %d not as PostgreSQL expects %v\n", suite, map[bool]string{true: "through howdah", false: "direct"}[through],
 		len(result.outputs), result.took.Round(time.Second), len(result.failed), result.failed)
 	return result, err
+}
+
+// readsByNode asks howdah how many SELECTs it sent where.
+func readsByNode(ctx context.Context, src *source, port int) ([]int64, error) {
+	psql := exec.CommandContext(ctx, filepath.Join(src.bin, "psql"), "-XAt", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "postgres", "-c", "SHOW pool_backend_stats")
+	text, err := psql.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the reads: %w: %s", err, text)
+	}
+	var reads []int64
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(line, "|") // node_id, hostname, port, status, role, select_cnt, …
+		if len(fields) < 6 {
+			return nil, fmt.Errorf("read the reads: %q", line)
+		}
+		n, err := strconv.ParseInt(fields[5], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read the reads: %w", err)
+		}
+		reads = append(reads, n)
+	}
+	return reads, nil
 }
 
 // regress runs pg_regress, or its kin for isolation tests, against a port.

@@ -68,6 +68,13 @@ func report(w io.Writer, suite string, direct, through *outcome, known map[strin
 		}
 	}
 	fmt.Fprintf(w, "%s: %d of %d tests print the same direct and through howdah\n", suite, same, len(direct.outputs))
+	if len(through.reads) > 0 {
+		all, primary := int64(0), through.reads[0]
+		for _, n := range through.reads {
+			all += n
+		}
+		fmt.Fprintf(w, "%s: %d SELECTs, %.0f %% of them on standbys\n", suite, all, 100*float64(all-primary)/float64(max(1, all)))
+	}
 	return errors.Join(bad...)
 }
 
