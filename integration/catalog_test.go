@@ -80,3 +80,53 @@ func column(t *testing.T, conn *pgx.Conn, sql string) []string {
 	must(t, err)
 	return all
 }
+
+// TestCatalogBodies: bodies in PL/pgSQL are read, unless one or all together are too long.
+func TestCatalogBodies(t *testing.T) {
+	t.Parallel()
+	cluster := pgcluster.ForTest(t, pgcluster.Options{})
+	conn, err := cluster.Connect(t.Context(), 0, "postgres")
+	must(t, err)
+	defer conn.Close(context.Background()) //nolint:errcheck // the server ends anyway
+	_, err = conn.Exec(t.Context(), `
+		CREATE FUNCTION short() RETURNS int LANGUAGE plpgsql AS $$BEGIN RETURN 1; END$$;
+		DO $x$ BEGIN EXECUTE 'CREATE FUNCTION long() RETURNS int LANGUAGE plpgsql AS $$' || repeat('-', 200000) || E'\nBEGIN RETURN 1; END$$'; END $x$;
+		DO $x$ BEGIN EXECUTE 'CREATE FUNCTION middling() RETURNS int LANGUAGE plpgsql AS $$' || repeat('-', 50000) || E'\nBEGIN RETURN 1; END$$'; END $x$`)
+	must(t, err)
+	for _, c := range []struct {
+		room int64
+		want []string
+	}{{10 << 20, []string{"middling", "short"}}, {800_000, nil}} {
+		facts, err := catalog.Load(t.Context(), querier{conn}, "", c.room)
+		must(t, err)
+		var got []string
+		for _, f := range facts.Functions {
+			if f.Language == "plpgsql" && f.Body != "" {
+				got = append(got, f.Name)
+			}
+		}
+		slices.Sort(got)
+		if len(facts.Functions) < 3 || !slices.Equal(got, c.want) {
+			t.Errorf("with %d bytes: bodies of %v among %d functions, want %v", c.room, got, len(facts.Functions), c.want)
+		}
+	}
+}
+
+// querier reads catalogs as text.
+type querier struct{ conn *pgx.Conn }
+
+func (q querier) Query(ctx context.Context, sql string) ([][]string, error) {
+	results, err := q.conn.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]string
+	for _, row := range results[0].Rows {
+		texts := make([]string, len(row))
+		for i := range row {
+			texts[i] = string(row[i])
+		}
+		rows = append(rows, texts)
+	}
+	return rows, nil
+}

@@ -101,8 +101,8 @@ func TestRoutingHints(t *testing.T) {
 	t.Parallel()
 	f := announced(t, nil)
 	f.exec(t, `CREATE TABLE pets (id int); CREATE SEQUENCE ids;
-		CREATE FUNCTION harmless() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN 1; END';
-		CREATE FUNCTION writes() RETURNS bigint LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN nextval(''ids''); END'`)
+		CREATE FUNCTION harmless() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN EXECUTE format(''SELECT 1''); RETURN 1; END';
+		CREATE FUNCTION writes() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN EXECUTE format('SELECT nextval(''ids'')'); RETURN 1; END$$`)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement} {
 		t.Run(mode.String(), func(t *testing.T) {
 			c := f.told(t, mode)

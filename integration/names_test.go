@@ -153,13 +153,13 @@ func TestNames(t *testing.T) {
 		f.wantRead(conn, sql)
 	}
 	for sql, why := range map[string]string{
-		"SELECT writer(1)":                  "function public.writer is volatile",
+		"SELECT writer(1)":                  "function public.writer: INSERT",
 		"SELECT * FROM sql_writer()":        "function public.sql_writer: function nextval",
-		"SELECT sql_returns()":              "function public.sql_returns: function public.writer is volatile",
-		"SELECT over(1, 2)":                 "function public.over is volatile",
-		"SELECT sum_up(a) FROM t":           "function public.sum_up: function public.over is volatile",
-		"SELECT app.lower(1)":               "function app.lower is volatile",
-		"SELECT app.pathed()":               "function app.pathed is volatile",
+		"SELECT sql_returns()":              "function public.sql_returns: INSERT",
+		"SELECT over(1, 2)":                 "function public.over: INSERT",
+		"SELECT sum_up(a) FROM t":           "function public.sum_up: INSERT",
+		"SELECT app.lower(1)":               "function app.lower: INSERT",
+		"SELECT app.pathed()":               "function app.pathed: INSERT",
 		"SELECT * FROM moving":              "view public.moving: function nextval",
 		"SELECT n FROM nested":              "view public.nested: function nextval",
 		"SELECT * FROM fast":                "unlogged table public.fast",
@@ -167,14 +167,14 @@ func TestNames(t *testing.T) {
 		"SELECT * FROM of_fast":             "view public.of_fast: unlogged table public.fast",
 		"SELECT * FROM parts":               "table public.parts: unlogged table public.part_fast",
 		"SELECT * FROM seq":                 "sequence public.seq",
-		"SELECT 1 <+> 2":                    "operator public.<+>: function public.over is volatile",
-		"SELECT 1::coin":                    "cast to public.coin: function public.to_coin is volatile",
-		"SELECT 2::logged":                  "type public.logged: function public.writer is volatile",
-		"SELECT * FROM guarded":             "row-level security of public.guarded: function public.writer is volatile",
+		"SELECT 1 <+> 2":                    "operator public.<+>: INSERT",
+		"SELECT 1::coin":                    "cast to public.coin: INSERT",
+		"SELECT 2::logged":                  "type public.logged: INSERT",
+		"SELECT * FROM guarded":             "row-level security of public.guarded: INSERT",
 		"SELECT with_default()":             "function public.with_default: function nextval",
-		"SELECT t.total FROM t":             "function public.total is volatile",
-		"EXPLAIN ANALYZE SELECT writer(2)":  "EXPLAIN of function public.writer is volatile",
-		"COPY (SELECT writer(3)) TO STDOUT": "function public.writer is volatile",
+		"SELECT t.total FROM t":             "function public.total: INSERT",
+		"EXPLAIN ANALYZE SELECT writer(2)":  "EXPLAIN of function public.writer: INSERT",
+		"COPY (SELECT writer(3)) TO STDOUT": "function public.writer: INSERT",
 	} {
 		f.wantPrimary(f.connect("postgres"), sql, why)
 	}
@@ -189,38 +189,38 @@ func TestNamesBySearchPath(t *testing.T) {
 	f.run(appFirst, "SET search_path = app, other, public")
 	f.run(otherFirst, `SET search_path TO "other", APP`)
 	for range 3 { // the sessions share the cached verdict
-		f.wantPrimary(appFirst, sql, "function app.pathed is volatile")
+		f.wantPrimary(appFirst, sql, "function app.pathed: INSERT")
 		f.wantRead(otherFirst, sql)
 		f.wantRead(bob, sql) // by ALTER ROLE
 	}
 	f.run(bob, "SET search_path = secret, app") // the first he may not look into
-	f.wantPrimary(bob, sql, "function app.pathed is volatile")
+	f.wantPrimary(bob, sql, "function app.pathed: INSERT")
 	f.run(bob, "RESET search_path")
-	f.wantPrimary(appFirst, "SELECT lower(1)", "function app.lower is volatile")
-	f.wantPrimary(appFirst, "SELECT lower('X')", "function app.lower is volatile") // it might mean either
+	f.wantPrimary(appFirst, "SELECT lower(1)", "function app.lower: INSERT")
+	f.wantPrimary(appFirst, "SELECT lower('X')", "function app.lower: INSERT") // it might mean either
 	f.wantRead(bob, "SELECT lower('X')")
 	f.run(appFirst, "RESET search_path")
 	f.wantRead(appFirst, "SELECT lower('X')")
 	startup := f.connect("postgres", "options='-c search_path=app'")
-	f.wantPrimary(startup, sql, "function app.pathed is volatile")
+	f.wantPrimary(startup, sql, "function app.pathed: INSERT")
 	f.run(startup, "SELECT set_config('search_path', 'other', false)")
 	f.wantRead(startup, sql)
 	f.run(startup, "BEGIN")
 	f.run(startup, "SET LOCAL search_path = app")
-	f.wantPrimary(startup, sql, "function app.pathed is volatile")
+	f.wantPrimary(startup, sql, "function app.pathed: INSERT")
 	f.run(startup, "COMMIT")
 	f.wantRead(startup, sql)
 	f.run(startup, "BEGIN")
 	f.run(startup, "SET LOCAL search_path = app")
 	f.run(startup, "SET LOCAL search_path TO DEFAULT")
-	f.wantPrimary(startup, sql, "function app.pathed is volatile")
+	f.wantPrimary(startup, sql, "function app.pathed: INSERT")
 	f.run(startup, "ROLLBACK")
 	f.run(startup, "BEGIN")
 	f.run(startup, "SET search_path = app")
 	f.run(startup, "ROLLBACK")
 	f.wantRead(startup, sql)
 	f.run(startup, "DISCARD ALL")
-	f.wantPrimary(startup, sql, "function app.pathed is volatile")
+	f.wantPrimary(startup, sql, "function app.pathed: INSERT")
 }
 
 // TestNamesChange: a definition that changes in one session is seen by the others at once.
@@ -265,7 +265,7 @@ func TestNamesChangeElsewhere(t *testing.T) {
 	f := newNames(t, map[string]any{"catalog.ttl": "200ms"})
 	conn := f.connect("postgres")
 	f.wantRead(conn, "SELECT reader(1)")
-	must(t, f.cluster.Exec(t.Context(), 0, "postgres", "ALTER FUNCTION reader(int) VOLATILE"))
+	must(t, f.cluster.Exec(t.Context(), 0, "postgres", "CREATE OR REPLACE FUNCTION reader(int) RETURNS int LANGUAGE plpgsql AS 'begin execute format(''select 1''); return 1; end'"))
 	eventually(t, "reader to be a writer", func() error {
 		if reason, detail := f.run(conn, "SELECT reader(1)"); reason != "write" {
 			return fmt.Errorf("routed as %q (%s)", reason, detail)

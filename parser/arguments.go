@@ -85,11 +85,7 @@ func (w *walker) runs(sql string, class catalog.Class) catalog.Class {
 	w.st.CallsUnknown = w.st.CallsUnknown || st.CallsUnknown
 	w.st.TransactionScoped = w.st.TransactionScoped || st.TransactionScoped
 	if u := st.Uses; u != nil {
-		w.uses.TransactionScoped = w.uses.TransactionScoped || u.TransactionScoped
-		w.uses.Calls = append(w.uses.Calls, u.Calls...)
-		w.uses.Operators = append(w.uses.Operators, u.Operators...)
-		w.uses.Types = append(w.uses.Types, u.Types...)
-		w.uses.Fields = append(w.uses.Fields, u.Fields...)
+		w.uses.join(u)
 	}
 	return catalog.Safe
 }

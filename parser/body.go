@@ -55,3 +55,32 @@ func maySet(body string) bool {
 
 // startOfStatement are the words of PL/pgSQL that a statement may follow.
 var startOfStatement = []string{"begin", "then", "else", "loop", "execute"}
+
+// merged is the verdict on a text that is always run as a whole, in few statements: one with
+// what is certain, one with all the names that the others use. It is nil if a statement was not understood.
+func (v *Verdict) merged() *Verdict {
+	var certain, named Statement
+	var uses Uses
+	for i := range v.Statements {
+		st := &v.Statements[i]
+		switch u := st.Uses; {
+		case u == nil && st.Access == AccessUnknown:
+			return nil
+		case u == nil:
+			certain.TransactionScoped = certain.TransactionScoped || st.TransactionScoped
+			if st.Access > certain.Access {
+				certain.Access, certain.Reason = st.Access, st.Reason
+			}
+		default:
+			uses.join(u)
+			named.Relations = append(named.Relations, st.Relations...)
+		}
+	}
+	named.dedup()
+	named.Uses = uses.keep(named.Relations)
+	merged := &Verdict{Statements: []Statement{certain}}
+	if named.Uses != nil {
+		merged.Statements = append(merged.Statements, named)
+	}
+	return merged.sum()
+}

@@ -167,3 +167,19 @@ func (t Table) Bytes() int64 { return t.t.bytes.Load() }
 
 // Entries counts them.
 func (t Table) Entries() int { return t.t.count() }
+
+// PLText is what a body in PL/pgSQL runs.
+func PLText(body string) (string, bool) { return plText(body) }
+
+// PLTokens are the tokens of a text, with spaces between.
+func PLTokens(text string) string {
+	tokens, _ := plTokens(text)
+	var b strings.Builder
+	for i := range tokens {
+		if tokens[i].kind == plEnd {
+			break
+		}
+		b.WriteString(text[tokens[i].start:tokens[i].end] + " ")
+	}
+	return b.String()
+}

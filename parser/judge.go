@@ -38,6 +38,22 @@ func (b *builder) classify(text string) *Verdict {
 	return v
 }
 
+// classifyPL is the verdict on a body in PL/pgSQL, nil if that is not understood.
+func (b *builder) classifyPL(body string) *Verdict {
+	key := "plpgsql " + body
+	v, known := b.k.texts[key]
+	if !known && b.options.Before != nil {
+		v, known = b.options.Before.texts[key]
+	}
+	if !known {
+		if sql, ok := plText(body); ok {
+			v = Classify(sql).merged()
+		}
+	}
+	b.k.texts[key] = v
+	return v
+}
+
 // primaryOnly is the effect of reading what only the primary has.
 func primaryOnly(reason string) effect { return effect{access: AccessSession, reason: reason} }
 
@@ -51,14 +67,12 @@ func (b *builder) functions(facts []catalog.UserFunction) {
 			continue
 		}
 		fn := &function{fact: f, object: object{schema: f.Schema, name: f.Name, label: "function " + f.Schema + "." + f.Name}}
-		if f.Language == "sql" && f.Kind != 'a' {
+		switch {
+		case f.Kind == 'a':
+		case f.Language == "sql":
 			fn.texts = append(fn.texts, text{b.classify(bodyOf(f)), b.pathOf(f)})
-		} else if f.Kind != 'a' {
-			access, scoped := accessOf(f.Class())
-			fn.own = effect{access: access, scoped: scoped, reason: fn.label}
-			if f.Extension == "" && access == AccessWrite {
-				fn.own.reason += " is volatile"
-			}
+		default:
+			b.procedural(fn)
 		}
 		b.runs(&fn.object, f.DefaultValues)
 		b.k.functions[f.Name] = append(b.k.functions[f.Name], fn)
@@ -72,6 +86,26 @@ func (b *builder) functions(facts []catalog.UserFunction) {
 		for _, part := range facts[i].Parts {
 			b.uses(b.byOID[facts[i].OID], b.byOID[part])
 		}
+	}
+}
+
+// procedural is for functions that are not in language sql. The body of one in PL/pgSQL
+// is followed if it is understood wholly; else the definition's word counts.
+func (b *builder) procedural(fn *function) {
+	f := fn.fact
+	access, scoped := accessOf(f.Class())
+	if f.Language == "plpgsql" && !f.Judged() {
+		if v := b.classifyPL(f.Body); v != nil {
+			fn.texts = append(fn.texts, text{v, b.pathOf(f)})
+			if f.Volatility != 'v' {
+				fn.promised, fn.promise = true, effect{access: access, scoped: scoped}
+			}
+			return
+		}
+	}
+	fn.own = effect{access: access, scoped: scoped, reason: fn.label, guess: access > AccessRead && !f.Judged()}
+	if f.Extension == "" && access == AccessWrite {
+		fn.own.reason += " is volatile"
 	}
 }
 
@@ -194,7 +228,7 @@ func (b *builder) settle() {
 	for range maxRounds {
 		changed := false
 		for _, o := range b.objects {
-			if e := o.total(); e.access != o.effect.access || e.scoped != o.effect.scoped {
+			if e := o.total(); e.access != o.effect.access || e.scoped != o.effect.scoped || e.sure != o.effect.sure || e.guess != o.effect.guess {
 				o.effect, changed = e, true
 			}
 		}
@@ -218,7 +252,22 @@ func (o *object) total() effect {
 	for _, t := range o.texts {
 		e.join(o.through(t.effect()))
 	}
+	if o.promised {
+		return o.keeping(e)
+	}
 	return e
+}
+
+// keeping is an effect of which the promise that it only reads is believed where nobody
+// knows better: a function that a STABLE one calls, and that is not understood, reads too.
+func (o *object) keeping(e effect) effect {
+	if !e.guess {
+		return e
+	}
+	if e.sure <= AccessRead {
+		return effect{access: o.promise.access, scoped: e.scoped || o.promise.scoped}
+	}
+	return effect{access: e.sure, scoped: e.scoped, reason: o.label + " is not what it is declared"}
 }
 
 // through is another object's effect when it comes by way of o. Of a long way the reason
@@ -240,7 +289,7 @@ func (t text) effect() effect {
 	for i := range t.verdict.Statements {
 		st := &t.verdict.Statements[i]
 		if st.Uses == nil {
-			e.join(effect{access: st.Access, scoped: st.TransactionScoped, reason: st.Reason})
+			e.join(effect{access: st.Access, scoped: st.TransactionScoped, reason: st.Reason, guess: st.Access == AccessUnknown})
 			continue
 		}
 		r := resolver{env: t.env}

@@ -9,7 +9,7 @@ import (
 
 // Knowledge is what a database's own names mean: its functions, and those of its
 // relations, operators, casts and types whose use is more than a read. Views,
-// policies and functions in language sql are followed to what they use. It is
+// policies and functions in the languages sql and plpgsql are followed to what they use. It is
 // immutable, and right as long as nobody changes the database's definitions.
 //
 // It does not know triggers and rules on writes, as writes go to the primary
@@ -54,6 +54,9 @@ type object struct {
 	// uses are the objects it is made of, texts the SQL that it runs.
 	uses  []*object
 	texts []text
+	// promised: its definition promises that it only reads, and promise is what it does then.
+	promised bool
+	promise  effect
 }
 
 // text is SQL that runs when something is used.
@@ -69,7 +72,7 @@ type function struct {
 }
 
 // NewKnowledge judges facts. It takes some tens of microseconds for every view
-// and SQL function that Before does not know.
+// and function with a body that Before does not know.
 func NewKnowledge(f *catalog.Facts, o KnowledgeOptions) *Knowledge {
 	k := &Knowledge{id: nextID(), rules: o.Rules, bytes: f.Bytes,
 		functions: map[string][]*function{}, relations: map[string][]*object{},
@@ -109,7 +112,7 @@ func (k *Knowledge) MakesTemp(v *Verdict) bool {
 func (k *Knowledge) Bytes() int64 { return k.bytes }
 
 // function is what the functions that a call may mean do, together; false if there is none.
-// If the call is only planned, those that are volatile and no SQL are not called.
+// If the call is only planned, those that are volatile and not in language sql are not called.
 func (k *Knowledge) function(r *resolver, c *Call, planned bool) (effect, bool) {
 	var e effect
 	found := false
@@ -121,7 +124,7 @@ func (k *Knowledge) function(r *resolver, c *Call, planned bool) (effect, bool) 
 		found = true
 		if ruled, ok := r.env.Rules.function(fn.schema + "." + fn.name); ok {
 			e.join(ruled)
-		} else if !planned || fn.fact.Volatility != 'v' || len(fn.texts)+len(fn.uses) > 0 {
+		} else if !planned || fn.fact.Volatility != 'v' || fn.fact.Language != "plpgsql" && len(fn.texts)+len(fn.uses) > 0 {
 			e.join(fn.effect)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // the other golden files have them. A fact is a kind, a name, words, and after
 // ": " a text:
 //
-//	function app.f args=2 defaults=1 variadic row private volatile|stable|immutable ext=x path=… types=… qualified: body
+//	function app.f args=2 defaults=1 variadic row private volatile|stable|immutable ext=x path=… types=… qualified plpgsql: body
 //	function app.f args=1 defaults=1 default: the default's SELECT
 //	aggregate app.a args=1 parts=app.f
 //	view app.v: definition
@@ -185,7 +185,7 @@ func functionFact(t testing.TB, kind, full string, words []string, body string) 
 	if has(words, "default") {
 		f.DefaultValues, f.Body = body, ""
 	}
-	if f.Body != "" {
+	if f.Body != "" && !has(words, "plpgsql") {
 		f.Language = "sql"
 	}
 	for _, volatility := range []string{"volatile", "stable", "immutable"} {

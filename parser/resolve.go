@@ -34,14 +34,28 @@ type effect struct {
 	reason string
 	// origin is reason without the views and functions that led there.
 	origin string
+	// guess: access is that high only because nobody knows better. sure is the highest that
+	// is known to be right, if that is lower.
+	guess bool
+	sure  Access
+}
+
+// certain is the access that is no guess.
+func (e *effect) certain() Access {
+	if e.guess {
+		return e.sure
+	}
+	return e.access
 }
 
 // join adds what another name does; the reason is that of the highest access, the first if several have it.
 func (e *effect) join(other effect) {
 	e.scoped = e.scoped || other.scoped
+	sure := max(e.certain(), other.certain())
 	if other.access > max(e.access, AccessRead) {
-		e.access, e.reason, e.origin = other.access, other.reason, other.origin
+		e.access, e.reason, e.origin, e.guess = other.access, other.reason, other.origin, other.guess
 	}
+	e.sure = sure
 }
 
 // resolver looks up the names of one verdict.
@@ -132,7 +146,7 @@ func (r *resolver) call(c *Call, planned bool) effect {
 		if planned && class == catalog.Unknown {
 			access = AccessRead // it is volatile, and not called, or believed to read
 		}
-		e.join(effect{access: access, scoped: scoped, reason: "function " + c.Function.String()})
+		e.join(effect{access: access, scoped: scoped, reason: "function " + c.Function.String(), guess: access == AccessUnknown})
 	}
 	return e
 }

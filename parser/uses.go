@@ -125,6 +125,15 @@ func unique[T comparable](list []T) []T {
 	})
 }
 
+// join takes in what another statement uses.
+func (u *Uses) join(other *Uses) {
+	u.TransactionScoped = u.TransactionScoped || other.TransactionScoped
+	u.Calls = append(u.Calls, other.Calls...)
+	u.Operators = append(u.Operators, other.Operators...)
+	u.Types = append(u.Types, other.Types...)
+	u.Fields = append(u.Fields, other.Fields...)
+}
+
 // keep returns what a statement with these relations must remember, nil if no
 // name in it could change the verdict.
 func (u *Uses) keep(relations []Name) *Uses {

@@ -48,8 +48,14 @@ var extensionFunctions = func() map[string]Class {
 	return classes
 }()
 
+// Judged is whether its extension is one of which more is known than its functions say.
+func (f *UserFunction) Judged() bool {
+	_, ok := extensions[f.Extension]
+	return ok
+}
+
 // Class is what is known of a function from its own words, but for one in language
-// sql, which says more. STABLE and IMMUTABLE are believed; a stable function may
+// sql or plpgsql, whose body says more. STABLE and IMMUTABLE are believed; a stable function may
 // answer from the transaction's time.
 func (f *UserFunction) Class() Class {
 	if r, ok := extensions[f.Extension]; ok {

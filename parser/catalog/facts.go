@@ -38,7 +38,7 @@ type UserFunction struct {
 	SearchPath string
 	// Extension is the extension that it belongs to, or empty.
 	Extension string
-	// Body is the source of one in language sql. Qualified: it was stored parsed,
+	// Body is the source of one in language sql or plpgsql, empty if it is too long. Qualified: it was stored parsed,
 	// and names in it have their schemas.
 	Body      string
 	Qualified bool

@@ -145,7 +145,13 @@ const interesting = "(relkind IN ('v', 'S', 'f') OR relpersistence = 'u' AND rel
 // own or belongs to one session.
 const ofUsers = "n.nspname !~ '^pg_(toast|temp)' AND n.nspname <> 'information_schema'"
 
+// maxBody bounds the bodies in PL/pgSQL that are read, in bytes.
+const maxBody = 128 << 10
+
 func (l *loader) functions(f *Facts, version int) {
+	// Functions are worth more than their bodies: of too much source none is read.
+	bodied := fmt.Sprintf(`l.lanname = 'sql' OR l.lanname = 'plpgsql' AND octet_length(p.prosrc) <= %d
+		AND (SELECT sum(octet_length(x.prosrc)) FROM pg_proc x WHERE x.prolang = p.prolang) < %d`, maxBody, l.room/4)
 	body := "p.prosrc, 'f'"
 	if version >= 140000 {
 		body = "coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), p.prosqlbody IS NOT NULL"
@@ -163,7 +169,7 @@ func (l *loader) functions(f *Facts, version int) {
 		LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid
 		LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 		LEFT JOIN pg_extension e ON e.oid = d.refobjid
-		LEFT JOIN LATERAL (SELECT `+body+` WHERE l.lanname = 'sql') b(body, parsed) ON true
+		LEFT JOIN LATERAL (SELECT `+body+` WHERE `+bodied+`) b(body, parsed) ON true
 		CROSS JOIN LATERAL (SELECT l.lanname NOT IN ('c', 'internal') AND p.prosrc ~* '\m(pg_)?temp(orary)?(_\d+)?\M') m(temp)
 		WHERE (p.oid >= `+firstOID+` OR n.nspname <> 'pg_catalog') AND (p.prokind <> 'p' OR m.temp) AND n.nspname !~ '^pg_(toast|temp)'
 		AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)`, 19)
