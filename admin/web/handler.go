@@ -29,6 +29,7 @@ func (s *Server) handler(who identify) http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /primary", s.primary)
 	mux.HandleFunc("GET /replica", s.replica)
+	mux.HandleFunc("GET /leader", s.leader)
 	mux.Handle("GET /metrics", metricsHandler(s.Admin))
 	mux.Handle("GET /", readers(who, http.FileServerFS(files)))
 	mux.Handle("GET /api/v1/{$}", readers(who, http.HandlerFunc(listCommands)))

@@ -33,6 +33,9 @@ func (e *unreachable) Unwrap() error { return e.err }
 func operatorCommands() []command {
 	var all []command
 	for _, c := range admin.Commands() {
+		if c.Name == "watchdog" {
+			continue // a command of its own, which says more
+		}
 		all = append(all, command{c.Name, strings.Join(c.Args, " "), c.Summary,
 			func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				return runOperator(ctx, c, args, stdout)
