@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"image"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -134,7 +133,7 @@ func looks(t *testing.T, p *browser.Page) {
 		sum, n := 0.0, 0
 		for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y += 7 {
 			for x := img.Bounds().Min.X; x < img.Bounds().Max.X; x += 7 {
-				r, g, b, _ := img.(image.Image).At(x, y).RGBA()
+				r, g, b, _ := img.At(x, y).RGBA()
 				sum, n = sum+float64(r+g+b)/3/0xffff, n+1
 			}
 		}

@@ -18,7 +18,7 @@ function sure(question) {
   $('ask-what').textContent = question;
   dialog.returnValue = 'no';
   return new Promise(done => {
-    dialog.onclose = () => done(dialog.returnValue === 'yes');
+    dialog.onclose = () => { if (!dialog.open) done(dialog.returnValue === 'yes'); }; // not that of the question before
     dialog.showModal();
   });
 }
