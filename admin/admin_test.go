@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/admin/admintest"
@@ -80,6 +81,12 @@ func TestRun(t *testing.T) {
 		{admin.RoleReader, "pools", "", ""},
 		{admin.RoleReader, "checks", "", ""},
 		{admin.RoleReader, "decisions", "", ""},
+		{admin.RoleReader, "pool-users", "", ""},
+		{admin.RoleReader, "waiters", "", ""},
+		{admin.RoleReader, "pins", "", ""},
+		{admin.RoleReader, "examples", "", ""},
+		{admin.RoleReader, "latency", "", ""},
+		{admin.RoleReader, "caches", "", ""},
 		{admin.RoleReader, "counters", "", ""},
 		{admin.RoleNone, "nodes", "", "nodes needs the right"},
 		{admin.RoleReader, "reload", "", "reload needs the right"},
@@ -116,6 +123,18 @@ func TestTable(t *testing.T) {
 	const want = "name          n\na             5\nlong name  1000\n"
 	if got := table.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	h := admin.Histogram{Bounds: []time.Duration{1, 2, 3}, Buckets: []uint64{5, 4, 0, 1}}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 1, 0.51: 2, 0.9: 2, 0.91: 3, 1: 3} {
+		if got := h.Quantile(q); got != want {
+			t.Errorf("%v: %d, want %d", q, got, want)
+		}
+	}
+	if got := (&admin.Histogram{Bounds: h.Bounds, Buckets: make([]uint64, 4)}).Quantile(0.5); got != 0 {
+		t.Errorf("of nothing: %d", got)
 	}
 }
 

@@ -71,14 +71,15 @@ func syntaxError(text string) error {
 // askOwn answers SHOW howdah.COMMAND; hyphens are underscores there.
 func (a *Admin) askOwn(ctx context.Context, q Question, command string) (Reply, error) {
 	var known []string
+	command = strings.ReplaceAll(command, "_", "-")
 	for _, c := range Commands() {
 		if !c.Changes && len(c.Args) == 0 {
 			known = append(known, c.Name)
 		}
 	}
 	if !slices.Contains(known, command) {
-		return Reply{}, &wire.Error{Code: "42704", Message: fmt.Sprintf("unrecognized configuration parameter %q", "howdah."+command),
-			Hint: "howdah has the setting howdah.route, and shows howdah.stats, howdah." + strings.Join(known, ", howdah.") + " too."}
+		return Reply{}, &wire.Error{Code: "42704", Message: fmt.Sprintf("unrecognized configuration parameter %q", "howdah."+strings.ReplaceAll(command, "-", "_")),
+			Hint: "howdah has the setting howdah.route, and shows howdah.stats, howdah." + strings.ReplaceAll(strings.Join(known, ", howdah."), "-", "_") + " too."}
 	}
 	t, err := a.Run(ctx, Caller{Door: "sql", User: q.User, Role: RoleReader}, command, nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,6 +29,10 @@ type Event struct {
 type events struct {
 	mu  sync.Mutex
 	all []Event
+	// changes counts primaries after the first; downs how often each node was lost.
+	changes uint64
+	downs   map[string]uint64
+	primary string
 }
 
 func (e *events) add(new ...Event) {
@@ -37,6 +42,38 @@ func (e *events) add(new ...Event) {
 	if n := len(e.all) - maxEvents; n > 0 {
 		e.all = append([]Event(nil), e.all[n:]...)
 	}
+}
+
+// count keeps the numbers of what happened between two views; old may be nil.
+func (e *events) count(old, v *cluster.View) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := v.Node(v.Primary); n != nil && n.Name != e.primary {
+		if e.primary != "" {
+			e.changes++
+		}
+		e.primary = n.Name
+	}
+	if old == nil {
+		return
+	}
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if o := old.Node(n.ID); o != nil && o.State != n.State && n.State == cluster.StateDown {
+			if e.downs == nil {
+				e.downs = map[string]uint64{}
+			}
+			e.downs[n.Name]++
+		}
+	}
+}
+
+// Lost is how often another server has become the primary, and how often each node was lost,
+// since Watch began.
+func (a *Admin) Lost() (changes uint64, downs map[string]uint64) {
+	a.events.mu.Lock()
+	defer a.events.mu.Unlock()
+	return a.events.changes, maps.Clone(a.events.downs)
 }
 
 func (e *events) list() []Event {
@@ -57,6 +94,7 @@ func (a *Admin) Watch(ctx context.Context) {
 		case now := <-ticker.C:
 			v := a.State.View()
 			a.events.add(eventsBetween(last, v, now)...)
+			a.events.count(last, v)
 			last = v
 		}
 	}

@@ -35,6 +35,22 @@ func TestEventsBetween(t *testing.T) {
 	}
 }
 
+func TestEventsAreCounted(t *testing.T) {
+	view := func(primary cluster.NodeID, a, b cluster.State) *cluster.View {
+		return &cluster.View{Primary: primary, Nodes: []cluster.Node{{ID: 0, Name: "a", State: a}, {ID: 1, Name: "b", State: b}}}
+	}
+	var admin Admin
+	var last *cluster.View
+	for _, v := range []*cluster.View{view(0, cluster.StateUp, cluster.StateUp), view(cluster.NoNode, cluster.StateDown, cluster.StateUp),
+		view(1, cluster.StateDown, cluster.StateUp), view(cluster.NoNode, cluster.StateDown, cluster.StateDown), view(1, cluster.StateDown, cluster.StateUp)} {
+		admin.events.count(last, v)
+		last = v
+	}
+	if changes, downs := admin.Lost(); changes != 1 || downs["a"] != 1 || downs["b"] != 1 {
+		t.Errorf("%d changes, %v", changes, downs)
+	}
+}
+
 func TestEventsAreBounded(t *testing.T) {
 	var e events
 	for range 3 * maxEvents {

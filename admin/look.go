@@ -80,7 +80,7 @@ func horizonAge(n *cluster.Node, now int64) string {
 }
 
 func runSessions(_ context.Context, a *Admin, _ []string) (*Table, error) {
-	t := &Table{Columns: []string{"session", "user", "database", "application", "client", "since", "state", "servers"}}
+	t := &Table{Columns: []string{"session", "user", "database", "application", "client", "since", "state", "mode", "servers"}}
 	v := a.State.View()
 	for _, s := range a.sortedSessions() {
 		var servers []string
@@ -89,7 +89,7 @@ func runSessions(_ context.Context, a *Admin, _ []string) (*Table, error) {
 				servers = append(servers, fmt.Sprintf("%s:%d", n.Name, c.PID))
 			}
 		}
-		t.add(int64(s.PID), s.User, s.Database, s.Application, clientText(s), s.Started, s.State, strings.Join(servers, " "))
+		t.add(int64(s.PID), s.User, s.Database, s.Application, clientText(s), s.Started, s.State, s.Mode, strings.Join(servers, " "))
 	}
 	return t, nil
 }

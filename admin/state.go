@@ -21,6 +21,14 @@ type State interface {
 	// IdleServers are the pool's server connections that nobody has now.
 	IdleServers() []pool.Connection
 	Pool(cluster.NodeID) pool.Stats
+	// Groups are the server connections by node, user and database; Waiters are who waits for one. In no order, and in theirs.
+	Groups() []pool.Group
+	Waiters() []pool.Waiter
+	// Latency is how long a node took, for writes or for reads.
+	Latency(node cluster.NodeID, writes bool) Histogram
+	// Examples are decisions of late, the latest first.
+	Examples() []Example
+	Caches() []Cache
 	// Decisions is how often each reason has decided about a statement's route.
 	Decisions() map[string]uint64
 	// Counters are the rows of SHOW howdah.stats.
@@ -50,6 +58,31 @@ type Session struct {
 	// State is Idle, "Idle in transaction", "Execute command" or Waiting.
 	State   string
 	Servers []ServerConnection
+	// Mode is the pool's: session, transaction or statement. Pinned is why it is bound to the primary, Keeps why it keeps
+	// its primary connection; both may be empty.
+	Mode, Pinned, Keeps string
+}
+
+// Histogram counts what took up to each of Bounds, each alone; Buckets has one more for what took longer.
+type Histogram struct {
+	Bounds  []time.Duration
+	Buckets []uint64
+	Sum     time.Duration
+}
+
+// Example is a decision about where a statement ran. Text has no literals; it may be empty.
+type Example struct {
+	At                   time.Time
+	PID                  uint32
+	Node                 cluster.NodeID
+	Reason, Detail, Text string
+}
+
+// Cache is something that howdah remembers. Entries is -1 if they are not counted, bytes are 0 if it has no size.
+type Cache struct {
+	Name                     string
+	Entries, Bytes, MaxBytes int64
+	State                    string
 }
 
 // ServerConnection is one that a session holds.

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/howdah/howdah/integration/howdahtest"
 )
@@ -51,7 +50,7 @@ func TestCommandLineOfARunningHowdah(t *testing.T) {
 	}{
 		{"status", 0, `(?s)version +howdah .*primary +node0\n.*nodes up +3 of 3\n.*node +name.*\n.*0 +node0 +127.0.0.1 +\d+ +up +primary.*node +name +open`},
 		{"nodes", 0, `(?m)^ +1 +node1 +127.0.0.1 +\d+ +up +standby +1 +[0-9A-F]+/[0-9A-F]+ +\d+ `},
-		{"sessions", 0, `(?m)^ +\d+ +postgres +postgres .* (Idle|Execute command) +node`},
+		{"sessions", 0, `(?m)^ +\d+ +postgres +postgres .* (Idle|Execute command) +session +node`},
 		{"pools", 0, `(?m)^ +0 +node0 +\d+ +\d+ +\d+ +0$`},
 		{"checks", 0, `node0 +\d+ +\d+ +0 `},
 		{"decisions", 0, `(drawn|kept) +\d+`},
@@ -63,7 +62,12 @@ func TestCommandLineOfARunningHowdah(t *testing.T) {
 		{"kill session 99999", 2, `there is no session 99999`},
 		{"attach node1", 1, `attach is not available: this howdah has no failover`},
 		{"detach node9", 2, `there is no node "node9"`},
-		{"watchdog", 1, `this howdah has no watchdog`},
+		{"pool-users", 0, `node0 +postgres +postgres +false +\d+ `},
+		{"latency", 0, `(?m)^ +0 +node0 +write +\d+ `},
+		{"examples", 0, `SELECT 1`},
+		{"caches", 0, `(?m)^catalogs of postgres .* known`},
+		{"pins", 0, `^session +user`},
+		{"waiters", 0, `^node +name`},
 		{"nodes --url http://127.0.0.1:" + fmt.Sprint(d.httpPort) + " --user admin", 0, `node2`},
 		{"nodes --url http://127.0.0.1:" + fmt.Sprint(d.httpPort) + " --user viewer", 1, `authentication failed`},
 		{"nodes --socket /nonexistent", 3, `howdah does not answer`},
@@ -213,79 +217,5 @@ func TestHTTPRoles(t *testing.T) {
 		if got := post(tt.user, tt.password, tt.header); got != tt.want {
 			t.Errorf("%s %q: %d, want %d", tt.user, tt.header, got, tt.want)
 		}
-	}
-}
-
-// pageFile is the picture in the docs; HOWDAH_SCREENSHOT=1 takes it anew.
-const pageFile = "../docs/page.png"
-
-// The page works in a real browser: it shows the servers, light and dark, wide and narrow, and nothing sticks out.
-func TestPage(t *testing.T) {
-	t.Parallel()
-	d := newDoors(t, map[string]any{"admin.http.anonymous": true})
-	conn := connect(t, d.server)
-	stop := make(chan struct{})
-	done := make(chan struct{})
-	_, err := conn.Exec(t.Context(), "CREATE TABLE t (id int)")
-	must(t, err)
-	go func() { // something to look at
-		defer close(done)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
-			conn.Exec(context.Background(), "SELECT 1") //nolint:errcheck // only load
-			if i%5 == 0 {
-				conn.Exec(context.Background(), "INSERT INTO t VALUES (1)") //nolint:errcheck // only load
-			}
-		}
-	}()
-	defer func() { close(stop); <-done }()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("chromium is missing (scripts/deps.sh test installs it)")
-	}
-	run := func(args ...string) string {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		all := append([]string{"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--virtual-time-budget=7000",
-			"--user-data-dir=" + t.TempDir()}, args...)
-		cmd := exec.CommandContext(ctx, chromium, append(all, fmt.Sprintf("http://127.0.0.1:%d/", d.httpPort))...)
-		var out, diag bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &diag
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("chromium: %v\n%s", err, diag.String())
-		}
-		return out.String()
-	}
-	dom := run("--dump-dom", "--window-size=1200,900")
-	for _, want := range []string{`data-ready="yes"`, "<b>node0</b>", `class="role primary">primary`, `class="node up"`, "3 of 3 nodes up",
-		"this howdah has no watchdog", "primary is node0", ">postgres<"} {
-		if !strings.Contains(dom, want) {
-			t.Errorf("the page does not have %s", want)
-		}
-	}
-	if strings.Contains(dom, "howdah does not answer") || !strings.Contains(dom, `id="actions" aria-labelledby="h-actions" hidden`) {
-		t.Errorf("the page complains, or offers actions to nobody:\n%s", dom)
-	}
-	if t.Failed() {
-		t.Log(dom)
-	}
-	shot := filepath.Join(t.TempDir(), "page.png")
-	run("--screenshot="+shot, "--window-size=1200,1150")
-	phone := filepath.Join(t.TempDir(), "phone.png")
-	run("--screenshot="+phone, "--window-size=500,900", "--force-dark-mode", "--enable-features=WebContentsForceDark")
-	for _, f := range []string{shot, phone} {
-		if info, err := os.Stat(f); err != nil || info.Size() < 10_000 {
-			t.Errorf("no picture: %v", err)
-		}
-	}
-	if os.Getenv("HOWDAH_SCREENSHOT") != "" {
-		data, err := os.ReadFile(shot)
-		must(t, err)
-		must(t, os.WriteFile(pageFile, data, 0o644))
 	}
 }

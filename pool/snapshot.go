@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/howdah/howdah/cluster"
@@ -12,6 +14,84 @@ type Connection struct {
 	PID            uint32 // of the server's process
 	User, Database string
 	Created, Freed time.Time
+}
+
+// Group is what a node has of one user and database.
+type Group struct {
+	Node           cluster.NodeID
+	User, Database string
+	// Shared: sessions hand the connections on between transactions.
+	Shared bool
+	// Open are lent out, idle, or being opened.
+	Open, Idle int
+	// Waiting sessions, and since when the first of them waits.
+	Waiting int
+	Oldest  time.Time
+}
+
+// Groups returns what there is, in no order. Sessions of other startup parameters, or that proved
+// themselves in other ways, share no connections, but are counted together here.
+func (p *Pool) Groups() []Group {
+	type id struct {
+		node           cluster.NodeID
+		user, database string
+		shared         bool
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sums := map[id]*Group{}
+	for node, np := range p.nodes {
+		for key, g := range np.groups {
+			k := id{node, key.User, key.Database, key.Shared}
+			sum := sums[k]
+			if sum == nil {
+				sum = &Group{Node: node, User: key.User, Database: key.Database, Shared: key.Shared}
+				sums[k] = sum
+			}
+			sum.Open += g.open
+			sum.Idle += len(g.idle)
+			sum.Waiting += len(g.waiters)
+			if len(g.waiters) > 0 && (sum.Oldest.IsZero() || g.waiters[0].since.Before(sum.Oldest)) {
+				sum.Oldest = g.waiters[0].since
+			}
+		}
+	}
+	all := make([]Group, 0, len(sums))
+	for _, g := range sums {
+		all = append(all, *g)
+	}
+	return all
+}
+
+// Waiter is a session that waits for a connection.
+type Waiter struct {
+	Node           cluster.NodeID
+	User, Database string
+	Since          time.Time
+}
+
+// Waiters returns who waits, in the order that they came to each node.
+func (p *Pool) Waiters() []Waiter {
+	type numbered struct {
+		Waiter
+		number uint64
+	}
+	p.mu.Lock()
+	var all []numbered
+	for node, np := range p.nodes {
+		for key, g := range np.groups {
+			for _, w := range g.waiters {
+				all = append(all, numbered{Waiter{node, key.User, key.Database, w.since}, w.number})
+			}
+		}
+	}
+	p.mu.Unlock()
+	slices.SortFunc(all, func(a, b numbered) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.number, b.number)) })
+	waiters := make([]Waiter, len(all))
+	for i := range all {
+		waiters[i] = all[i].Waiter
+	}
+	return waiters
 }
 
 // Created is when the connection was opened.

@@ -228,6 +228,7 @@ func (s *session) prepare(in *balancer.Input, v *parser.Verdict) {
 // traced logs a decision if that is asked for.
 func (s *session) traced(d balancer.Decision) balancer.Decision {
 	s.srv.traffic.decided(s.pid, d.Reason)
+	s.reason, s.detail = d.Reason, d.Detail
 	if s.set.debug {
 		s.logDecision(&d)
 	}
@@ -420,6 +421,8 @@ func (s *session) tellDifferences(srv *pool.Server) error {
 func (s *session) exchange(l *lease) error {
 	u := &s.unit
 	u.sent, u.continues = true, l.cycling
+	s.began = cluster.Now()
+	s.keepExample(l, s.began)
 	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && s.mayHold(l)
 	l.healing = false
 	s.closeElsewhere(l)
@@ -428,7 +431,7 @@ func (s *session) exchange(l *lease) error {
 		s.srv.loads.asked(l.srv.Node, 1)
 		defer s.srv.loads.asked(l.srv.Node, -1)
 		if v := u.verdict; v != nil && v.Access <= parser.AccessRead {
-			s.asked = cluster.Now()
+			s.asked = s.began
 		}
 	}
 	if err := s.send(l); err != nil {

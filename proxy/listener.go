@@ -46,6 +46,8 @@ type Server struct {
 	lessons       lessons
 	metrics       metrics
 	traffic       traffic
+	latencies     latencies
+	recent        recent
 	console       atomic.Pointer[Console]
 
 	sequences sequenceUsers

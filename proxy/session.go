@@ -77,6 +77,10 @@ type session struct {
 	// asked is when (cluster.Now) the read was sent whose answer has not begun, 0 if
 	// nobody wants to know.
 	asked int64
+	// began is when (cluster.Now) the unit was sent; reason and detail are why it went there.
+	began  int64
+	reason balancer.Reason
+	detail string
 	// stale are statements that were deallocated on the primary and may still
 	// exist on the read node.
 	stale []*prepared
@@ -541,6 +545,7 @@ func (s *session) rollback(l *lease) bool {
 func (s *session) noteUse(l *lease) {
 	now := cluster.Now()
 	l.used = now
+	s.srv.latencies.count(l.srv.Node, routeOf(s.unit.verdict), s.pid, time.Duration(now-s.began))
 	if l.slot == balancer.ToPrimary {
 		if v := s.unit.verdict; v == nil || !showsNoData(v) {
 			s.in.Session.FloorPrimary = now

@@ -1,12 +1,16 @@
 package proxy
 
 import (
+	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/pool"
 )
 
@@ -23,6 +27,11 @@ type Session struct {
 	State string
 	// Servers are the server connections it holds, that of the primary first.
 	Servers []ServerConnection
+	// Mode is what pool.mode and pool.rules say of it: session, transaction or statement.
+	Mode string
+	// Pinned is why all, or what might use temporary relations, goes to the primary; Keeps is why the session keeps its primary
+	// connection between transactions, whatever Mode is. Empty if there is no such reason.
+	Pinned, Keeps string
 }
 
 // ServerConnection is a connection to a node.
@@ -39,6 +48,8 @@ type shown struct {
 	started     time.Time
 	tx          atomic.Uint32
 	servers     [2]atomic.Pointer[pool.Server]
+	// why is the session's pin, and in the next byte its reason to keep its primary connection.
+	why atomic.Uint32
 }
 
 func (w *shown) begin(client net.Addr, application string) {
@@ -50,6 +61,9 @@ func (s *session) show() {
 	w := &s.shown
 	if tx := uint32(s.in.Session.Tx); w.tx.Load() != tx {
 		w.tx.Store(tx)
+	}
+	if why := uint32(s.state.pin) | uint32(s.state.keep())<<8; w.why.Load() != why {
+		w.why.Store(why)
 	}
 	for i, l := range s.leases {
 		var srv *pool.Server
@@ -73,6 +87,19 @@ func (s *session) snapshot() Session {
 	w := &s.shown
 	out := Session{PID: s.pid, User: s.key.User, Database: s.key.Database, Application: w.application,
 		Client: w.client, Started: w.started, State: "Idle"}
+	switch {
+	case s.statementMode:
+		out.Mode = configs.PoolStatement
+	case s.shared:
+		out.Mode = configs.PoolTransaction
+	default:
+		out.Mode = configs.PoolSession
+	}
+	why := w.why.Load()
+	if pin := balancer.Pin(why & 0xff); pin != balancer.PinNone {
+		out.Pinned = pin.String()
+	}
+	out.Keeps = keep(why >> 8).String()
 	if tx := balancer.TxState(w.tx.Load()); tx != balancer.TxNone {
 		out.State = "Idle in transaction"
 	}
@@ -116,6 +143,41 @@ type Counts struct {
 // Counts returns the numbers as of now.
 func (srv *Server) Counts() Counts {
 	return Counts{Clients: srv.clients.Load(), Held: srv.held.Load(), Stopping: srv.stopping.Load()}
+}
+
+// Cache is one of the server's caches, as operators see it.
+type Cache struct {
+	Name string
+	// Entries is -1 where they are not counted; Bytes and MaxBytes are 0 where entries have no size.
+	Entries, Bytes, MaxBytes int64
+	// State says more.
+	State string
+}
+
+// Caches returns what is remembered of statements and databases.
+func (srv *Server) Caches() []Cache {
+	p, set := srv.parser.Stats(), srv.settings.Load()
+	all := []Cache{
+		{Name: "statements", Entries: -1, Bytes: p.Bytes, MaxBytes: int64(set.routing.CacheSize),
+			State: fmt.Sprintf("%d exact hits, %d by skeleton, %d misses, %d evictions", p.ExactHits, p.SkeletonHits, p.Misses, p.Evictions)},
+		{Name: "lessons", Entries: srv.lessons.count.Load(), State: "statements that no standby can run"},
+	}
+	srv.catalogs.mu.Lock()
+	defer srv.catalogs.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(srv.catalogs.known)) {
+		d := srv.catalogs.known[name]
+		c := Cache{Name: "catalogs of " + name, Entries: -1, MaxBytes: int64(set.catalog.Size)}
+		switch now := d.current.Load(); {
+		case now.waiting:
+			c.State = "being read"
+		case now.knowledge == nil:
+			c.State = "not known; see the log"
+		default:
+			c.Bytes, c.State = now.knowledge.Bytes(), fmt.Sprintf("known, for %d sessions", d.sessions)
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 // Stats are the counters of SHOW howdah.stats, by name.

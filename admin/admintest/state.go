@@ -56,13 +56,33 @@ func (s *State) Traffic(id cluster.NodeID) admin.Traffic {
 }
 func (s *State) Sessions() []admin.Session {
 	return []admin.Session{{PID: 7, User: "alice", Database: "shop", Application: "psql", Client: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 40000},
-		Started: s.when(), State: "Idle", Servers: []admin.ServerConnection{{Node: 0, PID: 100, Created: s.when()}, {Node: 1, PID: 200, Created: s.when()}}}}
+		Started: s.when(), State: "Idle", Servers: []admin.ServerConnection{{Node: 0, PID: 100, Created: s.when()}, {Node: 1, PID: 200, Created: s.when()}},
+		Mode: "transaction", Pinned: "opaque setting", Keeps: "LISTEN"}}
 }
 func (s *State) IdleServers() []pool.Connection {
 	return []pool.Connection{{Node: 1, PID: 300, User: "bob", Database: "shop", Created: s.when(), Freed: s.when()}}
 }
 func (s *State) Pool(cluster.NodeID) pool.Stats { return pool.Stats{Open: 3, Idle: 1, Waiting: 2} }
-func (s *State) Decisions() map[string]uint64   { return map[string]uint64{"kept": 5, "write": 2} }
-func (s *State) Counters() [][2]string          { return [][2]string{{"parser_misses", "4"}} }
-func (s *State) Counts() admin.Counts           { return s.Number }
-func (s *State) Config() *configs.Config        { return &s.Settings }
+func (s *State) Groups() []pool.Group {
+	return []pool.Group{{Node: 1, User: "bob", Database: "shop", Shared: true, Open: 3, Idle: 1, Waiting: 1, Oldest: s.when()}}
+}
+func (s *State) Waiters() []pool.Waiter {
+	return []pool.Waiter{{Node: 1, User: "bob", Database: "shop", Since: s.when()}}
+}
+func (s *State) Latency(id cluster.NodeID, writes bool) admin.Histogram {
+	h := admin.Histogram{Bounds: []time.Duration{time.Millisecond, time.Second}, Buckets: []uint64{5, 2, 1}, Sum: 3 * time.Second}
+	if writes || id != 0 {
+		h.Buckets, h.Sum = []uint64{0, 0, 0}, 0
+	}
+	return h
+}
+func (s *State) Examples() []admin.Example {
+	return []admin.Example{{At: s.when(), PID: 7, Node: 1, Reason: "kept", Text: "SELECT 1"}}
+}
+func (s *State) Caches() []admin.Cache {
+	return []admin.Cache{{Name: "statements", Entries: -1, Bytes: 10, MaxBytes: 100, State: "fine"}}
+}
+func (s *State) Decisions() map[string]uint64 { return map[string]uint64{"kept": 5, "write": 2} }
+func (s *State) Counters() [][2]string        { return [][2]string{{"parser_misses", "4"}} }
+func (s *State) Counts() admin.Counts         { return s.Number }
+func (s *State) Config() *configs.Config      { return &s.Settings }

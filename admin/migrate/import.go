@@ -33,8 +33,10 @@ type importer struct {
 
 // backend is what the settings of one number say.
 type backend struct {
-	host, port, weight, appName setting
-	flag                        setting
+	host, port, weight, appName, dataDir setting
+	// noPromotion: it must not be promoted. check is what is asked of it in another way.
+	noPromotion bool
+	check       [][2]string
 }
 
 // Import reads pgpool.conf and what is beside it. The error is a file that cannot be read; what it

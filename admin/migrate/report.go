@@ -18,6 +18,8 @@ const (
 	Default
 	// Unneeded has nothing to say to howdah.
 	Unneeded
+	// ByHand is to be written by hand, as pgpool.conf does not have all that it takes.
+	ByHand
 	// Unsupported asks for what howdah does not do yet.
 	Unsupported
 	// Refused cannot be taken over: somebody must decide.
@@ -27,7 +29,7 @@ const (
 // fateNames are the report's headings.
 var fateNames = [...]string{
 	Taken: "taken over", Changed: "taken over, with a change in meaning", Default: "default, nothing to do",
-	Unneeded: "not needed", Unsupported: "not supported yet", Refused: "NOT TAKEN OVER: decide",
+	Unneeded: "not needed", ByHand: "to be done by hand", Unsupported: "not supported yet", Refused: "NOT TAKEN OVER: decide",
 }
 
 func (f Fate) String() string { return fateNames[f] }

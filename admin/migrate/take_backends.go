@@ -36,6 +36,9 @@ func backendField(im *importer, s setting) Entry {
 		if w, err := strconv.ParseFloat(s.value, 64); err != nil || w < 0 {
 			return refused("%q is no weight", s.value)
 		}
+	case "backend_data_directoryN":
+		b.dataDir = s
+		return Entry{Fate: Taken, To: "backends[].data_dir"}
 	case "backend_application_nameN":
 		b.appName = s
 		return Entry{Fate: Taken, To: "backends[].name"}
@@ -45,21 +48,49 @@ func backendField(im *importer, s setting) Entry {
 
 func (im *importer) backendFlag(s setting) Entry {
 	_, id := numbered(s.name)
-	im.backend(id).flag = s
-	var notes []string
+	entry := Entry{Fate: Default, Note: "failover.mode says whether there are failovers"}
 	for flag := range strings.SplitSeq(s.value, "|") {
 		switch flag = strings.ToUpper(strings.TrimSpace(flag)); flag {
-		case "ALLOW_TO_FAILOVER", "DISALLOW_TO_FAILOVER", "":
+		case "ALLOW_TO_FAILOVER", "":
+		case "DISALLOW_TO_FAILOVER":
+			im.backend(id).noPromotion = true
+			entry = changed("backends[].priority", "0: it is never promoted; while it does not answer it gets nothing, like any other")
 		case "ALWAYS_PRIMARY":
-			notes = append(notes, "howdah asks every server whether it is the primary; a service name must lead to one server")
+			entry = unneeded("howdah asks every server whether it is the primary; a service name must lead to one server")
 		default:
 			return refused("%q is no flag", flag)
 		}
 	}
-	if len(notes) > 0 {
-		return Entry{Fate: Unneeded, Note: strings.Join(notes, "; ")}
+	return entry
+}
+
+// backendCheck takes over what a server's health check does in another way.
+func backendCheck(im *importer, s setting) Entry {
+	name, id := numbered(s.name)
+	key := strings.TrimSuffix(strings.TrimPrefix(name, "health_check_"), "N")
+	value := s.value
+	if value == "" {
+		return Entry{Fate: Default}
 	}
-	return unneeded("howdah detaches no server: one that does not answer gets nothing until it answers")
+	switch key {
+	case "timeout":
+		d, ok := duration(s.value, "s")
+		switch {
+		case !ok:
+			return refused("%q is no duration", s.value)
+		case d == "0":
+			return Entry{Fate: Default}
+		}
+		value = d
+	case "password":
+		plain, err := im.secret(s.value)
+		if err != nil {
+			return refused("%v", err)
+		}
+		value = plain
+	}
+	im.backend(id).check = append(im.backend(id).check, [2]string{key, value})
+	return taken("backends[].check." + key)
 }
 
 // ids are the numbers of the backends that have a host, in order.
@@ -117,8 +148,25 @@ func (im *importer) writeBackends() {
 			im.add(Entry{Name: fmt.Sprintf("backend_weight%d", id), Fate: Changed, To: "backends[].weight",
 				Note: "it is not given, which is 0 with Pgpool-II: no reads; say 1 if you meant that"})
 		}
-		all.Content = append(all.Content, row(bare("name"), text(im.nameOf(id)), bare("host"), text(b.host.value),
-			bare("port"), bare(port), bare("weight"), bare(weight)))
+		pairs := []*yaml.Node{bare("name"), text(im.nameOf(id)), bare("host"), text(b.host.value), bare("port"), bare(port), bare("weight"), bare(weight)}
+		if b.noPromotion {
+			pairs = append(pairs, bare("priority"), bare("0"))
+		}
+		if b.dataDir.value != "" {
+			pairs = append(pairs, bare("data_dir"), text(b.dataDir.value))
+		}
+		if len(b.check) > 0 {
+			var check []*yaml.Node
+			for _, c := range b.check {
+				value := text(c[1])
+				if c[0] == "timeout" {
+					value = bare(c[1])
+				}
+				check = append(check, bare(c[0]), value)
+			}
+			pairs = append(pairs, bare("check"), row(check...))
+		}
+		all.Content = append(all.Content, row(pairs...))
 	}
 	im.out.set("backends", all, "backend_hostname0 …")
 }

@@ -254,11 +254,23 @@ func invalidate(context.Context, *Server, admin.Caller, []byte) ([]byte, error) 
 	return nil, errors.New("query cache is not enabled")
 }
 
-// setParameter: Pgpool-II knows client_min_messages only, for notices to this client, which howdah never sends.
-func setParameter(_ context.Context, _ *Server, _ admin.Caller, payload []byte) ([]byte, error) {
+// logLevels are howdah's for those of log_min_messages.
+var logLevels = map[string]string{"debug5": "debug", "debug4": "debug", "debug3": "debug", "debug2": "debug", "debug1": "debug", "debug": "debug",
+	"info": "info", "notice": "info", "log": "info", "warning": "warn", "error": "error", "fatal": "error", "panic": "error"}
+
+// setParameter: Pgpool-II knows client_min_messages only, for notices to this client, which howdah never
+// sends. Here log_min_messages sets what is logged, as the command log-level does.
+func setParameter(ctx context.Context, s *Server, by admin.Caller, payload []byte) ([]byte, error) {
 	fields, ok := texts(payload, 2)
 	if !ok {
 		return nil, errMalformed
+	}
+	if strings.EqualFold(fields[0], "log_min_messages") {
+		level, ok := logLevels[strings.ToLower(fields[1])]
+		if !ok {
+			return nil, fmt.Errorf("%q is no value of log_min_messages", cut(fields[1], 100))
+		}
+		return s.run(ctx, by, 'a', "log-level", level)
 	}
 	if !strings.EqualFold(fields[0], "client_min_messages") {
 		return nil, fmt.Errorf("parameter %q cannot be set", cut(fields[0], 100))

@@ -113,6 +113,8 @@ func TestReplies(t *testing.T) {
 		{"4.3", 'V', "l", []string{"ESERROR|"}},
 		{"4.3", 'G', "", []string{"ESERROR|CXX000|Mcould not process invalidate query cache request|Dquery cache is not enabled|"}},
 		{"4.3", 'A', "client_min_messages\x00notice\x00", []string{"aCommandComplete|"}},
+		{"4.3", 'A', "log_min_messages\x00debug1\x00", []string{"aCommandComplete|"}},
+		{"4.3", 'A', "log_min_messages\x00loud\x00", []string{"ESERROR|CXX000|Mcould not process set parameter request|D"}},
 		{"4.3", 'T', "f", []string{"tCommandComplete|"}},
 	} {
 		s.Settings.Admin.PgpoolVersion = tt.version

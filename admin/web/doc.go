@@ -4,6 +4,7 @@
 //	path                        who           what
 //	/healthz /readyz            everybody     200 or 503, and why
 //	/primary /replica?lag=      everybody     the same, as Patroni's: is there one to send work to
+//	/leader                     everybody     is this howdah the one that acts for all of them
 //	/metrics                    everybody     Prometheus's text format
 //	/ and its parts             readers       the page
 //	/api/v1/COMMAND             readers       GET: a command that looks; POST: any, if the caller may

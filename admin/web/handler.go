@@ -29,8 +29,10 @@ func (s *Server) handler(who identify) http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /primary", s.primary)
 	mux.HandleFunc("GET /replica", s.replica)
+	mux.HandleFunc("GET /leader", s.leader)
 	mux.Handle("GET /metrics", metricsHandler(s.Admin))
 	mux.Handle("GET /", readers(who, http.FileServerFS(files)))
+	mux.Handle("GET /login", readers(who, http.HandlerFunc(login)))
 	mux.Handle("GET /api/v1/{$}", readers(who, http.HandlerFunc(listCommands)))
 	mux.Handle("GET /api/v1/whoami", readers(who, http.HandlerFunc(whoami)))
 	mux.Handle("GET /api/v1/openapi.json", readers(who, http.HandlerFunc(openAPI)))
@@ -139,6 +141,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, by admin.Caller,
 		return
 	}
 	send(w, http.StatusOK, map[string]any{"columns": t.Columns, "rows": t.Objects()})
+}
+
+// login has the browser ask for a password, where the page is shown without one.
+func login(w http.ResponseWriter, r *http.Request) {
+	if callerOf(r).User == "" {
+		refuse(w, &httpError{http.StatusUnauthorized, "log in as a user of admin.users_file"})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 func whoami(w http.ResponseWriter, r *http.Request) {

@@ -84,6 +84,21 @@ func (s *Server) replica(w http.ResponseWriter, r *http.Request) {
 	health(w, true, strings.Join(good, " "))
 }
 
+// leader: this howdah leads the watchdog, or there is none and it stands alone.
+func (s *Server) leader(w http.ResponseWriter, _ *http.Request) {
+	watch, err := s.Admin.Watchdog()
+	switch {
+	case s.Admin.State.Counts().Stopping:
+		health(w, false, "stopping")
+	case err != nil:
+		health(w, true, "alone")
+	case watch.Leader == "":
+		health(w, false, "no leader")
+	default:
+		health(w, len(watch.Members) > 0 && watch.Leader == watch.Members[0].Name, watch.Leader)
+	}
+}
+
 // parseBytes reads a number of bytes with Patroni's and PostgreSQL's units.
 func parseBytes(text string) (int64, bool) {
 	digits := strings.TrimRight(text, "kKMGTB")

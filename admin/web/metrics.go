@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -44,6 +45,16 @@ var (
 	descProbeTime  = desc("probe_seconds_total", "time that probes took", "node")
 	descPool       = desc("pool_connections", "server connections", "node", "state")
 	descWaiters    = desc("pool_waiters", "sessions that wait for a server connection", "node")
+	descWaited     = desc("pool_longest_wait_seconds", "how long the first of those who wait for a server connection has waited", "node")
+	descPinned     = desc("pinned_sessions", "sessions that cannot be moved, by why", "reason")
+	descLatency    = desc("statement_duration_seconds", "from a statement's sending to the end of its answer", "node", "route")
+	descCache      = desc("cache_bytes", "what is remembered of statements and databases", "cache")
+	descChanges    = desc("primary_changes_total", "how often the primary became another server since howdah started")
+	descDowns      = desc("node_downs_total", "how often the node was lost since howdah started", "node")
+	descMembers    = desc("watchdog_members", "members of the watchdog", "state")
+	descLeader     = desc("watchdog_leader", "1 if this howdah leads the watchdog")
+	descQuorum     = desc("watchdog_quorum", "1 if a majority of the members works together")
+	descHolds      = desc("vip_held", "1 if this howdah has the floating address")
 	descDecisions  = desc("decisions_total", "routing decisions by their reason", "reason")
 	descCounters   = desc("counter", "the counters of SHOW howdah.stats", "name")
 )
@@ -65,13 +76,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descMaxClients, float64(st.Config().Limits.MaxClients))
 	gauge(descHeld, float64(counts.Held))
 	gauge(descEpoch, float64(view.Epoch))
-	states := map[string]int{"Idle": 0, "Idle in transaction": 0, "Execute command": 0, "Waiting": 0}
-	for _, s := range st.Sessions() {
-		states[s.State]++
-	}
-	for state, n := range states {
-		gauge(descSessions, float64(n), state)
-	}
 	for reason, n := range st.Decisions() {
 		counter(descDecisions, float64(n), reason)
 	}
@@ -80,9 +84,87 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(descCounters, v, row[0])
 		}
 	}
+	c.sessions(gauge)
+	c.watchdog(gauge)
+	for _, cache := range st.Caches() {
+		gauge(descCache, float64(cache.Bytes), cache.Name)
+	}
+	changes, downs := c.admin.Lost()
+	counter(descChanges, float64(changes))
+	for i := range view.Nodes {
+		counter(descDowns, float64(downs[view.Nodes[i].Name]), view.Nodes[i].Name)
+		c.latency(&view.Nodes[i], out)
+	}
+	longest := map[cluster.NodeID]time.Time{}
+	for _, w := range st.Waiters() {
+		if first, ok := longest[w.Node]; !ok || w.Since.Before(first) {
+			longest[w.Node] = w.Since
+		}
+	}
+	for i := range view.Nodes {
+		waited := 0.0
+		if since, ok := longest[view.Nodes[i].ID]; ok {
+			waited = time.Since(since).Seconds()
+		}
+		gauge(descWaited, waited, view.Nodes[i].Name)
+	}
 	now := cluster.Now()
 	for i := range view.Nodes {
 		c.node(&view.Nodes[i], view, now, gauge, counter)
+	}
+}
+
+// sessions collects what the clients' sessions do, and what binds them.
+func (c *collector) sessions(gauge func(*prometheus.Desc, float64, ...string)) {
+	states := map[string]int{"Idle": 0, "Idle in transaction": 0, "Execute command": 0, "Waiting": 0}
+	pinned := map[string]int{}
+	for _, s := range c.admin.State.Sessions() {
+		states[s.State]++
+		for _, reason := range []string{s.Pinned, s.Keeps} {
+			if reason != "" {
+				pinned[reason]++
+			}
+			if s.Pinned == s.Keeps {
+				break // the same temporary objects
+			}
+		}
+	}
+	for state, n := range states {
+		gauge(descSessions, float64(n), state)
+	}
+	for reason, n := range pinned {
+		gauge(descPinned, float64(n), reason)
+	}
+}
+
+// watchdog collects what this howdah knows of the others; nothing if it is alone.
+func (c *collector) watchdog(gauge func(*prometheus.Desc, float64, ...string)) {
+	w, err := c.admin.Watchdog()
+	if err != nil || len(w.Members) == 0 {
+		return
+	}
+	states := map[string]int{}
+	for _, m := range w.Members {
+		states[m.StateTxt]++
+	}
+	for state, n := range states {
+		gauge(descMembers, float64(n), state)
+	}
+	gauge(descLeader, bit(w.Leader == w.Members[0].Name))
+	gauge(descQuorum, bit(w.Quorum >= 0))
+	gauge(descHolds, bit(w.Holds))
+}
+
+// latency collects a node's histograms.
+func (c *collector) latency(n *cluster.Node, out chan<- prometheus.Metric) {
+	for i, route := range [...]string{"read", "write"} {
+		h := c.admin.State.Latency(n.ID, i == 1)
+		upTo, below := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+		for j, bound := range h.Bounds {
+			below += h.Buckets[j]
+			upTo[bound.Seconds()] = below
+		}
+		out <- prometheus.MustNewConstHistogram(descLatency, h.Count(), h.Sum.Seconds(), upTo, n.Name, route)
 	}
 }
 

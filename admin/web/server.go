@@ -48,10 +48,12 @@ func New(a *admin.Admin, log *slog.Logger) *Server {
 	return s
 }
 
-// Serve serves HTTP, or HTTPS with a certificate, until the listener is closed.
-func (s *Server) Serve(l net.Listener, certificate *tls.Certificate) error {
+// Serve serves HTTP, or HTTPS if certificate is not nil, until the listener is closed. Every handshake asks
+// for the certificate anew.
+func (s *Server) Serve(l net.Listener, certificate func() *tls.Certificate) error {
 	if certificate != nil {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate(), nil }
+		l = tls.NewListener(l, &tls.Config{GetCertificate: get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	return closed(s.tcp.Serve(l))
 }

@@ -100,6 +100,7 @@ func TestRequests(t *testing.T) {
 		{"POST", "/api/v1/attach", `{"args": ["pg1"]}`, 501},
 		{"DELETE", "/api/v1/nodes", "", 405},
 		{"GET", "/page.js", "", 200},
+		{"GET", "/login", "", 200},
 		{"GET", "/../handler.go", "", 404},
 		{"GET", "/replica?lag=100", "", 200},
 		{"GET", "/replica?lag=99", "", 503},

@@ -37,11 +37,40 @@ func (r *running) Counters() [][2]string                   { return r.proxy.Stat
 func (r *running) Counts() admin.Counts                    { return admin.Counts(r.proxy.Counts()) }
 func (r *running) Config() *configs.Config                 { return r.config.Load() }
 
+func (r *running) Groups() []pool.Group   { return r.pool.Groups() }
+func (r *running) Waiters() []pool.Waiter { return r.pool.Waiters() }
+
+func (r *running) Latency(id cluster.NodeID, writes bool) admin.Histogram {
+	route := proxy.RouteRead
+	if writes {
+		route = proxy.RouteWrite
+	}
+	l := r.proxy.Latency(id, route)
+	return admin.Histogram{Bounds: proxy.LatencyBounds[:], Buckets: l.Buckets[:], Sum: l.Sum}
+}
+
+func (r *running) Examples() []admin.Example {
+	var all []admin.Example
+	for _, e := range r.proxy.RecentDecisions() {
+		all = append(all, admin.Example(e))
+	}
+	return all
+}
+
+func (r *running) Caches() []admin.Cache {
+	var all []admin.Cache
+	for _, c := range r.proxy.Caches() {
+		all = append(all, admin.Cache(c))
+	}
+	return all
+}
+
 func (r *running) Sessions() []admin.Session {
 	from := r.proxy.Sessions()
 	all := make([]admin.Session, len(from))
 	for i, s := range from {
-		all[i] = admin.Session{PID: s.PID, User: s.User, Database: s.Database, Application: s.Application, Client: s.Client, Started: s.Started, State: s.State}
+		all[i] = admin.Session{PID: s.PID, User: s.User, Database: s.Database, Application: s.Application, Client: s.Client, Started: s.Started, State: s.State,
+			Mode: s.Mode, Pinned: s.Pinned, Keeps: s.Keeps}
 		for _, c := range s.Servers {
 			all[i].Servers = append(all[i].Servers, admin.ServerConnection(c))
 		}
@@ -78,6 +107,18 @@ func (s *service) newAdmin() error {
 	}
 	s.admin.SetUsers(users)
 	return nil
+}
+
+// httpCertificate is that of the HTTP port; nil if it has none.
+func httpCertificate(c *configs.Config) (*tls.Certificate, error) {
+	if c.Admin.HTTP.CertFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.Admin.HTTP.CertFile, c.Admin.HTTP.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("admin.http.cert_file: %w", err)
+	}
+	return &cert, nil
 }
 
 // operators are the users of the PCP port and of HTTP; nil if there is no file of them.
@@ -127,7 +168,6 @@ type doors struct {
 	local     net.Listener // the command line's; nil if there is none
 	pcp       pcp.Server
 	web       *web.Server
-	cert      *tls.Certificate
 	running   sync.WaitGroup
 	stopWatch context.CancelFunc
 }
@@ -143,13 +183,11 @@ func (s *service) openDoors() (*doors, error) {
 	if d.http, err = proxy.Listen(&configs.Listen{Addresses: c.HTTP.Addresses, Port: c.HTTP.Port}); err != nil {
 		return nil, d.closedAfter(fmt.Errorf("admin.http: %w", err))
 	}
-	if c.HTTP.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.HTTP.CertFile, c.HTTP.KeyFile)
-		if err != nil {
-			return nil, d.closedAfter(fmt.Errorf("admin.http.cert_file: %w", err))
-		}
-		d.cert = &cert
+	cert, err := httpCertificate(s.config)
+	if err != nil {
+		return nil, d.closedAfter(err)
 	}
+	s.httpCert.Store(cert)
 	if c.Socket != "" {
 		if d.local, err = proxy.ListenUnix(c.Socket, 0o600); err != nil {
 			return nil, d.closedAfter(fmt.Errorf("admin.socket: %w", err))
@@ -188,7 +226,12 @@ func (d *doors) serve(failed chan<- error) {
 		start("pcp_*", l, d.pcp.Serve)
 	}
 	for _, l := range d.http {
-		start("HTTP", l, func(l net.Listener) error { return d.web.Serve(l, d.cert) })
+		start("HTTP", l, func(l net.Listener) error {
+			if d.service.httpCert.Load() == nil {
+				return d.web.Serve(l, nil)
+			}
+			return d.web.Serve(l, d.service.httpCert.Load)
+		})
 	}
 	if d.local != nil {
 		start("operators", d.local, d.web.ServeLocal)

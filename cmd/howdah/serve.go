@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,7 +39,9 @@ type service struct {
 	pool    *pool.Pool
 	proxy   *proxy.Server
 
-	running  *running
+	running *running
+	// httpCert is the HTTP port's; nil if it is not HTTPS.
+	httpCert atomic.Pointer[tls.Certificate]
 	admin    *admin.Admin
 	requests chan request
 	stops    chan admin.StopMode // capacity 1
@@ -271,6 +275,12 @@ func (s *service) apply(c *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	cert := s.httpCert.Load()
+	if cert != nil && c.Admin.HTTP.CertFile != "" { // whether it is HTTPS changes with a restart only
+		if cert, err = httpCertificate(c); err != nil {
+			return err
+		}
+	}
 	if err := s.proxy.Reconfigure(c); err != nil {
 		return err
 	}
@@ -280,6 +290,7 @@ func (s *service) apply(c *configs.Config) error {
 	s.cluster.ReconfigureFailover(c.Failover)
 	s.pool.Reconfigure(proxy.PoolSettings(c))
 	s.admin.SetUsers(users)
+	s.httpCert.Store(cert)
 	setThreads(c.Limits.Threads)
 	s.level.Set(logLevel(c.Log.Level))
 	s.log.Info("reloaded", "file", s.path, "changed", strings.Join(changed, " "))

@@ -1,18 +1,9 @@
 'use strict';
 // The page asks the same commands as everybody else, every two seconds while it is seen.
 const every = 2000;
-let mayChange = false;
-let before = null; // the counters of the last time, for rates
-
-const $ = id => document.getElementById(id);
-
-// make is an element with text that is never taken for markup.
-function make(tag, text, className) {
-  const e = document.createElement(tag);
-  if (text !== undefined) e.textContent = text;
-  if (className) e.className = className;
-  return e;
-}
+let commands = []; // that the user may give
+let before = null; // the counters of the last time
+const history = {}; // of each node: samples of reads and writes per second
 
 async function ask(command) {
   const answer = await fetch('api/v1/' + command, { headers: { Accept: 'application/json' } });
@@ -21,131 +12,136 @@ async function ask(command) {
   return body;
 }
 
+// sure has the user confirm.
+function sure(question) {
+  const dialog = $('ask');
+  $('ask-what').textContent = question;
+  dialog.returnValue = 'no';
+  return new Promise(done => {
+    dialog.onclose = () => { if (!dialog.open) done(dialog.returnValue === 'yes'); }; // not that of the question before
+    dialog.showModal();
+  });
+}
+
 async function change(command, args, question) {
-  if (!confirm(question)) return;
+  if (!await sure(question)) return;
+  $('result').textContent = command + ' …';
   try {
     const answer = await fetch('api/v1/' + command, {
       method: 'POST', headers: { 'X-Howdah': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ args })
     });
     const body = await answer.json();
-    $('result').textContent = command + ': ' + (answer.ok ? body.rows[0].result : body.error);
+    const result = answer.ok && body.rows[0] ? Object.values(body.rows[0])[0] : body.error;
+    $('result').textContent = [command, ...args].join(' ') + ': ' + result;
+    $('result').className = answer.ok ? '' : 'why';
   } catch (e) {
     $('result').textContent = command + ': ' + e.message;
   }
   refresh();
 }
 
-// table fills a box with an answer; action makes a button for a row.
-function table(box, answer, columns, action) {
-  if (answer.rows.length === 0) {
-    box.replaceChildren(make('p', 'none', 'empty'));
-    return;
-  }
-  const t = make('table'), head = make('tr');
-  for (const c of columns) head.append(make('th', c.replaceAll('_', ' '), typeof answer.rows[0][c] === 'number' ? 'number' : ''));
-  if (action) head.append(make('th', ''));
-  t.append(make('thead'));
-  t.tHead.append(head);
-  const body = make('tbody');
-  for (const row of answer.rows) {
-    const tr = make('tr');
-    for (const c of columns) {
-      let value = row[c];
-      if (c === 'at' || c === 'since') value = value ? new Date(value).toLocaleString() : '';
-      tr.append(make('td', value, typeof row[c] === 'number' ? 'number' : ''));
-    }
-    if (action) {
-      const td = make('td');
-      td.append(action(row));
-      tr.append(td);
-    }
-    body.append(tr);
-  }
-  t.append(body);
-  box.replaceChildren(t);
+function button(text, command, args, question) {
+  const b = make('button', text);
+  b.type = 'button';
+  b.dataset.command = command;
+  b.onclick = () => change(command, args, question);
+  return b;
 }
 
-function size(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let i = 0;
-  while (bytes >= 1024 && i < units.length - 1) { bytes /= 1024; i++; }
-  return (i ? bytes.toFixed(1) : bytes) + ' ' + units[i];
+// values are what the first argument of a command can be, where that is known.
+const values = { 'log-level': ['debug', 'info', 'warn', 'error'], stop: ['smart', 'fast', 'immediate'] };
+
+// offer makes buttons of the commands that are about no node or session.
+function offer() {
+  const box = $('commands');
+  for (const c of commands) {
+    const first = (c.args || [])[0];
+    if (first === 'NODE' || first === 'SESSION') continue;
+    if (!values[c.name] && first && first[0] !== '[') continue;
+    const row = make('p');
+    row.append(make('b', c.name), ' ', make('span', c.summary, 'faint'), ' ');
+    for (const v of values[c.name] || ['']) row.append(button(v || c.name, c.name, v ? [v] : [], c.name + ' ' + v + '?'), ' ');
+    box.append(row);
+  }
+}
+
+function nodeButtons(n) {
+  return commands.filter(c => (c.args || [])[0] === 'NODE').map(c => button(c.name, c.name, [n.name], c.name + ' ' + n.name + '? It will ' + c.summary + '.'));
+}
+
+// sample takes in the nodes' counters.
+function sample(nodes) {
+  const now = Date.now();
+  for (const n of nodes) {
+    const samples = history[n.name] = history[n.name] || [], old = before && before.nodes[n.name];
+    if (old) {
+      const seconds = Math.max(0.1, (now - before.at) / 1000);
+      samples.push({ reads: Math.max(0, n.reads - old.reads) / seconds, writes: Math.max(0, n.writes - old.writes) / seconds });
+      if (samples.length > kept) samples.shift();
+    }
+  }
+  before = { at: now, nodes: Object.fromEntries(nodes.map(n => [n.name, n])) };
 }
 
 function topology(nodes) {
-  $('topology').replaceChildren(...nodes.rows.map(n => {
-    const card = make('article', undefined, 'node ' + n.state);
-    const line = make('div');
-    line.append(make('b', n.name), make('span', n.role, 'role ' + n.role));
-    card.append(line, make('p', n.state + ' · ' + n.host + ':' + n.port + ' · weight ' + n.weight));
-    if (n.role === 'standby' && n.state === 'up') {
-      card.append(make('p', 'lag ' + size(n.lag_bytes) + (n.horizon_ms ? ' · shows all up to ' + n.horizon_ms + ' ms ago' : '')));
-    } else if (n.role === 'primary') {
-      card.append(make('p', 'position ' + n.position));
-    }
-    if (n.reason) card.append(make('p', n.reason, 'why'));
+  const open = new Set([...document.querySelectorAll('#topology details[open]')].map(d => d.parentElement.dataset.node));
+  if ($('topology').contains(document.activeElement) && open.size) return; // somebody is about to choose
+  const most = Math.max(1, ...Object.values(history).flat().map(s => Math.max(s.reads, s.writes)));
+  const order = { primary: 0, standby: 1 };
+  const sorted = [...nodes].sort((a, b) => (order[a.role] ?? 2) - (order[b.role] ?? 2) || a.node - b.node);
+  $('topology').replaceChildren(...sorted.map(n => {
+    const card = nodeCard(n, history[n.name] || [], most, nodeButtons(n));
+    if (open.has(n.name)) card.querySelector('details').open = true;
     return card;
   }));
 }
 
-function traffic(nodes) {
-  const now = Date.now();
-  const rates = nodes.rows.map(n => {
-    const old = before && before.nodes[n.name];
-    const seconds = before ? (now - before.at) / 1000 : 1;
-    return { name: n.name, reads: old ? Math.max(0, n.reads - old.reads) / seconds : 0, writes: old ? Math.max(0, n.writes - old.writes) / seconds : 0 };
-  });
-  before = { at: now, nodes: Object.fromEntries(nodes.rows.map(n => [n.name, n])) };
-  const most = Math.max(1, ...rates.map(r => r.reads + r.writes));
-  const ns = 'http://www.w3.org/2000/svg';
-  $('traffic').replaceChildren(...rates.map(r => {
-    const row = make('div', undefined, 'bar'), svg = document.createElementNS(ns, 'svg');
-    svg.setAttribute('viewBox', '0 0 100 10');
-    svg.setAttribute('preserveAspectRatio', 'none');
-    let x = 0;
-    for (const kind of ['reads', 'writes']) {
-      const rect = document.createElementNS(ns, 'rect'), width = 100 * r[kind] / most;
-      for (const [k, v] of Object.entries({ x, y: 0, width, height: 10, class: kind })) rect.setAttribute(k, v);
-      svg.append(rect);
-      x += width;
-    }
-    row.append(make('span', r.name), svg, make('span', r.reads.toFixed(0) + ' r, ' + r.writes.toFixed(0) + ' w'));
-    return row;
-  }));
-}
-
-async function optional(box, command, columns) {
+// watchdog shows the members and who has the address, or why there are none.
+async function watchdog(there) {
+  if (!there) {
+    none($('watchdog'), 'this howdah has no watchdog');
+    return;
+  }
   try {
-    table($(box), await ask(command), columns);
+    const members = await ask('watchdog');
+    for (const m of members.rows) m.leader = m.leader ? 'leader' : '';
+    table($('watchdog'), members, ['name', 'state', 'leader', 'address', 'host', 'priority'].filter(c => members.columns.includes(c)));
   } catch (e) {
-    $(box).replaceChildren(make('p', e.message, 'empty'));
+    none($('watchdog'), e.message);
   }
 }
 
+function kill(row) {
+  return button('end', 'kill', [String(row.session)], 'End session ' + row.session + ' of ' + row.user + '?');
+}
+
+// shown is how many rows of a long table are shown.
+const shown = 200;
+
 async function refresh() {
   try {
-    const [status, nodes, pools, sessions, decisions, events] = await Promise.all(['status', 'nodes', 'pools', 'sessions', 'decisions', 'events'].map(ask));
-    const s = Object.fromEntries(status.rows.map(r => [r.item, r.value]));
-    $('summary').textContent = s.version + ' · ' + s.state + ' · ' + s['listens on'] + ' · ' + s.clients + ' clients · ' + s['nodes up'] + ' nodes up';
+    const names = ['status', 'nodes', 'pools', 'pool-users', 'waiters', 'sessions', 'decisions', 'examples', 'latency', 'pins', 'events'];
+    const answers = await Promise.all(names.map(ask)), a = Object.fromEntries(names.map((n, i) => [n, answers[i]]));
+    const s = Object.fromEntries(a.status.rows.map(r => [r.item, r.value]));
+    $('summary').textContent = [s.version, s.state, s['listens on'], s.clients + ' clients', s['nodes up'] + ' nodes up'].join(' · ');
     const alarm = s.primary === 'none' ? 'There is no primary: writes wait.' : '';
     $('alarm').textContent = alarm;
     $('alarm').hidden = !alarm;
-    topology(nodes);
-    traffic(nodes);
-    table($('pools'), pools, ['name', 'open', 'lent', 'idle', 'waiting']);
-    $('session-count').textContent = sessions.rows.length;
-    sessions.rows.length = Math.min(sessions.rows.length, 200);
-    table($('sessions'), sessions, ['session', 'user', 'database', 'application', 'client', 'state', 'servers'], mayChange && (row => {
-      const b = make('button', 'end');
-      b.type = 'button';
-      b.onclick = () => change('kill', [String(row.session)], 'End session ' + row.session + ' of ' + row.user + '?');
-      return b;
-    }));
-    decisions.rows.sort((a, b) => b.statements - a.statements);
-    table($('decisions'), decisions, ['reason', 'statements']);
-    events.rows.reverse();
-    table($('events'), events, ['at', 'node', 'what', 'why']);
-    await optional('watchdog', 'watchdog', ['name', 'host', 'state', 'leader', 'address']);
+    sample(a.nodes.rows);
+    topology(a.nodes.rows);
+    table($('pools'), a['pool-users'], ['name', 'user', 'database', 'open', 'lent', 'idle', 'waiting']);
+    $('waiter-count').textContent = a.waiters.rows.length;
+    table($('waiters'), a.waiters, ['place', 'name', 'user', 'database', 'waits_ms']);
+    $('session-count').textContent = a.sessions.rows.length;
+    a.sessions.rows.length = Math.min(a.sessions.rows.length, shown);
+    table($('sessions'), a.sessions, ['session', 'user', 'database', 'application', 'client', 'state', 'mode', 'servers'], commands.some(c => c.name === 'kill') && kill);
+    shares($('decisions'), a.decisions.rows.sort((x, y) => y.statements - x.statements));
+    a.examples.rows.length = Math.min(a.examples.rows.length, 30);
+    table($('examples'), a.examples, ['at', 'node', 'reason', 'detail', 'statement']);
+    table($('latency'), a.latency, ['name', 'route', 'count', 'average_ms', 'p95_ms', 'p99_ms']);
+    table($('pins'), a.pins, ['session', 'user', 'what', 'reason']);
+    timeline($('events'), a.events.rows.reverse());
+    await watchdog(s.watchdog !== 'none');
     document.body.dataset.ready = 'yes';
   } catch (e) {
     $('alarm').textContent = 'howdah does not answer: ' + e.message;
@@ -155,12 +151,18 @@ async function refresh() {
 
 async function start() {
   try {
-    mayChange = (await ask('whoami')).may_change;
+    const who = await ask('whoami');
+    if (who.may_change) commands = (await ask('')).commands.filter(c => c.changes);
+    const user = $('user');
+    if (who.user) user.textContent = who.user + (who.may_change ? '' : ' (may look only)');
+    else {
+      const link = make('a', 'Log in');
+      link.href = 'login';
+      user.append(link);
+    }
   } catch (e) { /* refresh says it */ }
-  $('actions').hidden = !mayChange;
-  for (const b of document.querySelectorAll('button[data-command]')) {
-    b.onclick = () => change(b.dataset.command, [], b.textContent + '?');
-  }
+  $('actions').hidden = !commands.length;
+  offer();
   await refresh();
   setInterval(() => { if (!document.hidden) refresh(); }, every);
 }

@@ -1,0 +1,53 @@
+package migrate
+
+import "strings"
+
+// command takes over a command of the shell; howdah knows all of Pgpool-II's placeholders.
+func command(key string) func(*importer, setting) Entry {
+	return func(im *importer, s setting) Entry {
+		if s.value == "" {
+			return Entry{Fate: Default}
+		}
+		im.out.set(key, text(s.value), s.comment())
+		return taken(key)
+	}
+}
+
+// failoverCommand is what promotes.
+func (im *importer) failoverCommand(s setting) Entry {
+	first, _, _ := strings.Cut(strings.TrimSpace(s.value), " ")
+	switch first {
+	case "":
+		return Entry{Fate: Default}
+	case "echo", "/bin/echo", "true", "/bin/true", ":": // as the bitnami image has it, beside repmgr
+		return unneeded("it promotes nobody; howdah follows whom others promote (failover.mode: none)")
+	}
+	im.out.set("failover.mode", text("command"), s.comment())
+	im.out.set("failover.command", text(s.value), s.comment())
+	return changed("failover.command", "howdah waits until the primary is lost beyond doubt (docs/FAILOVER.md), bounds the command by failover.hook_timeout, and believes the servers, not its exit status; failover.mode: native needs no command")
+}
+
+// autoFailback is on by default in howdah, which reads a standby again when it streams and has caught up.
+func (im *importer) autoFailback(s setting) Entry {
+	on, ok := switchOf(s.value)
+	switch {
+	case !ok:
+		return refused("%q is neither on nor off", s.value)
+	case on:
+		return Entry{Fate: Default}
+	}
+	return changed("", "howdah reads a standby again once it streams and has caught up; with failover.auto_failback: off it waits for howdah attach")
+}
+
+// onShutdown: the primary is replaced also when it was shut down in order, and at once.
+func (im *importer) onShutdown(s setting) Entry {
+	on, ok := switchOf(s.value)
+	if !ok {
+		return refused("%q is neither on nor off", s.value)
+	}
+	if !on {
+		return Entry{Fate: Default}
+	}
+	im.out.set("failover.shutdown_grace", bare("0"), s.comment())
+	return taken("failover.shutdown_grace")
+}
