@@ -78,6 +78,7 @@ func refuse(w http.ResponseWriter, err error) {
 	var mistake *admin.Mistake
 	var denied *admin.Denied
 	var unavailable *admin.Unavailable
+	var refused *admin.Refused
 	switch {
 	case errors.As(err, &own):
 		status = own.status
@@ -85,6 +86,8 @@ func refuse(w http.ResponseWriter, err error) {
 		status = http.StatusBadRequest
 	case errors.As(err, &denied):
 		status = http.StatusForbidden
+	case errors.As(err, &refused):
+		status = http.StatusConflict
 	case errors.As(err, &unavailable):
 		status = http.StatusNotImplemented
 	}
