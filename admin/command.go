@@ -66,6 +66,8 @@ func Commands() []Command {
 		{Name: "waiters", Summary: "who waits for a server connection, and for how long", run: runWaiters},
 		{Name: "pins", Summary: "sessions that cannot be moved, and why", run: runPins},
 		{Name: "checks", Summary: "what the probes of the servers found", run: runChecks},
+		{Name: "failover", Summary: "how far a change of the primary is, and why nothing happens", run: runFailover},
+		{Name: "commands", Summary: "the commands that failover ran lately, and what they said", run: runCommands},
 		{Name: "decisions", Summary: "how often each reason has decided where a statement runs", run: runDecisions},
 		{Name: "examples", Summary: "statements of late, without literals: where they ran and why", run: runExamples},
 		{Name: "latency", Summary: "how long the servers take, for reads and for writes", run: runLatency},
@@ -74,10 +76,12 @@ func Commands() []Command {
 		{Name: "events", Summary: "what happened to the servers lately", run: runEvents},
 		{Name: "watchdog", Summary: "what the proxies know of each other", run: runWatchdog},
 		{Name: "attach", Args: []string{"NODE"}, Summary: "use a node again", Changes: true, run: runAttach},
-		{Name: "detach", Args: []string{"NODE", "[gracefully]"}, Summary: "stop using a node", Changes: true, run: runDetach},
-		{Name: "promote", Args: []string{"NODE", "[gracefully]"}, Summary: "make a standby the primary", Changes: true, run: promoteAs(false)},
-		{Name: "switchover", Args: []string{"NODE"}, Summary: "change primary and standby without losing a statement", Changes: true, run: promoteAs(true)},
+		{Name: "detach", Args: []string{"NODE", "[gracefully]"}, Summary: "stop using a standby; gracefully waits until nothing runs on it", Changes: true, run: runDetach},
+		{Name: "promote", Args: []string{"NODE", "[gracefully]"}, Summary: "make a standby the primary when there is none", Changes: true, run: runPromote},
+		{Name: "switchover", Args: []string{"[NODE]", "[cut]"}, Summary: "move the primary without losing a statement; cut ends transactions that stay open", Changes: true, run: runSwitchover},
 		{Name: "recover", Args: []string{"NODE"}, Summary: "make a node a standby anew", Changes: true, run: runRecover},
+		{Name: "pause", Summary: "promote nobody by itself until resume", Changes: true, run: pauseAs(true, "paused")},
+		{Name: "resume", Summary: "end what pause began", Changes: true, run: pauseAs(false, "resumed")},
 		{Name: "reload", Summary: "take over the changed configuration file", Changes: true, run: runReload},
 		{Name: "log-level", Args: []string{"LEVEL"}, Summary: "log debug, info, warn or error until the next reload", Changes: true, run: runLogLevel},
 		{Name: "kill", Args: []string{"SESSION"}, Summary: "end a client's session", Changes: true, run: runKill},
@@ -149,58 +153,6 @@ func (a *Admin) node(text string) (cluster.NodeID, error) {
 
 // done is the answer of what has nothing to tell.
 func done(what string) *Table { return &Table{Columns: []string{"result"}, Rows: [][]any{{what}}} }
-
-func runAttach(ctx context.Context, a *Admin, args []string) (*Table, error) {
-	id, err := a.node(args[0])
-	if err != nil {
-		return nil, err
-	}
-	if a.Actions.Attach == nil {
-		return nil, &Unavailable{"attach", noDetach}
-	}
-	return done("attached"), a.Actions.Attach(ctx, id)
-}
-
-func runDetach(ctx context.Context, a *Admin, args []string) (*Table, error) {
-	id, err := a.node(args[0])
-	if err != nil {
-		return nil, err
-	}
-	if a.Actions.Detach == nil {
-		return nil, &Unavailable{"detach", noDetach}
-	}
-	return done("detached"), a.Actions.Detach(ctx, id, len(args) > 1)
-}
-
-func promoteAs(switchover bool) func(context.Context, *Admin, []string) (*Table, error) {
-	return func(ctx context.Context, a *Admin, args []string) (*Table, error) {
-		id, err := a.node(args[0])
-		if err != nil {
-			return nil, err
-		}
-		if a.State.View().Primary == id {
-			return nil, &Mistake{"specified node is already primary node"}
-		}
-		if a.Actions.Promote == nil {
-			return nil, &Unavailable{"promote", noFailover}
-		}
-		return done("promoted"), a.Actions.Promote(ctx, id, switchover, len(args) > 1)
-	}
-}
-
-func runRecover(ctx context.Context, a *Admin, args []string) (*Table, error) {
-	id, err := a.node(args[0])
-	if err != nil {
-		return nil, err
-	}
-	if a.State.View().Primary == id {
-		return nil, &Mistake{"primary server cannot be recovered by online recovery"}
-	}
-	if a.Actions.Recover == nil {
-		return nil, &Unavailable{"recover", noRecovery}
-	}
-	return done("recovered"), a.Actions.Recover(ctx, id)
-}
 
 func runReload(_ context.Context, a *Admin, _ []string) (*Table, error) {
 	if err := a.Actions.Reload(); err != nil {

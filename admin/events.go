@@ -87,6 +87,7 @@ func (a *Admin) Watch(ctx context.Context) {
 	ticker := time.NewTicker(eventsEvery)
 	defer ticker.Stop()
 	var last *cluster.View
+	var failover *cluster.Failover
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,6 +97,9 @@ func (a *Admin) Watch(ctx context.Context) {
 			a.events.add(eventsBetween(last, v, now)...)
 			a.events.count(last, v)
 			last = v
+			f := a.State.Failover()
+			a.events.add(failoverEvents(failover, f, now)...)
+			failover = f
 		}
 	}
 }
@@ -126,6 +130,27 @@ func eventsBetween(old, v *cluster.View, now time.Time) []Event {
 			name = n.Name
 		}
 		all = append(all, Event{At: now, Node: "", What: "primary is " + name, Why: fmt.Sprintf("epoch %d", v.Epoch)})
+	}
+	return all
+}
+
+// failoverEvents are what a reader of two states of the failover must hear of; old may be nil.
+func failoverEvents(old, f *cluster.Failover, now time.Time) []Event {
+	if old == nil || old == f {
+		return nil
+	}
+	var all []Event
+	switch {
+	case old.Record.Phase != f.Record.Phase || old.Record.Epoch != f.Record.Epoch && f.Record.Phase != cluster.PhaseWatch:
+		all = append(all, Event{At: now, What: fmt.Sprintf("%s: %s, epoch %d", f.Record.Kind, f.Record.Phase, f.Record.Epoch), Why: f.Waiting})
+	case old.Waiting != f.Waiting && f.Waiting != "":
+		all = append(all, Event{At: now, What: "failover waits", Why: f.Waiting})
+	}
+	if old.Last != f.Last {
+		all = append(all, Event{At: now, What: "the primary was changed or should have been", Why: outcome(f)})
+	}
+	if old.Record.Paused != f.Record.Paused {
+		all = append(all, Event{At: now, What: fmt.Sprintf("automatic failover is paused: %t", f.Record.Paused)})
 	}
 	return all
 }

@@ -37,12 +37,29 @@ func runStatus(_ context.Context, a *Admin, _ []string) (*Table, error) {
 	t.add("nodes up", fmt.Sprintf("%d of %d", up, len(v.Nodes)))
 	t.add("clients", fmt.Sprintf("%d of %d", counts.Clients, c.Limits.MaxClients))
 	t.add("waiting for a primary", counts.Held)
+	t.add("failover", failoverText(a))
 	watch := "none"
 	if w, err := a.Watchdog(); err == nil {
 		watch = fmt.Sprintf("%d members, leader %s", len(w.Members), w.Leader)
 	}
 	t.add("watchdog", watch)
 	return t, nil
+}
+
+// failoverText is a line about changes of the primary.
+func failoverText(a *Admin) string {
+	f := a.State.Failover()
+	text := a.State.Config().Failover.Mode
+	if f.Record.Paused {
+		text += ", paused"
+	}
+	if f.Record.Phase != cluster.PhaseWatch {
+		text += fmt.Sprintf(", %s in phase %s", f.Record.Kind, f.Record.Phase)
+	}
+	if f.Waiting != "" {
+		text += ": " + f.Waiting
+	}
+	return text
 }
 
 func runNodes(_ context.Context, a *Admin, _ []string) (*Table, error) {

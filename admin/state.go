@@ -14,6 +14,9 @@ import (
 // goroutine, return at once, and cost the sessions nothing.
 type State interface {
 	View() *cluster.View
+	Failover() *cluster.Failover
+	// Commands are the runs of failover's commands, the latest last.
+	Commands() []cluster.CommandRun
 	Checks(cluster.NodeID) cluster.Checks
 	Traffic(cluster.NodeID) Traffic
 	// Sessions are the clients that are logged in, in no order.
@@ -100,10 +103,15 @@ type Counts struct {
 
 // Actions are what a running howdah can do. A nil one it cannot; then Lacks says why.
 type Actions struct {
-	Attach   func(ctx context.Context, node cluster.NodeID) error
-	Detach   func(ctx context.Context, node cluster.NodeID, gracefully bool) error
-	Promote  func(ctx context.Context, node cluster.NodeID, switchover, gracefully bool) error
-	Recover  func(ctx context.Context, node cluster.NodeID) error
+	Attach func(ctx context.Context, node cluster.NodeID) error
+	Detach func(ctx context.Context, node cluster.NodeID, gracefully bool) error
+	// Promote makes a standby the primary when there is none.
+	Promote func(ctx context.Context, node cluster.NodeID) error
+	// Switchover makes node the primary, cluster.NoNode for the best standby; cut ends transactions that stay open.
+	Switchover func(ctx context.Context, node cluster.NodeID, cut bool) error
+	Recover    func(ctx context.Context, node cluster.NodeID) error
+	// Pause stops howdah from promoting by itself, or lets it again.
+	Pause    func(ctx context.Context, paused bool) error
 	Watchdog func() (Watchdog, error)
 	// Reload takes over the changed configuration file, whole or not at all.
 	Reload func() error
@@ -154,8 +162,6 @@ func (e *Unavailable) Error() string { return e.What + " is not available: " + e
 
 // Why what is not there is not there.
 const (
-	noFailover = "this howdah has no failover.*; it follows what the servers say: promote a standby with pg_promote() or your tool, and howdah follows within a second"
-	noDetach   = "this howdah has no failover.*; to keep a node from being used set its weight to 0 and reload, or stop its server"
-	noRecovery = "this howdah has no recovery; make the standby with pg_basebackup, it is used when it streams"
+	noFailover = "this howdah does not change nodes"
 	noWatchdog = "this howdah has no watchdog"
 )

@@ -19,15 +19,13 @@ type doer struct {
 	record Record
 	busy   func(NodeID) bool
 	// told gets what a command left behind.
-	told func(hookResult)
+	told func(hookResult, error)
 }
 
 // start does an action in a goroutine, which ends with it, within its timeout.
 func (k *conductor) start(ctx context.Context, a action) {
 	d := &doer{wanted: k.wanted, view: k.cluster.View(), record: k.machine.record.clone(), busy: k.cluster.busyOn}
-	d.told = func(h hookResult) {
-		k.log.Info("command ended", "command", a.kind.String(), "node", a.node, "status", h.status, "took", h.took, "output", h.output)
-	}
+	d.told = func(h hookResult, err error) { k.cluster.ran(a.kind.String(), a.node, h, err) }
 	k.log.Info("failover action", "action", a.kind.String(), "node", a.node, "target", a.target, "epoch", a.epoch)
 	k.workers.Go(func() {
 		r := result{action: a}
@@ -148,7 +146,7 @@ func (d *doer) hook(ctx context.Context, command configs.Command, a action) erro
 	call := &hookCall{node: d.hookNode(a.node), main: d.hookNode(a.target), oldPrimary: d.hookNode(primary), epoch: a.epoch}
 	call.oldMain = d.oldMain(a.node)
 	h, err := runHook(ctx, command, call)
-	d.told(h)
+	d.told(h, err)
 	return err
 }
 

@@ -19,6 +19,7 @@ type Cluster struct {
 	log     *slog.Logger
 	current atomic.Pointer[published]
 	checks  checks
+	runs    commandRuns
 
 	// idle: the probers go slowly. used: a session has used the primary since the
 	// writer looked. Both are read per statement and hardly ever written.

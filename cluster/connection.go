@@ -89,6 +89,7 @@ const aboutSQL = `SELECT current_setting('server_version_num'),
 	has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AND has_function_privilege('pg_control_recovery()', 'EXECUTE'),
 	EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_stat_wal_receiver'::regclass AND attname = 'sender_host'),
 	has_function_privilege('pg_read_file(text,bigint,bigint,boolean)', 'EXECUTE'),
+	has_function_privilege('pg_ls_waldir()', 'EXECUTE'),
 	current_setting('recovery_min_apply_delay', true) IS NOT NULL`
 
 const systemSQL = `SELECT system_identifier FROM pg_control_system()`
@@ -108,6 +109,10 @@ const statusSQL = `SELECT s.standby,
 	FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) s LEFT JOIN pg_stat_wal_receiver r ON true`
 
 const controlTimelineSQL = `(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)`
+
+// logTimelineSQL is the highest timeline of which the server has log. The control file follows only with the next restartpoint, so
+// that a standby that was just promoted past, and then cut off from its upstream, would seem to be on the timeline before.
+const logTimelineSQL = `(SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$')`
 
 // connection is one of howdah's own connections to a server.
 type connection struct {
@@ -139,7 +144,7 @@ func connect(ctx context.Context, config *pgconn.Config) (*connection, error) {
 }
 
 func (c *connection) prepare(ctx context.Context) error {
-	row, err := c.row(ctx, aboutSQL, 9)
+	row, err := c.row(ctx, aboutSQL, 10)
 	if err != nil {
 		return fmt.Errorf("ask about server: %w", err)
 	}
@@ -158,16 +163,19 @@ func (c *connection) prepare(ctx context.Context) error {
 		}
 		c.about.systemID = system[0]
 	}
-	c.mayRead, c.hasDelay = row[7] == "t", row[8] == "t"
-	control := "0"
+	c.mayRead, c.hasDelay = row[7] == "t", row[9] == "t"
+	own := []string{"0"}
 	if row[5] == "t" {
-		control = controlTimelineSQL
+		own = append(own, controlTimelineSQL)
+	}
+	if row[8] == "t" {
+		own = append(own, logTimelineSQL)
 	}
 	sender := "NULL"
 	if row[6] == "t" { // from PostgreSQL 11 on
 		sender = "r.sender_host || ':' || r.sender_port"
 	}
-	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, control, sender), nil); err != nil {
+	if _, err := c.conn.Prepare(ctx, statusStatement, fmt.Sprintf(statusSQL, "greatest("+strings.Join(own, ", ")+")", sender), nil); err != nil {
 		return fmt.Errorf("prepare status query: %w", err)
 	}
 	return nil

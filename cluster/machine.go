@@ -224,6 +224,10 @@ func (m *machine) orders() orders {
 		o.holding = true
 	case PhaseFence, PhaseChoose, PhasePromote:
 		o.unsettled = fmt.Sprintf("a %s is under way (epoch %d, %v)", r.Kind, r.Epoch, r.Phase)
+	case PhaseAbort:
+		if slices.Contains(r.Fenced, r.Old) {
+			o.unsettled = fmt.Sprintf("a %s was given up; %s is made writable again", r.Kind, r.Old)
+		}
 	case PhaseFollow:
 		if r.Old != "" && r.Old != r.Primary {
 			put(&o.barred, r.Old, fmt.Sprintf("false primary: %s has replaced it in epoch %d", r.Primary, r.Epoch))

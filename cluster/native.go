@@ -227,7 +227,15 @@ func (c *commander) writable(ctx context.Context) error {
 	if err := c.exec(ctx, "ALTER SYSTEM RESET default_transaction_read_only"); err != nil {
 		return fmt.Errorf("reset default_transaction_read_only: %w", err)
 	}
-	return c.reload(ctx)
+	loaded, err := c.value(ctx, "SELECT pg_conf_load_time()")
+	if err != nil {
+		return fmt.Errorf("ask when settings were read: %w", err)
+	}
+	if err := c.reload(ctx); err != nil {
+		return err
+	}
+	// The postmaster reads its settings before it tells its processes, so that new sessions are writable too then.
+	return c.until(ctx, "wait until the server is writable", "SELECT pg_conf_load_time() <>"+literal(loaded)+"::timestamptz")
 }
 
 // drain returns when no client has a transaction open, and busy, which knows of statements that are just on

@@ -48,6 +48,30 @@ func (c *Cluster) Detach(ctx context.Context, node string) error {
 	}})
 }
 
+// Drain waits, for failover.switchover_wait at most, until no client's transaction is open on a node that was detached,
+// whether it came by howdah or not. Pgpool-II: pcp_detach_node --gracefully.
+func (c *Cluster) Drain(ctx context.Context, node string) error {
+	w, v := c.settings(), c.View()
+	d := &doer{wanted: w, view: v}
+	n := v.Node(d.id(node))
+	if n == nil || n.Role == RoleUnknown {
+		return nil // nothing runs there
+	}
+	wait := w.failover.SwitchoverWait
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("not at rest within %s (failover.switchover_wait)", wait))
+	defer cancel()
+	b, ok := d.backend(node)
+	if !ok {
+		return nil
+	}
+	conn, err := command(ctx, b, &w)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	return conn.drain(ctx, func() bool { return c.busyOn(n.ID) }, false)
+}
+
 // Attach takes a node in again that was detached, or is left out because failover.auto_failback is off or it
 // failed too often. It is read once it streams and has caught up. A false primary stays in quarantine.
 // Pgpool-II: pcp_attach_node.
@@ -153,7 +177,7 @@ func (c *Cluster) Recover(ctx context.Context, node string) error {
 	d := &doer{wanted: w, view: v, record: c.Failover().Record}
 	call := &hookCall{node: d.hookNode(node), main: d.hookNode(primary), oldMain: d.oldMain(primary), oldPrimary: d.hookNode(primary), epoch: d.record.Epoch}
 	h, err := runHook(ctx, w.failover.Recovery, call)
-	c.log.Info("command ended", "command", "recovery", "node", node, "status", h.status, "took", h.took, "output", h.output)
+	c.ran("recovery", node, h, err)
 	if err != nil {
 		return fmt.Errorf("recover %s: %w", node, err)
 	}

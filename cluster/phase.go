@@ -27,6 +27,15 @@ const (
 	phases
 )
 
+// Phases are all of them, in the order of a failover.
+func Phases() []Phase {
+	all := make([]Phase, phases)
+	for i := range all {
+		all[i] = Phase(i)
+	}
+	return all
+}
+
 var phaseNames = [phases]string{"watch", "drain", "fence", "choose", "promote", "follow", "abort"}
 
 func (p Phase) String() string {

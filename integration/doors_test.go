@@ -31,7 +31,13 @@ type doors struct {
 
 func newDoors(t *testing.T, settings map[string]any) *doors {
 	t.Helper()
-	d := &doors{cluster: pgcluster.ForTest(t, pgcluster.Options{Standbys: 2})}
+	return newDoorsTo(t, pgcluster.ForTest(t, pgcluster.Options{Standbys: 2}), settings)
+}
+
+// newDoorsTo is newDoors in front of a cluster, whose standbys are read.
+func newDoorsTo(t *testing.T, cluster *pgcluster.Cluster, settings map[string]any) *doors {
+	t.Helper()
+	d := &doors{cluster: cluster}
 	dir, err := os.MkdirTemp("/tmp", "doors") // a socket's path must be short
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
@@ -53,7 +59,7 @@ func newDoors(t *testing.T, settings map[string]any) *doors {
 	d.server = howdahtest.Start(t, howdahtest.Options{Cluster: d.cluster, Weights: []float64{0, 1, 1}, Settings: all})
 	eventually(t, "all nodes are up", func() error {
 		out, err := d.pcp(t, "admin", "pcp_node_info", "-a")
-		if strings.Count(out, " up up ") != 3 {
+		if strings.Count(out, " up up ") != cluster.Nodes() {
 			return fmt.Errorf("%v: %s", err, out)
 		}
 		return nil
@@ -113,14 +119,18 @@ func TestPCPTools(t *testing.T) {
 		{"pcp_health_check_stats", "-v 1", `(?s)Node Id +: 1\n.*Total Count +: \d+\n.*Fail Count +: \d+\n`},
 		{"pcp_health_check_stats", "9", `informing health check stats failed\nDETAIL:  invalid node ID`},
 		{"pcp_watchdog_info", "", `informing watchdog info failed\nDETAIL:  watchdog is not enabled`},
-		{"pcp_attach_node", "1", `could not process attach request\nDETAIL:  attach is not available`},
-		{"pcp_detach_node", "1", `could not process detach request\nDETAIL:  detach is not available`},
-		{"pcp_detach_node", "-g 1", `could not process detach request\nDETAIL:  detach is not available`},
-		{"pcp_promote_node", "1", `could not process promote request\nDETAIL:  promote is not available`},
-		{"pcp_promote_node", "-g 1", `could not process promote request\nDETAIL:  promote is not available`},
-		{"pcp_promote_node", "-s 1", `could not process promote request\nDETAIL:  promote is not available`},
+		{"pcp_detach_node", "1", `^pcp_detach_node -- Command Successful\n$`},
+		{"pcp_node_info", "1", `^127.0.0.1 \d+ 3 0.500000 down `},
+		{"pcp_attach_node", "1", `^pcp_attach_node -- Command Successful\n$`},
+		{"pcp_detach_node", "-g 1", `^pcp_detach_node -- Command Successful\n$`},
+		{"pcp_attach_node", "1", `^pcp_attach_node -- Command Successful\n$`},
+		{"pcp_attach_node", "7", `could not process attach request\nDETAIL:  there is no node "7"`},
+		{"pcp_detach_node", "0", `could not process detach request\nDETAIL:  the node is the primary: switch over first`},
+		{"pcp_promote_node", "1", `could not process promote request\nDETAIL:  promotion: node0 is the primary and alive`},
+		{"pcp_promote_node", "-g 1", `could not process promote request\nDETAIL:  promotion: node0 is the primary and alive`},
+		{"pcp_promote_node", "-s 1", `could not process promote request\nDETAIL:  switchover: failover.mode is none`},
 		{"pcp_promote_node", "0", `could not process promote request\nDETAIL:  specified node is already primary node`},
-		{"pcp_recovery_node", "1", `could not process recovery request\nDETAIL:  recover is not available`},
+		{"pcp_recovery_node", "1", `could not process recovery request\nDETAIL:  failover.recovery is not configured`},
 		{"pcp_recovery_node", "0", `primary server cannot be recovered by online recovery`},
 		{"pcp_reload_config", "", `Command Successful`},
 		{"pcp_reload_config", "-s local", `Command Successful`},

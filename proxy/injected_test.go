@@ -106,7 +106,7 @@ func TestReplayFailsOnPrimary(t *testing.T) {
 	c := connectAs(t, h.addr, "u")
 	c.query("SET a.b = 1")
 	primary.scripted(on("INSERT", nil, true))
-	if got := c.query("INSERT INTO x DEFAULT VALUES"); got != "E(ERROR 08006) Z(I)" {
+	if got := c.query("INSERT INTO x DEFAULT VALUES"); got != "E(ERROR 08007) Z(I)" {
 		t.Fatal(got)
 	}
 	primary.scripted(on("SET a.b", join(failure("ERROR", "22023"), idle), false))

@@ -97,22 +97,22 @@ func (s *session) endWith(l *lease, err error) error {
 		return errServerLost
 	}
 	lost := s.lostError(l.srv.Node, nil)
-	lost.Hint, lost.Err = "Connect again.", err
+	lost.Code, lost.Hint, lost.Err = "08006", "Connect again.", err
 	return lost
 }
 
-// lostError is what the client is told of a lost connection. Whether the
-// statement took effect cannot be told from here.
+// lostError is what the client is told of a lost connection (PostgreSQL manual, appendix A): 40001 if nothing took
+// effect, 08007 if a commit may have, or the server's own code, which is of class 57.
 func (s *session) lostError(node cluster.NodeID, lastWords []byte) *wire.Error {
 	name := "?"
 	if n := s.srv.cluster.View().Node(node); n != nil {
 		name = n.Name
 	}
-	e := &wire.Error{Code: "08006", Message: fmt.Sprintf("the connection to backend %s was lost", name),
+	e := &wire.Error{Code: "08007", Message: fmt.Sprintf("the connection to backend %s was lost", name),
 		Detail: "Whether the statement took effect is not known.",
 		Hint:   "The session goes on. Check before you run the statement again."}
 	if v := s.unit.verdict; v != nil && v.Access <= parser.AccessRead {
-		e.Detail, e.Hint = "The statement only read.", "Run it again."
+		e.Code, e.Detail, e.Hint = "40001", "The statement only read.", "Run it again."
 	}
 	if lastWords != nil {
 		e.Code = string(wire.ErrorField(lastWords[wire.HeaderSize:], 'C'))

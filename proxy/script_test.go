@@ -55,7 +55,7 @@ func on(text string, bytes []byte, end bool) func(*fakeConn, byte, []byte) answe
 func TestServerAnswersOddly(t *testing.T) {
 	const (
 		onPrimary = "T D(primary) C(SELECT 1) Z(I)" // run again there
-		lost      = "E(ERROR 08006) Z(I)"           // the session goes on
+		lost      = "E(ERROR 08007) Z(I)"           // the session goes on
 	)
 	half := row1[:len(row1)-1]
 	for _, tc := range []struct {
@@ -96,7 +96,7 @@ func TestServerAnswersOddly(t *testing.T) {
 		{name: "nothing for a write", end: true, want: lost},
 		{name: "part of a header", read: true, answer: []byte{'T', 0}, end: true, want: onPrimary},
 		{name: "columns only", read: true, answer: columns1, end: true, want: onPrimary},
-		{name: "end after a row", read: true, answer: join(columns1, row1), end: true, want: "T D(x) " + lost},
+		{name: "end after a row", read: true, answer: join(columns1, row1), end: true, want: "T D(x) E(ERROR 40001) Z(I)"},
 		{name: "end before ReadyForQuery", answer: inserted, end: true, want: "C(INSERT 0 1) " + lost},
 		{name: "end in a row", read: true, answer: join(columns1, row1, half), end: true, want: "T D(x) cut"},
 		{name: "end in a long row", read: true, answer: join(columns1, long(wire.DataRow, 1000), make([]byte, 500)), end: true, want: "T cut"},
@@ -266,8 +266,8 @@ func TestServerConnectionBreaks(t *testing.T) {
 		want   string
 		next   string // the session's next INSERT's answer, if it goes on
 	}{
-		{"write", nil, nil, hangUp, "E(ERROR 08006) Z(I)", "C(INSERT) Z(I)"},
-		{"write, by reset", nil, nil, reset, "E(ERROR 08006) Z(I)", "C(INSERT) Z(I)"},
+		{"write", nil, nil, hangUp, "E(ERROR 08007) Z(I)", "C(INSERT) Z(I)"},
+		{"write, by reset", nil, nil, reset, "E(ERROR 08007) Z(I)", "C(INSERT) Z(I)"},
 		{"in a block", []string{"BEGIN", "INSERT INTO a DEFAULT VALUES"}, nil, hangUp, "E(ERROR 40001) Z(E)", "E(ERROR 25P02) Z(E)"},
 		{"in a block, by reset", []string{"BEGIN", "INSERT INTO a DEFAULT VALUES"}, nil, reset, "E(ERROR 40001) Z(E)", "E(ERROR 25P02) Z(E)"},
 		{"temporary table", []string{"CREATE TEMP TABLE a (b int)"}, nil, hangUp, "E(FATAL 08006) EOF", ""},
@@ -275,7 +275,7 @@ func TestServerConnectionBreaks(t *testing.T) {
 		{"listening", []string{"LISTEN a"}, nil, hangUp, "E(FATAL 08006) EOF", ""},
 		{"in a row", nil, join(columns1, half), hangUp, "T cut", ""},
 		{"in a row, by reset", nil, join(columns1, half), reset, "T cut", ""},
-		{"settings only", []string{"SET TimeZone = 'UTC'"}, nil, hangUp, "E(ERROR 08006) Z(I)", "C(INSERT) Z(I)"},
+		{"settings only", []string{"SET TimeZone = 'UTC'"}, nil, hangUp, "E(ERROR 08007) Z(I)", "C(INSERT) Z(I)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			primary := newFake(t, "primary", false)

@@ -47,6 +47,13 @@ func (s *State) when() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time
 func (s *State) View() *cluster.View {
 	return &cluster.View{Epoch: 5, Nodes: s.Nodes, Primary: s.Primary}
 }
+func (s *State) Failover() *cluster.Failover {
+	return &cluster.Failover{Record: cluster.Record{Epoch: 3, Primary: "pg0", Timeline: 4, Detached: []string{"pg2"}},
+		Waiting: "nothing", Last: cluster.Outcome{Kind: cluster.KindFailover, Epoch: 3, Primary: "pg0"}}
+}
+func (s *State) Commands() []cluster.CommandRun {
+	return []cluster.CommandRun{{At: s.when(), Command: "failover_command", Node: "pg2", Status: 1, Took: time.Second, Output: "no such host\n", Err: "ended with status 1"}}
+}
 func (s *State) Checks(cluster.NodeID) cluster.Checks {
 	return cluster.Checks{Total: 10, Success: 9, Fail: 1, Max: 20 * time.Millisecond, Min: time.Millisecond, Sum: 40 * time.Millisecond,
 		Last: s.when(), LastSuccess: s.when(), Changed: s.when()}

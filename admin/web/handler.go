@@ -80,6 +80,7 @@ func refuse(w http.ResponseWriter, err error) {
 	var mistake *admin.Mistake
 	var denied *admin.Denied
 	var unavailable *admin.Unavailable
+	var refused *admin.Refused
 	switch {
 	case errors.As(err, &own):
 		status = own.status
@@ -87,6 +88,8 @@ func refuse(w http.ResponseWriter, err error) {
 		status = http.StatusBadRequest
 	case errors.As(err, &denied):
 		status = http.StatusForbidden
+	case errors.As(err, &refused):
+		status = http.StatusConflict
 	case errors.As(err, &unavailable):
 		status = http.StatusNotImplemented
 	}

@@ -34,6 +34,9 @@ var (
 	descSessions   = desc("sessions", "sessions by state", "state")
 	descHeld       = desc("held_statements", "statements that wait for a primary")
 	descEpoch      = desc("cluster_epoch", "grows with every change of a node's state or role")
+	descPhase      = desc("failover_phase", "1 for the phase of the change of the primary that is under way; watch is none", "phase")
+	descFailovers  = desc("failover_epoch", "grows with every change of the primary")
+	descPaused     = desc("failover_paused", "1 while nobody is promoted unasked")
 	descUp         = desc("node_up", "1 if the node may be used", "node")
 	descPrimary    = desc("node_primary", "1 if the node is the primary", "node")
 	descWeight     = desc("node_weight", "the node's weight for reads", "node")
@@ -108,6 +111,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(descWaited, waited, view.Nodes[i].Name)
 	}
+	failover := st.Failover()
+	for _, phase := range cluster.Phases() {
+		gauge(descPhase, bit(phase == failover.Record.Phase), phase.String())
+	}
+	gauge(descFailovers, float64(failover.Record.Epoch))
+	gauge(descPaused, bit(failover.Record.Paused))
 	now := cluster.Now()
 	for i := range view.Nodes {
 		c.node(&view.Nodes[i], view, now, gauge, counter)

@@ -13,6 +13,7 @@ func openAPI(w http.ResponseWriter, _ *http.Request) {
 	answers := object{
 		"200": object{"description": "the answer's columns and rows", "content": object{"application/json": object{"schema": object{"$ref": "#/components/schemas/Table"}}}},
 		"400": object{"description": "not understood"}, "401": object{"description": "log in"}, "403": object{"description": "the user may not"},
+		"409": object{"description": "refused, or it did not succeed"},
 		"501": object{"description": "this howdah cannot"},
 	}
 	paths := object{}

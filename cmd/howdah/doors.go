@@ -28,6 +28,8 @@ type running struct {
 }
 
 func (r *running) View() *cluster.View                     { return r.cluster.View() }
+func (r *running) Failover() *cluster.Failover             { return r.cluster.Failover() }
+func (r *running) Commands() []cluster.CommandRun          { return r.cluster.Commands() }
 func (r *running) Checks(id cluster.NodeID) cluster.Checks { return r.cluster.Checks(id) }
 func (r *running) Traffic(id cluster.NodeID) admin.Traffic { return admin.Traffic(r.proxy.Traffic(id)) }
 func (r *running) IdleServers() []pool.Connection          { return r.pool.IdleConnections() }
@@ -95,6 +97,13 @@ func (s *service) newAdmin() error {
 	r.config.Store(s.config)
 	s.running = r
 	s.admin = &admin.Admin{State: r, Log: s.log, Version: versionNumber(), Started: time.Now(), Actions: admin.Actions{
+		Attach:     s.attach,
+		Detach:     s.detach,
+		Promote:    s.promote,
+		Switchover: s.switchover,
+		Recover:    s.recover,
+		Pause:      s.pause,
+
 		Kill:     s.proxy.Kill,
 		Reload:   s.requestReload,
 		Stop:     s.requestStop,
