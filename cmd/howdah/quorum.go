@@ -37,7 +37,7 @@ func newQuorum(c *configs.Config, view func() *cluster.View, log *slog.Logger) (
 	q := &quorum{}
 	nodes := watchedNodes{view}
 	check := lifecheck{listen: &c.Listen, nodes: nodes, linked: func() error { return anyUp(c.Watchdog.Interfaces) }}
-	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: nodes}
+	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: nodes, Cooldown: c.Failover.Cooldown}
 	if c.VIP.Mode != "none" {
 		q.address = newFloating(c, log)
 		parts.Address, check.linked = q.address, q.address.linked
