@@ -26,7 +26,7 @@ func TestChangesNeedRestart(t *testing.T) {
 		"vip.guardian", "vip.reset_clients", "vip.commands.up", "vip.commands.down", "vip.commands.announce", "vip.commands.timeout",
 		"vip.hook.command", "vip.hook.timeout",
 		"watchdog.cluster", "watchdog.name", "watchdog.data_dir", "watchdog.keys", "watchdog.profile", "watchdog.peers",
-		"watchdog.escalation_command", "watchdog.deescalation_command", "watchdog.command_timeout", "watchdog.trusted_servers",
+		"watchdog.escalation_command", "watchdog.deescalation_command", "watchdog.command_timeout", "watchdog.trusted_servers", "watchdog.interfaces",
 		"admin.socket", "admin.pcp.addresses", "admin.pcp.port", "admin.pcp.unix_dirs", "admin.http.addresses", "admin.http.port",
 		"admin.http.cert_file", "admin.http.key_file", "admin.http.anonymous", "log.format"}
 	old, changed := valid(t), valid(t)

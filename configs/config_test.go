@@ -86,6 +86,7 @@ func TestDefaults(t *testing.T) {
 		"watchdog.deescalation_command":      []string(nil),
 		"watchdog.command_timeout":           30 * time.Second,
 		"watchdog.trusted_servers":           []string(nil),
+		"watchdog.interfaces":                []string(nil),
 		"routing.lesson_ttl":                 10 * time.Minute,
 		"routing.cache_size":                 configs.ByteSize(64 << 20),
 		"routing.functions.read_only":        []string(nil),

@@ -34,6 +34,9 @@ type Watchdog struct {
 	// TrustedServers are host:port that a member which is not cut off can connect to. One
 	// that answers is enough. Pgpool-II: trusted_servers, which it pings.
 	TrustedServers []string `yaml:"trusted_servers"`
+	// Interfaces are those of this host of which at least one must be up for it to have the
+	// address. vip.interface is watched in any case. Pgpool-II: wd_monitoring_interfaces_list.
+	Interfaces []string `yaml:"interfaces"`
 }
 
 // Peer is one member.
@@ -114,6 +117,9 @@ func validateWatchdog(w *Watchdog, list *faultList) {
 		if len(command) > 0 && !filepath.IsAbs(command[0]) {
 			list.addAt("watchdog."+name, "does not begin with an absolute path", "write the program and its arguments as a list: [/usr/local/bin/notify, up]")
 		}
+	}
+	for i, name := range w.Interfaces {
+		checkInterface(list, fmt.Sprintf("watchdog.interfaces[%d]", i), name)
 	}
 	for i, s := range w.TrustedServers {
 		if host, port, ok := strings.Cut(s, ":"); !ok || host == "" || port == "" {

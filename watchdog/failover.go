@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/howdah/howdah/watchdog/core"
 )
@@ -102,6 +103,30 @@ func (w *Watchdog) Record(p core.Primary, reason string) error {
 // most 64 kB.
 func (w *Watchdog) Keep(note string) error {
 	return w.commitAsLeader(w.fsm.current().Make(core.KindNote, core.NoteBody{Note: note}))
+}
+
+// Spread returns when all members that are there go by what is agreed on now, or ctx ends.
+func (w *Watchdog) Spread(ctx context.Context) {
+	index := w.raft.AppliedIndex()
+	for ctx.Err() == nil {
+		behind := false
+		w.inspect(func(l *loop) {
+			acks := l.machine.Lease().Acks(w.now())
+			for id := range l.machine.State().Members {
+				ago, heard := acks[id]
+				behind = behind || id != w.self && heard && ago < w.timing.Election && l.machine.AppliedAt(id) < index
+			}
+		})
+		if !behind {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.loop.ended:
+			return
+		case <-time.After(tickEvery):
+		}
+	}
 }
 
 // SetNode notes what was decided about a node.

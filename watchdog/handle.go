@@ -42,6 +42,8 @@ func (w *Watchdog) handle(ctx context.Context, from core.MemberID, q request) (a
 			return answer{Joined: err == nil && err2 == nil && slices.Contains(all, q.Join.Server)}, err
 		case q.Announce != nil:
 			return answer{}, w.noteMember(from, *q.Announce)
+		case q.Service != nil:
+			return w.serveCall(ctx, from, q.Service)
 		}
 	}
 	switch {
@@ -60,6 +62,28 @@ func (w *Watchdog) handle(ctx context.Context, from core.MemberID, q request) (a
 		return answer{}, w.Abort(w.fsm.current().Failover, q.Abort)
 	}
 	return answer{}, errors.New("this version does not know the request")
+}
+
+// Call asks another member's Service. The error says what is in the way.
+func (w *Watchdog) Call(ctx context.Context, member core.MemberID, service string, question []byte) ([]byte, error) {
+	select {
+	case <-w.started:
+	default:
+		return nil, ErrStopped
+	}
+	a, err := w.caller.call(ctx, member, request{Service: &serviceCall{Name: service, Body: question}})
+	return a.Body, err
+}
+
+func (w *Watchdog) serveCall(ctx context.Context, from core.MemberID, q *serviceCall) (answer, error) {
+	serve, ok := w.parts.Services[q.Name]
+	if !ok {
+		return answer{}, fmt.Errorf("this version has no service %q", q.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, rpcTimeout)
+	defer cancel()
+	body, err := serve(ctx, from, q.Body)
+	return answer{Body: body}, err
 }
 
 func (w *Watchdog) answerRoute(ctx context.Context, from core.MemberID, q routeRequest) (answer, error) {

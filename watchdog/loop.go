@@ -173,7 +173,11 @@ func (w *Watchdog) act(ctx context.Context, a core.Action) {
 	case core.AskPoll:
 		w.poll(ctx, a.Poll)
 	case core.AskRoute:
-		w.goDo(func() { w.askRoute(ctx, a) })
+		if w.asking.Add(1) > maxAsking { // the leader does not answer those before
+			w.asking.Add(-1)
+			return
+		}
+		w.goDo(func() { defer w.asking.Add(-1); w.askRoute(ctx, a) })
 	case core.ReplyRoute:
 		if c, ok := l.routes[a.To]; ok {
 			delete(l.routes, a.To)
@@ -243,6 +247,9 @@ func (w *Watchdog) vote(ctx context.Context, p core.Poll) core.Vote {
 	sight, reason := w.parts.Nodes.Sight(ctx, p.Node)
 	return core.Vote{From: w.self, Sight: sight, Reason: reason}
 }
+
+// maxAsking is how many requests for a route lease may be under way.
+const maxAsking = 4
 
 func (w *Watchdog) askRoute(ctx context.Context, a core.AskRoute) {
 	ctx, cancel := context.WithTimeout(ctx, w.timing.Route)

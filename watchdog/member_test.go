@@ -128,7 +128,7 @@ func (q *quorum) start(name string) *member {
 		cfg: configs.Watchdog{Cluster: "shop", Name: name, DataDir: filepath.Join(q.dir, "data-"+name), Keys: filepath.Join(q.dir, "keys", name),
 			Profile: "lan", Peers: q.peers, CommandTimeout: time.Second}}
 	var err error
-	if m.w, err = New(m.cfg, Parts{m, m, m}, slog.New(slog.NewTextHandler(out, nil))); err != nil {
+	if m.w, err = New(m.cfg, Parts{Address: m, Nodes: m, Lifecheck: m, Cooldown: time.Minute}, slog.New(slog.NewTextHandler(out, nil))); err != nil {
 		q.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())

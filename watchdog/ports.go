@@ -98,9 +98,17 @@ type AlwaysFit struct{}
 // Fitness is perfect.
 func (AlwaysFit) Fitness(context.Context) core.Fitness { return core.Fit() }
 
-// Parts are what a member is made with; none may be nil.
+// Service answers another member's question that is not about the watchdog itself. It must
+// return within ctx. Question and answer are at most 700 kB; from is who the certificate says.
+type Service func(ctx context.Context, from core.MemberID, question []byte) ([]byte, error)
+
+// Parts are what a member is made with; none but Services may be nil.
 type Parts struct {
 	Address   Address
 	Nodes     Nodes
 	Lifecheck Lifecheck
+	// Services answer what other members ask by Call.
+	Services map[string]Service
+	// Cooldown is the least time between two failovers.
+	Cooldown time.Duration
 }

@@ -30,6 +30,7 @@ type request struct {
 	Prefer   *core.MemberID `json:"prefer,omitempty"`
 	Abort    string         `json:"abort,omitempty"` // the failover under way, and why
 	Status   bool           `json:"status,omitempty"`
+	Service  *serviceCall   `json:"service,omitempty"`
 }
 
 type (
@@ -55,6 +56,10 @@ type (
 		To     core.MemberID `json:"to,omitempty"`
 		Reason string        `json:"reason"`
 	}
+	serviceCall struct {
+		Name string `json:"name"`
+		Body []byte `json:"body,omitempty"`
+	}
 )
 
 // answer is the answer to a request.
@@ -65,6 +70,7 @@ type answer struct {
 	Vote   *core.Vote        `json:"vote,omitempty"`
 	Route  *core.RouteAnswer `json:"route,omitempty"`
 	Status *Status           `json:"status,omitempty"`
+	Body   []byte            `json:"body,omitempty"` // of a service
 }
 
 // Limits of requests.

@@ -31,6 +31,7 @@ type Status struct {
 	State  *core.State `json:"state"`
 
 	permission core.Permission
+	leads      bool
 }
 
 // MemberStatus is a member as another one sees it.
@@ -55,7 +56,51 @@ func (w *Watchdog) publish() {
 		s.Left = until - now
 	}
 	s.Writes, s.Reason = s.permission.Writes, s.permission.Reason
-	w.status.Store(s)
+	_, s.leads = m.Lease().Until(now)
+	if old := w.status.Swap(s); !old.standsLike(s) {
+		w.changedMu.Lock()
+		close(w.changed)
+		w.changed = make(chan struct{})
+		w.changedMu.Unlock()
+	}
+}
+
+// standsLike says whether both have the same Standing.
+func (s *Status) standsLike(o *Status) bool {
+	return s.State == o.State && s.leads == o.leads && s.Term == o.Term && s.Leader == o.Leader && s.permission == o.permission
+}
+
+// Standing is what a member may do, and what it goes by.
+type Standing struct {
+	// State is what was agreed on; nil before anything was. It must not be changed.
+	State *core.State
+	// Leads: it holds the lease of Term.
+	Leads bool
+	Term  uint64
+	// Leader is who leads as far as this member knows.
+	Leader core.MemberID
+	// Permission is what it may do for its clients; Left is how long the right to write lasts from
+	// now on if it is not renewed, negative for ever.
+	Permission core.Permission
+	Left       time.Duration
+}
+
+// Standing is what this member may do now.
+func (w *Watchdog) Standing() Standing {
+	s := w.status.Load()
+	st := Standing{State: s.State, Leads: s.leads, Term: s.Term, Leader: s.Leader, Permission: w.Permission(), Left: -1}
+	if st.Permission.Writes && st.Permission.Until != 0 {
+		st.Left = max(0, st.Permission.Until-w.now())
+	}
+	return st
+}
+
+// Changed is closed when Standing, as it is now, has changed but for what time does to it. Call
+// it before Standing to miss nothing.
+func (w *Watchdog) Changed() <-chan struct{} {
+	w.changedMu.Lock()
+	defer w.changedMu.Unlock()
+	return w.changed
 }
 
 // Status is what this member knows now.

@@ -49,13 +49,17 @@ type Watchdog struct {
 	status  atomic.Pointer[Status]
 	prompt  atomic.Bool // the last ticks came in time
 	gateway atomic.Bool
-	owner   atomic.Bool // what the commands were last run for
-	joining atomic.Bool // a member is being let in
-	joined  atomic.Bool // identity.Joined, for other goroutines than begin's
+	owner   atomic.Bool  // what the commands were last run for
+	joining atomic.Bool  // a member is being let in
+	joined  atomic.Bool  // identity.Joined, for other goroutines than begin's
+	asking  atomic.Int32 // requests for a route lease under way
 	// plan is the hash of the identity's plan.
 	plan atomic.Value
 	// requests numbers requests for failovers.
 	requests atomic.Uint64
+	// changed is closed and replaced when what Standing says changes.
+	changedMu sync.Mutex
+	changed   chan struct{}
 
 	loop loop
 }
@@ -72,6 +76,7 @@ func New(cfg configs.Watchdog, parts Parts, log *slog.Logger) (*Watchdog, error)
 	if !ok {
 		return nil, fmt.Errorf("watchdog.profile %q is unknown", cfg.Profile)
 	}
+	timing.Cooldown = parts.Cooldown
 	if err := timing.Check(); err != nil {
 		return nil, fmt.Errorf("watchdog.profile %s: %w", cfg.Profile, err)
 	}
@@ -80,7 +85,8 @@ func New(cfg configs.Watchdog, parts Parts, log *slog.Logger) (*Watchdog, error)
 		return nil, err
 	}
 	w := &Watchdog{cfg: cfg, self: core.MemberID(cfg.Name), timing: timing, keys: k, parts: parts, now: boottime,
-		log: log.With("member", cfg.Name), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{})}
+		log: log.With("member", cfg.Name), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{}),
+		changed: make(chan struct{})}
 	w.loop = newLoop(w.self, w.timing)
 	w.prompt.Store(true)
 	w.gateway.Store(true)

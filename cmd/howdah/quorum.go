@@ -19,17 +19,52 @@ import (
 	"github.com/howdah/howdah/watchdog/core"
 )
 
-// newWatchdog is this howdah's member of the quorum; nil if it stands alone.
-func newWatchdog(c *configs.Config, view func() *cluster.View, log *slog.Logger) (*watchdog.Watchdog, error) {
+// quorum is this howdah's part in the quorum.
+type quorum struct {
+	*watchdog.Watchdog
+	// address is nil if vip.mode is none.
+	address *floating
+}
+
+// newQuorum is this howdah's member of the quorum; nil if it stands alone.
+func newQuorum(c *configs.Config, view func() *cluster.View, log *slog.Logger) (*quorum, error) {
 	switch {
 	case !c.Watchdog.Enabled():
 		return nil, nil
 	case c.Watchdog.IsWitness():
 		return nil, errors.New("watchdog.name is a witness: run it with `howdah witness`")
 	}
+	q := &quorum{}
 	nodes := watchedNodes{view}
-	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: nodes, Lifecheck: lifecheck{&c.Listen, nodes}}
-	return watchdog.New(c.Watchdog, parts, log)
+	check := lifecheck{listen: &c.Listen, nodes: nodes, linked: func() error { return anyUp(c.Watchdog.Interfaces) }}
+	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: nodes, Cooldown: c.Failover.Cooldown}
+	if c.VIP.Mode != "none" {
+		q.address = newFloating(c, log)
+		parts.Address, check.linked = q.address, q.address.linked
+	}
+	parts.Lifecheck = check
+	var err error
+	q.Watchdog, err = watchdog.New(c.Watchdog, parts, log)
+	return q, err
+}
+
+// run takes part until ctx ends; then it gives leadership and address away, and the guardian ends.
+func (q *quorum) run(ctx context.Context) error {
+	holding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { // received below
+		if q.address == nil {
+			ended <- nil
+			return
+		}
+		ended <- q.address.manager.Run(holding)
+	}()
+	err := q.Run(ctx)
+	stop()
+	if addressErr := <-ended; addressErr != nil {
+		err = errors.Join(err, fmt.Errorf("give up the floating address: %w", addressErr))
+	}
+	return err
 }
 
 // watchedNodes is what the watchdog may know of the servers.
@@ -69,6 +104,8 @@ func (watchedNodes) Resume(core.Failover) {}
 type lifecheck struct {
 	listen *configs.Listen
 	nodes  watchedNodes
+	// linked says why this host's network cannot carry the address, or nil.
+	linked func() error
 }
 
 // sslRequest asks whether the server speaks TLS (PostgreSQL manual, section 55.7). Every
@@ -80,7 +117,7 @@ var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 func (l lifecheck) Fitness(ctx context.Context) core.Fitness {
 	f := core.Fit()
 	f.Primary = l.nodes.view().Primary != cluster.NoNode
-	f.Serves = l.serves(ctx) == nil
+	f.Serves, f.Link = l.serves(ctx) == nil, l.linked() == nil
 	return f
 }
 

@@ -26,7 +26,6 @@ import (
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/proxy"
-	"github.com/howdah/howdah/watchdog"
 )
 
 // service is a running howdah.
@@ -47,8 +46,8 @@ type service struct {
 	stops    chan admin.StopMode // capacity 1
 	// drainFor is how long the drain may take, negative for any time; set before it begins.
 	drainFor time.Duration
-	// watchdog is nil in a howdah that stands alone.
-	watchdog *watchdog.Watchdog
+	// quorum is nil in a howdah that stands alone.
+	quorum *quorum
 	// leaveQuorum returns when this member has left. It may be called twice.
 	leaveQuorum func()
 }
@@ -94,7 +93,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if err != nil {
 		return nil, err
 	}
-	if s.watchdog, err = newWatchdog(c, s.cluster.View, s.log); err != nil {
+	if s.quorum, err = newQuorum(c, s.cluster.View, s.log); err != nil {
 		return nil, err
 	}
 	return s, s.newAdmin()
@@ -114,8 +113,8 @@ func setThreads(n int) {
 // warnings logs what works but should not stay as it is.
 func (s *service) warnings(c *configs.Config) error {
 	warnings, err := checkFiles(s.path, c)
-	if c.VIP.Mode != "none" { // until the watchdog says who holds it
-		warnings = append(warnings, "vip.mode is "+c.VIP.Mode+", but howdah serve does not move the address yet: run howdah vip up")
+	if c.VIP.Mode != "none" && !c.Watchdog.Enabled() {
+		warnings = append(warnings, "vip.mode is "+c.VIP.Mode+", but watchdog.peers is empty: nobody says which host has the address, and howdah serve leaves it alone (howdah vip up holds it)")
 	}
 	for _, w := range warnings {
 		s.log.Warn("configuration", "file", s.path, "warning", w)
@@ -159,12 +158,12 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 
 	failed := make(chan error, len(listeners)+doors.count()+1)
 	doors.serve(failed)
-	if s.watchdog != nil { // it gives the address away before the sessions are drained
+	if s.quorum != nil { // it gives the address away before the sessions are drained
 		watched := make(chan struct{})
 		watching, leave := context.WithCancel(background)
 		go func() { // ends with leave
 			defer close(watched)
-			if err := s.watchdog.Run(watching); err != nil {
+			if err := s.quorum.run(watching); err != nil {
 				failed <- fmt.Errorf("run the watchdog: %w", err)
 			}
 		}()
@@ -301,7 +300,7 @@ func (s *service) apply(c *configs.Config) error {
 	old := s.config
 	s.config = c
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
-	c.Listen, c.Routing.CacheSize, c.Watchdog, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Watchdog, old.Log.Format
+	c.Listen, c.Routing.CacheSize, c.Watchdog, c.VIP, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Watchdog, old.VIP, old.Log.Format
 	c.Failover.StateFile = old.Failover.StateFile
 	s.running.config.Store(c)
 	return nil

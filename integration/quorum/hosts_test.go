@@ -3,15 +3,23 @@ package quorum
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/watchdog"
@@ -25,13 +33,18 @@ type network struct {
 	name  string
 	dir   string
 	hosts []*host
+	more  string // of every proxy's file
 }
+
+// floating is the address that moves.
+const floating = "10.77.0.100"
 
 // host is a namespace and the howdah in it.
 type host struct {
 	*network
 	name, ns, address string
-	port              string // its end of the link, in the hub
+	kernel            *netlink.Handle // the namespace's
+	port              string          // its end of the link, in the hub
 	number            int
 	witness           bool
 	cmd               *exec.Cmd
@@ -59,25 +72,28 @@ func (l *logBuffer) String() string {
 // newNetwork makes hosts with keys and files, all in one network, and starts nothing.
 func newNetwork(t *testing.T, names ...string) *network {
 	t.Helper()
+	return newNetworkWith(t, "", names...)
+}
+
+// newNetworkWith has more in every proxy's file.
+func newNetworkWith(t *testing.T, more string, names ...string) *network {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes network namespaces: run it as root")
 	}
-	n := &network{t: t, name: fmt.Sprintf("hd%d", os.Getpid()%10000), dir: t.TempDir()}
+	n := &network{t: t, name: fmt.Sprintf("hd%d", os.Getpid()%10000), dir: t.TempDir(), more: more}
 	n.ip("netns", "add", n.hub())
 	t.Cleanup(n.remove)
 	n.ip("-n", n.hub(), "link", "add", "br0", "type", "bridge")
 	n.ip("-n", n.hub(), "link", "set", "br0", "up")
+	n.attach(n.client(), "vclient", "10.77.0.200")
 	var peers []string
 	for i, name := range names {
 		h := &host{network: n, name: name, ns: n.name + name, number: i + 1, address: fmt.Sprintf("10.77.0.%d", i+1), port: "v" + name,
 			witness: strings.HasPrefix(name, "w"), log: &logBuffer{}}
 		n.hosts = append(n.hosts, h)
-		n.ip("netns", "add", h.ns)
-		n.ip("-n", h.ns, "link", "set", "lo", "up")
-		n.ip("link", "add", h.port, "netns", n.hub(), "type", "veth", "peer", "name", "eth0", "netns", h.ns)
-		n.ip("-n", n.hub(), "link", "set", h.port, "master", "br0", "up")
-		n.ip("-n", h.ns, "addr", "add", h.address+"/24", "dev", "eth0")
-		n.ip("-n", h.ns, "link", "set", "eth0", "up")
+		n.attach(h.ns, h.port, h.address)
+		h.kernel = n.kernelOf(h.ns)
 		role := "proxy"
 		if h.witness {
 			role = "witness"
@@ -88,13 +104,132 @@ func newNetwork(t *testing.T, names ...string) *network {
 	for _, h := range n.hosts {
 		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(peers, "\n"))
 		if !h.witness {
-			text += "log: {level: debug}\nbackends: [{name: d1, host: 127.0.0.1, port: 1}]\nauth: {hba: [\"host all all 127.0.0.1/32 trust\"]}\nlimits: {threads: 2}\n"
+			text += "log: {level: debug}\nbackends: [{name: d1, host: 127.0.0.1, port: 1}]\nauth: {hba: [\"host all all 127.0.0.1/32 trust\"]}\nlimits: {threads: 2}\n" +
+				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [" + floating + "], interface: eth0}\n" + n.more
 		}
 		if err := os.WriteFile(h.file(), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return n
+}
+
+// kernelOf talks to a namespace's kernel.
+func (n *network) kernelOf(ns string) *netlink.Handle {
+	n.t.Helper()
+	space, err := netns.GetFromName(ns)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer space.Close()
+	handle, err := netlink.NewHandleAt(space, unix.NETLINK_ROUTE)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(handle.Close)
+	return handle
+}
+
+// has says whether the host's kernel has the floating address.
+func (h *host) has() bool {
+	list, err := h.kernel.AddrList(nil, unix.AF_INET)
+	if err != nil {
+		h.t.Errorf("list the addresses of %s: %v", h.name, err)
+	}
+	for i := range list {
+		if list[i].IP.String() == floating {
+			return true
+		}
+	}
+	return false
+}
+
+// attach makes a namespace and plugs it into the hub.
+func (n *network) attach(ns, port, address string) {
+	n.t.Helper()
+	n.ip("netns", "add", ns)
+	n.ip("-n", ns, "link", "set", "lo", "up")
+	n.ip("link", "add", port, "netns", n.hub(), "type", "veth", "peer", "name", "eth0", "netns", ns)
+	n.ip("-n", n.hub(), "link", "set", port, "master", "br0", "up")
+	n.ip("-n", ns, "addr", "add", address+"/24", "dev", "eth0")
+	n.ip("-n", ns, "link", "set", "eth0", "up")
+}
+
+// client is the namespace of those who use the floating address.
+func (n *network) client() string { return n.name + "client" }
+
+// inside does something with the calling thread in a namespace. What it opens stays there.
+func (n *network) inside(ns string, do func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	own, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	space, err := netns.GetFromName(ns)
+	if err != nil {
+		return err
+	}
+	defer space.Close()
+	if err := netns.Set(space); err != nil {
+		return err
+	}
+	err = do()
+	return errors.Join(err, netns.Set(own))
+}
+
+// dial connects from the client to the floating address.
+func (n *network) dial() (conn net.Conn, err error) {
+	err = n.inside(n.client(), func() (err error) {
+		d := net.Dialer{Timeout: 300 * time.Millisecond, FallbackDelay: -1}
+		conn, err = d.Dial("tcp4", floating+":9999")
+		return err
+	})
+	return conn, err
+}
+
+// answers is an error unless a howdah answers at the floating address.
+func (n *network) answers() error {
+	conn, err := n.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil { // SSLRequest
+		return err
+	}
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	return err
+}
+
+// neverTwo looks all the time whether two hosts have the address at once. It ends with the test.
+func (n *network) neverTwo() {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	n.t.Cleanup(func() { close(stop); <-stopped })
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(3 * time.Millisecond):
+			}
+			var have []*host
+			for _, h := range n.hosts {
+				if h.has() {
+					have = append(have, h)
+				}
+			}
+			if len(have) > 1 && have[0].has() { // it had it before the other one was looked at, and after
+				n.t.Errorf("%s and %s have the address at once", have[0].name, have[1].name)
+				return
+			}
+		}
+	}()
 }
 
 func (n *network) hub() string { return n.name + "hub" }
@@ -126,6 +261,7 @@ func (n *network) remove() {
 	for _, h := range n.hosts {
 		n.ip("netns", "del", h.ns)
 	}
+	n.ip("netns", "del", n.client())
 	n.ip("netns", "del", n.hub())
 }
 
@@ -166,6 +302,10 @@ func (h *host) kill() {
 // unplug takes the host's cable out, plug puts it in.
 func (h *host) unplug() { h.ip("-n", h.hub(), "link", "set", h.port, "down") }
 func (h *host) plug()   { h.ip("-n", h.hub(), "link", "set", h.port, "up") }
+
+// cut takes the cable behind it out of the switch: the host's own link stays up. mend puts it in.
+func (h *host) cut()  { h.ip("-n", h.hub(), "link", "set", h.port, "nomaster") }
+func (h *host) mend() { h.ip("-n", h.hub(), "link", "set", h.port, "master", "br0") }
 
 // deafen lets the host hear nothing, and mute lets nobody hear it; heal ends both.
 func (h *host) deafen() {
@@ -210,9 +350,10 @@ func (h *host) status() *watchdog.Status {
 	return s
 }
 
+// owns says whether the host has the address and knows it.
 func (h *host) owns() bool {
 	s := h.status()
-	return s != nil && s.Address
+	return s != nil && s.Address && h.has()
 }
 
 // eventually waits until nothing is missing.

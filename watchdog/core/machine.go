@@ -95,8 +95,8 @@ func (m *Machine) MayAct(now time.Duration) bool {
 
 // Permission is what the member may do for its clients at now.
 func (m *Machine) Permission(now time.Duration) Permission {
-	until, holds := m.lease.Until(now)
-	return permit(now, standing{m.self, m.state, m.voters, holds, until, m.applied >= m.stored, m.route})
+	_, holds := m.lease.Until(now)
+	return permit(now, standing{m.self, m.state, m.voters, holds, m.applied >= m.stored, m.route})
 }
 
 // Step takes an event that happened at now. Time never goes back.
@@ -114,6 +114,7 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.lease.Acked(e.Peer, e.Term, e.Sent)
 	case Leads:
 		m.leader = e.Leader
+		m.asked = now - m.timing.Route // it does not know yet who may write
 	case Applied:
 		m.apply(e)
 	case Restarted:
@@ -180,6 +181,9 @@ func (m *Machine) apply(e Applied) {
 	if e.State.Epoch != m.state.Epoch && len(e.State.History) > 0 && !e.Old && m.state.Failover.Phase != PhaseNone {
 		m.changed, m.cooling = m.now, true
 	}
+	if e.State.Epoch != m.state.Epoch || e.State.Failover.ID != m.state.Failover.ID {
+		m.asked = m.now - m.timing.Route // grants are for one epoch
+	}
 	m.state, m.applied = e.State, e.Index
 	if f := m.state.Failover; f.Phase != PhaseNone && m.stopping != f.ID {
 		m.stopping = f.ID
@@ -197,6 +201,10 @@ func (m *Machine) settle() {
 	}
 	m.settleAddress(until, holds)
 	m.askRoute()
+	if holds && m.state.Failover.Phase == PhaseNone {
+		// Its own grant: a successor counts it among those of an earlier leader.
+		m.route.Answered(RouteAnswer{Granted: true, Epoch: m.state.Epoch, Sent: m.now, Lease: m.timing.Route})
+	}
 	if holds {
 		m.settlePoll()
 		m.settleFailover()
@@ -224,11 +232,19 @@ func (m *Machine) settleAddress(until time.Duration, holds bool) {
 	}
 }
 
-// asksPerRoute is how many times a route lease is asked for within its time.
-const asksPerRoute = 5
+// asksPerRoute is how many times a route lease is asked for within its time, and
+// asksRefused how many times when there is none: the leader may be about to be able to grant it.
+const (
+	asksPerRoute = 10
+	asksRefused  = 30
+)
 
 func (m *Machine) askRoute() {
-	if m.leader == "" || m.leader == m.self || m.now-m.asked < m.timing.Route/asksPerRoute {
+	every := m.timing.Route / asksPerRoute
+	if m.now >= m.route.Until || m.route.Epoch != m.state.Epoch {
+		every = m.timing.Route / asksRefused
+	}
+	if m.leader == "" || m.leader == m.self || m.now-m.asked < every {
 		return
 	}
 	m.asked = m.now

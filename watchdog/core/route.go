@@ -116,7 +116,6 @@ type standing struct {
 	state   *State
 	voters  []MemberID
 	leading bool // holds the lease at now
-	until   time.Duration
 	current bool // goes by all that was in its log when it started
 	route   Route
 }
@@ -133,8 +132,8 @@ func permit(now time.Duration, s standing) Permission {
 		p.Reason = fmt.Sprintf("a failover from %s is under way (%s): %s", s.state.Failover.From, s.state.Failover.Phase, s.state.Failover.Reason)
 	case s.state.Primary.Node == "":
 		p.Reason = "no primary is recorded yet"
-	case s.leading:
-		p.Writes, p.Until, p.Reason = true, s.until, "it leads and holds the lease"
+	case s.leading && now < s.route.Until && s.route.Epoch == s.state.Epoch:
+		p.Writes, p.Until, p.Reason = true, s.route.Until, "it leads and holds the lease"
 	case voter && s.current && len(s.voters) == 2 && len(s.state.Members) <= 2:
 		// Nothing is committed without this member, so the primary cannot have changed. A
 		// third voter comes only after both go by a state that lists it.

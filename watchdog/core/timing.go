@@ -14,7 +14,8 @@ type Timing struct {
 	Lease time.Duration
 	// Release is the longest that it takes to remove the address once the lease ended.
 	Release time.Duration
-	// Route is how long after it was asked for a route lease lasts.
+	// Route is how long after it was asked for a route lease lasts. It is longer than another
+	// member usually needs to become the leader, so that writes through the others go on meanwhile.
 	Route time.Duration
 	// Poll is how long members have to answer a poll; older answers do not count.
 	Poll time.Duration
@@ -34,10 +35,10 @@ const drift = 0.005
 func Profiles() map[string]Timing {
 	base := Timing{Poll: time.Second, Cooldown: 60 * time.Second, Fitter: 2 * time.Second, Settle: 30 * time.Second, Drift: drift}
 	lan, wan, fast := base, base, base
-	lan.Election, lan.Lease, lan.Release, lan.Route = 600*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond, time.Second
-	wan.Election, wan.Lease, wan.Release, wan.Route = 3*time.Second, 1500*time.Millisecond, 500*time.Millisecond, 3*time.Second
+	lan.Election, lan.Lease, lan.Release, lan.Route = 600*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond, 1500*time.Millisecond
+	wan.Election, wan.Lease, wan.Release, wan.Route = 3*time.Second, 1500*time.Millisecond, 500*time.Millisecond, 5*time.Second
 	wan.Poll = 3 * time.Second
-	fast.Election, fast.Lease, fast.Release, fast.Route = 250*time.Millisecond, 150*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond
+	fast.Election, fast.Lease, fast.Release, fast.Route = 250*time.Millisecond, 150*time.Millisecond, 50*time.Millisecond, 600*time.Millisecond
 	return map[string]Timing{"lan": lan, "wan": wan, "fast": fast}
 }
 
