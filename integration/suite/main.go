@@ -16,7 +16,6 @@ import (
 type options struct {
 	howdah, source, out, mode string
 	suites                    []string
-	race                      bool
 }
 
 func main() {
