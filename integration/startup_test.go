@@ -1,13 +1,17 @@
 package integration_test
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
@@ -170,4 +174,37 @@ func TestTooManyClients(t *testing.T) {
 		}
 		return conn.Close(t.Context())
 	})
+}
+
+// A client of protocol 3.2 gets a long cancel key, which works; one of 3.0 the short one.
+func TestCancelKeysOfVersions(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for version, size := range map[string]int{"3.0": 4, "3.2": 32} {
+		conn, err := pgconn.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres max_protocol_version=%s", f.port, version))
+		must(t, err)
+		defer conn.Close(t.Context())
+		if n := len(conn.SecretKey()); n != size {
+			t.Errorf("protocol %s: a cancel key of %d bytes, want %d", version, n, size)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := conn.Exec(context.Background(), "SELECT pg_sleep(100)").ReadAll()
+			ended <- err
+		}()
+		// A server ignores a request that comes before the statement does.
+		var answer error
+		for waiting := true; waiting; {
+			must(t, conn.CancelRequest(t.Context()))
+			select {
+			case answer = <-ended:
+				waiting = false
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		var refused *pgconn.PgError
+		if !errors.As(answer, &refused) || refused.Code != "57014" {
+			t.Errorf("protocol %s: got %v, want 57014", version, answer)
+		}
+	}
 }

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -108,6 +110,26 @@ func (c *cancelling) cutOff() {
 	}
 }
 
+// cancelKey is the secret of a session's cancel key: 4 bytes, or 32 from protocol 3.2 on.
+type cancelKey []byte
+
+// The lengths of cancel keys; servers may have some up to maxCancelKey.
+const (
+	shortCancelKey = 4
+	longCancelKey  = 32
+	maxCancelKey   = 256
+)
+
+// newCancelKey draws the secret for a client of a minor protocol version.
+func newCancelKey(minor uint32) cancelKey {
+	key := make(cancelKey, shortCancelKey)
+	if minor >= 2 {
+		key = make(cancelKey, longCancelKey)
+	}
+	rand.Read(key)
+	return key
+}
+
 // registry finds sessions by their cancel keys.
 type registry struct {
 	mu       sync.Mutex
@@ -145,10 +167,10 @@ func (r *registry) remove(s *session) {
 }
 
 // find returns the session with the key, nil if there is none.
-func (r *registry) find(pid, secret uint32) *session {
+func (r *registry) find(pid uint32, secret cancelKey) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.sessions[pid]; s != nil && s.secret == secret {
+	if s := r.sessions[pid]; s != nil && subtle.ConstantTimeCompare(s.secret, secret) == 1 {
 		return s
 	}
 	return nil

@@ -194,15 +194,15 @@ func TestCancelBreaksOffWaits(t *testing.T) {
 func TestRegistry(t *testing.T) {
 	r := registry{sessions: map[uint32]*session{}}
 	a, b := &session{}, &session{}
-	a.secret, b.secret = 11, 22
+	a.secret, b.secret = cancelKey{1, 1}, cancelKey{2, 2}
 	if r.add(a) != nil || r.add(b) != nil || a.pid != 1 || b.pid != 2 {
 		t.Errorf("numbers %d and %d", a.pid, b.pid)
 	}
-	if r.find(1, 11) != a || r.find(2, 22) != b || r.find(1, 22) != nil || r.find(3, 11) != nil {
+	if r.find(1, cancelKey{1, 1}) != a || r.find(2, cancelKey{2, 2}) != b || r.find(1, cancelKey{2, 2}) != nil || r.find(3, cancelKey{1, 1}) != nil {
 		t.Error("find is wrong")
 	}
 	r.remove(a)
-	if r.find(1, 11) != nil {
+	if r.find(1, cancelKey{1, 1}) != nil {
 		t.Error("a removed session is found")
 	}
 	// The last number is followed by the first free one; it stays positive as an int32.
@@ -235,7 +235,7 @@ func TestRegistryNumbersAreUnique(t *testing.T) {
 				if err := r.add(s); err != nil {
 					t.Error(err)
 				}
-				if r.find(s.pid, 0) != s {
+				if r.find(s.pid, nil) != s {
 					t.Error("another session has the number")
 				}
 				if i%2 == 0 {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -72,7 +71,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	if err := s.startRoute(req, p); err != nil {
 		return nil, err
 	}
-	s.newSecret()
+	s.secret = newCancelKey(req.minor)
 	if set.pool.BackendPIDs == "server" && !s.shared {
 		if err := s.borrowAtLogin(ctx); err != nil {
 			return nil, err
@@ -115,13 +114,6 @@ func (s *session) borrowAtLogin(ctx context.Context) error {
 	return nil
 }
 
-// newSecret draws the session's cancel key.
-func (s *session) newSecret() {
-	var secret [4]byte
-	rand.Read(secret[:])
-	s.secret = binary.BigEndian.Uint32(secret[:])
-}
-
 // dismiss forgets a session that has ended.
 func (srv *Server) dismiss(s *session) {
 	srv.registry.remove(s)
@@ -137,9 +129,9 @@ func authenticationOk() []byte {
 // welcome sends what ends a login.
 func (s *session) welcome() error {
 	b := appendParams(authenticationOk(), s.told)
-	b = wire.AppendHeader(b, wire.BackendKeyData, 8)
+	b = wire.AppendHeader(b, wire.BackendKeyData, 4+len(s.secret))
 	b = binary.BigEndian.AppendUint32(b, s.pid)
-	b = binary.BigEndian.AppendUint32(b, s.secret)
+	b = append(b, s.secret...)
 	b = wire.AppendReady(b, wire.TxIdle)
 	if err := s.client.Write(b); err != nil {
 		return clientError{err}

@@ -29,7 +29,7 @@ func TestParseStartup(t *testing.T) {
 		{"replication", v3, "user\x00u\x00replication\x00database\x00\x00", "u/u/replication=database= replication"},
 		{"no replication", v3, "user\x00u\x00replication\x00FALSE\x00\x00", "u/u/"},
 		{"protocol extension", v3, "user\x00u\x00_pq_.x\x001\x00_pq_.y\x00\x00\x00", "u/u/ negotiate 2"},
-		{"newer minor version", v3 + 2, "user\x00u\x00\x00", "u/u/ negotiate 0"},
+		{"newer minor version", v3 + 3, "user\x00u\x00\x00", "u/u/ negotiate 0"},
 		{"no user", v3, "database\x00d\x00\x00", "28000"},
 		{"empty user", v3, "user\x00\x00\x00", "28000"},
 		{"nothing", v3, "", "08P01"},

@@ -66,7 +66,7 @@ func (srv *Server) loginReplication(ctx context.Context, c *wire.Conn, req *star
 	s.cancelled = make(chan struct{}, 1)
 	s.shown.begin(req.from, req.application)
 	s.shown.servers[balancer.ToPrimary].Store(conn)
-	s.newSecret()
+	s.secret = newCancelKey(req.minor)
 	if err := srv.registry.add(s); err != nil {
 		srv.pool.Discard(conn)
 		return nil, err

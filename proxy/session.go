@@ -27,7 +27,8 @@ type session struct {
 	log    *slog.Logger
 	rand   rand.PCG
 
-	pid, secret uint32
+	pid    uint32
+	secret cancelKey
 	// stream is the server connection of a replication connection, nil of other sessions; toPrimary: it is
 	// to be the primary's. ended: it is over.
 	stream    *pool.Server

@@ -33,8 +33,12 @@ const (
 	codeGSSENC = 80877104
 )
 
-// protocol is the newest protocol version spoken here.
-const protocol = pgproto3.ProtocolVersionNumber
+// The newest protocol version spoken with clients is 3.2, which differs from 3.0 by longer cancel
+// keys (the manual, 54.1 and 54.2.9). Servers are spoken to in 3.0.
+const (
+	newestMinor = 2
+	protocol    = pgproto3.ProtocolVersionNumber + newestMinor
+)
 
 // errNotAClient is a connection that sends no startup packet; it gets no
 // answer, as from PostgreSQL.
@@ -46,6 +50,7 @@ type startupRequest struct {
 	application string
 	replication replicationKind
 	route       *string // howdah.route, nil if it was not given
+	minor       uint32  // of the protocol version that is spoken
 	negotiate   []byte  // a NegotiateProtocolVersion message that must be sent first
 	from        net.Addr
 	tls         *tls.ConnectionState // nil: not encrypted
@@ -80,8 +85,8 @@ func (srv *Server) readStartup(c *wire.Conn, set *settings) (*startupRequest, er
 			}
 			continue
 		case code == codeCancel:
-			if size == 16 {
-				srv.cancel(binary.BigEndian.Uint32(packet), binary.BigEndian.Uint32(packet[4:]))
+			if size > 12 && size <= 12+maxCancelKey {
+				srv.cancel(binary.BigEndian.Uint32(packet), cancelKey(packet[4:]))
 			}
 			return nil, nil
 		}
@@ -112,7 +117,7 @@ func startupReadError(err error) error {
 type errOldProtocol struct{ major, minor uint32 }
 
 func (e errOldProtocol) Error() string {
-	return fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.0", e.major, e.minor)
+	return fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", e.major, e.minor)
 }
 
 // parseStartup reads the parameters of a startup packet.
@@ -181,8 +186,9 @@ func parseStartup(code uint32, packet []byte) (*startupRequest, error) {
 	}
 	slices.Sort(params)
 	req.key.Params = strings.Join(params, "")
-	if minor > 0 || len(unknown) > 0 {
-		req.negotiate = negotiate(unknown)
+	req.minor = min(minor, newestMinor)
+	if minor > newestMinor || len(unknown) > 0 {
+		req.negotiate = negotiate(req.minor, unknown)
 	}
 	return req, nil
 }
@@ -196,8 +202,8 @@ func isFalse(v string) bool {
 }
 
 // negotiate is a NegotiateProtocolVersion message.
-func negotiate(unknown []string) []byte {
-	body := binary.BigEndian.AppendUint32(nil, protocol)
+func negotiate(minor uint32, unknown []string) []byte {
+	body := binary.BigEndian.AppendUint32(nil, pgproto3.ProtocolVersionNumber+minor)
 	body = binary.BigEndian.AppendUint32(body, uint32(len(unknown)))
 	for _, name := range unknown {
 		body = append(append(body, name...), 0)
@@ -206,7 +212,7 @@ func negotiate(unknown []string) []byte {
 }
 
 // cancel carries out a cancel request, without a word to who sent it.
-func (srv *Server) cancel(pid, secret uint32) {
+func (srv *Server) cancel(pid uint32, secret cancelKey) {
 	s := srv.registry.find(pid, secret)
 	if s == nil {
 		srv.log.Info("cancel request with a key that no session has", "pid", pid)
