@@ -66,8 +66,10 @@ func (n *normaliser) normalise(f Frame) []byte {
 	switch f.Kind {
 	case 'K':
 		clear(p)
-	case 'A':
+	case 'A', 'v': // howdah speaks protocol 3.2 whatever the server does
 		clear(p[:min(4, len(p))])
+	case 'E':
+		p = bytes.ReplaceAll(p, []byte("server supports 3.0 to 3.0"), []byte("server supports 3.0 to 3.2"))
 	case 't':
 		for at := 2; at+4 <= len(p); at += 4 {
 			n.number(p[at:])
