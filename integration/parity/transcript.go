@@ -56,6 +56,10 @@ func (n *normaliser) describe(frames []Frame) []string {
 			lines[i] = frameName(f.Kind) + " " + n.fields(payload)
 			continue
 		}
+		if f.Kind == 'K' {
+			lines[i] = frameName(f.Kind) // longer for who speaks protocol 3.2, which an old server does not
+			continue
+		}
 		lines[i] = fmt.Sprintf("%s(%d) %s", frameName(f.Kind), f.Length, render(payload))
 	}
 	return lines
@@ -64,8 +68,6 @@ func (n *normaliser) describe(frames []Frame) []string {
 func (n *normaliser) normalise(f Frame) []byte {
 	p := bytes.ReplaceAll(f.Payload, []byte(n.database), []byte(strings.Repeat("D", len(n.database))))
 	switch f.Kind {
-	case 'K':
-		clear(p)
 	case 'A', 'v': // howdah speaks protocol 3.2 whatever the server does
 		clear(p[:min(4, len(p))])
 	case 'E':

@@ -57,7 +57,7 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 			return nil, err
 		}
 		server, err = howdahtest.Launch(o.howdah, files, port, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}, Settings: map[string]any{
-			"pool.mode": o.mode, "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
+			"pool.mode": o.mode, "routing.consistency": "none", "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
 		}})
 		if err != nil {
 			return nil, err
