@@ -140,7 +140,7 @@ func (n *network) write() {
 		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(n.peers, "\n"))
 		if !h.witness {
 			text += fmt.Sprintf("log: {level: debug}\nbackends: %s\nauth: {hba: [\"host all all all trust\"]}\nlimits: {threads: 2}\n"+
-				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [%s], interface: eth0}\n%s", n.backends, floating, n.more)
+				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [%s], interface: eth0}\n%s", n.backends, floating, strings.ReplaceAll(n.more, "SELF", h.name))
 		}
 		if err := os.WriteFile(h.file(), []byte(text), 0o600); err != nil {
 			n.t.Fatal(err)
