@@ -75,6 +75,7 @@ func Commands() []Command {
 		{Name: "counters", Summary: "counters of parsing and healing", run: runCounters},
 		{Name: "events", Summary: "what happened to the servers lately", run: runEvents},
 		{Name: "watchdog", Summary: "what the proxies know of each other", run: runWatchdog},
+		{Name: "quorum", Summary: "what the proxies have agreed on: leader, lease, address, primary, decisions with votes", run: runQuorum},
 		{Name: "attach", Args: []string{"NODE"}, Summary: "use a node again", Changes: true, run: runAttach},
 		{Name: "detach", Args: []string{"NODE", "[gracefully]"}, Summary: "stop using a standby; gracefully waits until nothing runs on it", Changes: true, run: runDetach},
 		{Name: "promote", Args: []string{"NODE", "[gracefully]"}, Summary: "make a standby the primary when there is none", Changes: true, run: runPromote},
@@ -201,9 +202,9 @@ func runWatchdog(_ context.Context, a *Admin, _ []string) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Columns: []string{"id", "name", "host", "port", "state", "leader", "address", "priority"}}
+	t := &Table{Columns: []string{"id", "name", "host", "port", "state", "leader", "address", "priority", "fitness"}}
 	for _, m := range w.Members {
-		t.add(int64(m.ID), m.Name, m.Host, int64(m.Port), m.StateTxt, m.Name == w.Leader, m.Address, int64(m.Priority))
+		t.add(int64(m.ID), m.Name, m.Host, int64(m.Port), m.StateTxt, m.Name == w.Leader, m.Address, int64(m.Priority), m.Fitness)
 	}
 	return t, nil
 }

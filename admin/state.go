@@ -139,6 +139,7 @@ type Watchdog struct {
 	Alive   int
 	Leader  string // the name of its node; empty if there is none
 	Holds   bool   // this howdah holds the address
+	Agreed  Quorum
 	Members []WatchdogMember
 }
 
@@ -153,6 +154,8 @@ type WatchdogMember struct {
 	StateTxt string
 	Address  string // the floating address
 	Priority int
+	Alive    bool
+	Fitness  string // what it says of itself; "fit" if it lacks nothing
 }
 
 // Unavailable is a command that this howdah cannot carry out.

@@ -30,7 +30,9 @@ func (k *conductor) start(ctx context.Context, a action) {
 	k.workers.Go(func() {
 		r := result{action: a}
 		bounded, cancel := context.WithTimeoutCause(ctx, d.limit(a), fmt.Errorf("not done within %s", d.limit(a)))
-		r.lsn, r.err = d.do(bounded, a)
+		if r.err = k.mayAct(); r.err == nil {
+			r.lsn, r.err = d.do(bounded, a)
+		}
 		cancel()
 		select {
 		case k.done <- r:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,9 +34,15 @@ type Cluster struct {
 	failover atomic.Pointer[Failover]
 	operator chan operatorOrder
 	ordered  chan ordersRequest
-	stopped  chan struct{} // closed when Run ends
-	orders   atomic.Uint64 // numbers orders
-	busy     atomic.Pointer[func(NodeID) bool]
+	// warrant is what Run begins with, nil if none is needed; given was set last, by SetWarrant's one caller.
+	// writeUntil is when (Now) the right to use the primary ends; sessions look at it before they send.
+	warrant    *Warrant
+	given      Warrant
+	warranted  chan warrantRequest
+	writeUntil atomic.Int64
+	stopped    chan struct{} // closed when Run ends
+	orders     atomic.Uint64 // numbers orders
+	busy       atomic.Pointer[func(NodeID) bool]
 
 	// wakes[id] asks that node's prober to probe now. Replaced whole by the
 	// writer when nodes are added; read without a lock by Report and Refresh.
@@ -72,17 +79,19 @@ func New(backends []configs.Backend, check configs.ReplicationCheck, log *slog.L
 		return nil, err
 	}
 	c := &Cluster{
-		log:      log,
-		wanted:   want,
-		reloaded: make(chan struct{}, 1),
-		arbiter:  StateFile{},
-		operator: make(chan operatorOrder),
-		ordered:  make(chan ordersRequest),
-		stopped:  make(chan struct{}),
+		log:       log,
+		wanted:    want,
+		reloaded:  make(chan struct{}, 1),
+		arbiter:   StateFile{},
+		operator:  make(chan operatorOrder),
+		ordered:   make(chan ordersRequest),
+		warranted: make(chan warrantRequest),
+		stopped:   make(chan struct{}),
 	}
 	c.wanted.failover = configs.Default().Failover
 	c.failover.Store(&Failover{})
-	view := configure(&View{Primary: NoNode, last: NoNode}, want)
+	c.writeUntil.Store(math.MaxInt64)
+	view := configure(&View{Primary: NoNode, last: NoNode, writable: NoNode}, want)
 	known := make([]observation, len(view.Nodes))
 	view = decide(view, known, rules{}, Now())
 	c.current.Store(&published{view: view, known: known, next: make(chan struct{})})

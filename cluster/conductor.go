@@ -25,6 +25,7 @@ const (
 // conductor is the shell of the failover machine: it feeds it, keeps its record, and has its actions done. It is
 // owned by one goroutine.
 type conductor struct {
+	seat
 	cluster *Cluster
 	arbiter Arbiter
 	log     *slog.Logger
@@ -46,12 +47,13 @@ type conductor struct {
 
 func (c *Cluster) newConductor(ctx context.Context) *conductor {
 	k := &conductor{cluster: c, arbiter: c.arbiter, log: c.log, done: make(chan result), answers: make(chan Answer)}
+	k.council, _ = c.arbiter.(Council)
 	record, err := k.arbiter.Recall(ctx)
 	if err != nil {
 		k.log.Error("what was known of the primary cannot be recalled; the servers are asked as if howdah had never run", "error", err)
 		record = Record{}
 	}
-	if record.underWay() {
+	if record.underWay() && k.council == nil {
 		k.log.Warn("a change of the primary was under way when howdah ended; it goes on", "kind", string(record.Kind),
 			"phase", record.Phase.String(), "epoch", record.Epoch, "old", record.Old, "candidate", record.Candidate)
 	}
@@ -65,7 +67,7 @@ func (k *conductor) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		changed := k.cluster.Changed()
+		changed, stands := k.cluster.Changed(), k.changed()
 		hurry := k.steps(ctx, nil, nil)
 		if hurry {
 			timer.Reset(hurryEvery)
@@ -78,6 +80,7 @@ func (k *conductor) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-changed:
+		case <-stands:
 		case r := <-k.done:
 			k.report(r)
 			k.results = append(k.results, r)
@@ -94,7 +97,10 @@ func (k *conductor) operate(ctx context.Context, o operatorOrder) {
 	k.refused = false
 	k.steps(ctx, o.change, o.order)
 	var err error
-	if k.refused {
+	switch {
+	case k.council != nil && !k.leads:
+		err = &NotLeader{k.leader}
+	case k.refused:
 		err = errors.New("it could not be recorded; nothing was changed")
 	}
 	o.answer <- err // capacity 1
@@ -103,6 +109,10 @@ func (k *conductor) operate(ctx context.Context, o operatorOrder) {
 // steps makes steps until nothing more is to be recorded, and reports whether the nodes are to be probed fast.
 func (k *conductor) steps(ctx context.Context, change func(*machine), o *order) bool {
 	k.configure()
+	if !k.sit(ctx) {
+		k.obey(ctx)
+		return false
+	}
 	for range 8 {
 		p := k.cluster.current.Load()
 		in := input{now: Now(), view: p.view, known: p.known, settings: &k.set, answer: k.answer, results: k.results, change: change, order: o}
@@ -122,10 +132,10 @@ func (k *conductor) steps(ctx context.Context, change func(*machine), o *order) 
 			k.applied = out.orders
 		}
 		for _, a := range out.actions {
-			k.start(ctx, a)
+			k.start(k.acting, a)
 		}
 		if out.ask != nil {
-			k.consult(ctx, *out.ask)
+			k.consult(k.acting, *out.ask)
 		}
 		if out.hurry {
 			k.cluster.wakeAll()

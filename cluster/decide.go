@@ -19,6 +19,7 @@ type rules struct {
 	autoFailback bool          // failover.auto_failback
 	holdDown     time.Duration // failover.hold_down
 	orders       orders
+	warrant      *Warrant // nil if none is needed
 }
 
 // decision is one call of decide. drafts[i] is what node i is to be; the nodes
@@ -67,6 +68,10 @@ func decide(prev *View, known []observation, r rules, now int64) *View {
 		}
 	}
 	next.Primary = d.choosePrimary()
+	next.Orders.Stopped = r.warrant.stops(next)
+	if next.writable = prev.writable; !next.Orders.Stopped {
+		next.writable = next.Primary
+	}
 	next.settled = next.Primary != NoNode || prev.settled && next.SystemID == prev.SystemID
 	for i := range next.Nodes {
 		d.checkFork(NodeID(i))
@@ -193,7 +198,11 @@ func (d *decision) choosePrimary() NodeID {
 		if !d.usable(n.ID) || n.Role != RolePrimary {
 			continue
 		}
-		if why := d.rules.orders.bar(v, n); why != "" {
+		why := d.rules.orders.bar(v, n)
+		if why == "" {
+			why = d.rules.warrant.bar(n)
+		}
+		if why != "" {
 			d.drafts[i] = draft{StateQuarantine, why}
 			continue
 		}

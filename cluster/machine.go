@@ -152,6 +152,9 @@ func (m *machine) step(in *input) (*machine, output) {
 			break // what follows is done when this is on disk
 		}
 	}
+	if in.answer != nil { // it came when something else stood in the way: the question is asked again then
+		next.asking, in.answer = false, nil
+	}
 	out := output{save: !next.record.same(&m.record), ask: s.ask, orders: next.orders(), hurry: s.hurry}
 	out.actions = s.actions
 	return next, out

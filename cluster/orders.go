@@ -30,6 +30,9 @@ type Orders struct {
 	Holding bool
 	// Paused: howdah promotes nobody by itself.
 	Paused bool
+	// Stopped: the primary must not be used, as the other howdahs do not know that this one uses it (Warrant). What
+	// needs it waits, also in a transaction.
+	Stopped bool
 }
 
 func (o *orders) shown() Orders { return Orders{Holding: o.holding, Paused: o.paused} }

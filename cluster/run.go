@@ -18,6 +18,7 @@ type writer struct {
 	check    configs.ReplicationCheck
 	failover configs.Failover
 	orders   orders
+	warrant  *Warrant
 	// lsn is the primary's position at its last sample, written when (Now) that
 	// last moved or a session last used the primary.
 	lsn      LSN
@@ -39,7 +40,7 @@ type probing struct {
 // called once. The last view stays.
 func (c *Cluster) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &writer{cluster: c, horizons: newHorizons(), findings: make(chan finding)}
+	w := &writer{cluster: c, warrant: c.warrant, horizons: newHorizons(), findings: make(chan finding)}
 	defer close(c.stopped)
 	defer w.probers.Wait()
 	defer cancel()
@@ -56,6 +57,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 			return nil
 		case r := <-c.ordered:
 			w.orders = r.orders
+			w.next()
+			close(r.done)
+		case r := <-c.warranted:
+			w.warrant = &r.warrant
 			w.next()
 			close(r.done)
 		case <-c.reloaded:
@@ -99,7 +104,7 @@ func (w *writer) reconfigure(ctx context.Context) error {
 
 // rules are what decide obeys now.
 func (w *writer) rules() rules {
-	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown, orders: w.orders}
+	return rules{silences: w.check.Silences, autoFailback: w.failover.AutoFailback, holdDown: w.failover.HoldDown, orders: w.orders, warrant: w.warrant}
 }
 
 // arrange sees that a node is probed as configured, or not at all.

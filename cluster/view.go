@@ -92,8 +92,8 @@ type View struct {
 	SystemID string
 	// settled: SystemID is that of a primary that was, and not only of most nodes.
 	settled bool
-	// last is the node that was the primary last, or NoNode.
-	last NodeID
+	// last is the node that was the primary last, or NoNode; writable is the last one that sessions could use as such.
+	last, writable NodeID
 }
 
 // Node returns the node, or nil if there is none of that id.

@@ -61,6 +61,9 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 	s.busy(l.srv)
 	if s.mustHold(l) {
 		s.idle()
+		if l.cycling || l.inTransaction() {
+			return s.holdOpen(ctx, l)
+		}
 		return s.holdAndPlace(ctx)
 	}
 	err := s.exchange(l)

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
+	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 )
 
@@ -40,7 +42,7 @@ func (srv *Server) hasLost(v *cluster.View) bool {
 // isLost reports whether nothing that runs on the node is worth waiting for. A node that the operator
 // has detached answers still; so does a standby that is just becoming the primary, which is in quarantine until it is one.
 func isLost(v *cluster.View, n *cluster.Node) bool {
-	return n.State == cluster.StateDown && n.Role == cluster.RoleUnknown || n.State == cluster.StateQuarantine && v.Primary != cluster.NoNode
+	return n.State == cluster.StateDown && n.Role == cluster.RoleUnknown || n.State == cluster.StateQuarantine && v.Primary != cluster.NoNode || v.IsCut(n.ID)
 }
 
 // cutOffFrom makes the session's wait for an answer of a lost server fail. It may be called from any goroutine.
@@ -71,14 +73,35 @@ func (srv *Server) busyOn(id cluster.NodeID) bool {
 // after it has published the view: one of them sees the other.
 func (s *session) mustHold(l *lease) bool {
 	v := s.srv.cluster.View()
-	return v.Orders.Holding && l.srv.Node == v.Primary && !l.cycling && !l.inTransaction()
+	return s.mustNotSend(v, l) || v.Orders.Holding && l.srv.Node == v.Primary && !l.cycling && !l.inTransaction()
+}
+
+// mustNotSend reports whether this howdah may not use the lease's node now: it may have been cut off from the
+// others, and they may be promoting another one.
+func (s *session) mustNotSend(v *cluster.View, l *lease) bool {
+	return !s.srv.cluster.MayUse(v, l.srv.Node, l.slot == balancer.ToPrimary)
+}
+
+// errNotAllowed ends what was open on a primary that this howdah may not use any more.
+var errNotAllowed = errors.New("this howdah may not use the primary any more, or not yet again")
+
+// holdOpen waits until the unit may be sent on a lease where something is open. If that does not come, or
+// another node is the primary then, what is open is lost.
+func (s *session) holdOpen(ctx context.Context, l *lease) error {
+	hold := holdTimer{session: s}
+	err := hold.wait(ctx, s.set.failover.Hold, s.srv.cluster.MayWrite)
+	hold.end()
+	if err != nil || s.srv.cluster.View().Primary != l.srv.Node {
+		return s.serverFailed(l, serverError{errNotAllowed})
+	}
+	return s.carryOut(ctx, l)
 }
 
 // holdAndPlace waits until a switchover is over and runs the unit where the primary is then.
 func (s *session) holdAndPlace(ctx context.Context) error {
 	s.cycle = nil
 	hold := holdTimer{session: s}
-	err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return !v.Orders.Holding && v.Primary != cluster.NoNode })
+	err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return !v.Orders.Holding && s.srv.cluster.MayWrite(v) })
 	hold.end()
 	var l *lease
 	if err == nil {

@@ -197,11 +197,13 @@ func (w *Watchdog) act(ctx context.Context, a core.Action) {
 		w.goDo(func() { w.transfer(ctx, a) })
 	case core.Reply:
 		w.log.Info("a failover was asked for", "granted", a.Granted, "reason", a.Reason)
+		w.decisions.add(a)
 		if c, ok := l.consents[a.Request]; ok {
 			delete(l.consents, a.Request)
 			c <- a
 		}
 	case core.Resume:
+		w.decisions.add(core.Reply{Granted: true, Reason: "gone on with, in phase " + a.Failover.Phase.String(), Failover: a.Failover})
 		w.log.Warn("a failover is gone on with", "from", string(a.Failover.From), "phase", a.Failover.Phase.String())
 		w.parts.Nodes.Resume(a.Failover)
 	}

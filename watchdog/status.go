@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/howdah/howdah/watchdog/core"
@@ -29,6 +30,8 @@ type Status struct {
 	Writes bool        `json:"writes"`
 	Reason string      `json:"reason"`
 	State  *core.State `json:"state"`
+	// Decisions are this member's last answers to requests for failovers, oldest first.
+	Decisions []Decision `json:"decisions,omitempty"`
 
 	permission core.Permission
 	leads      bool
@@ -44,6 +47,40 @@ type MemberStatus struct {
 	// Alive and Fitness are from gossip.
 	Alive   bool   `json:"alive"`
 	Fitness string `json:"fitness"`
+}
+
+// Decision is this member's answer to a request for a failover.
+type Decision struct {
+	At      time.Time   `json:"at"`
+	Granted bool        `json:"granted"`
+	Reason  string      `json:"reason"`
+	Votes   []core.Vote `json:"votes,omitempty"`
+}
+
+// maxDecisions is how many are kept.
+const maxDecisions = 16
+
+type decisions struct {
+	mu  sync.Mutex
+	all []Decision
+}
+
+// add keeps a decision; one that is like the last one only becomes newer.
+func (d *decisions) add(r core.Reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := Decision{time.Now(), r.Granted, r.Reason, r.Failover.Votes}
+	if n := len(d.all); n > 0 && d.all[n-1].Reason == next.Reason && d.all[n-1].Granted == next.Granted {
+		d.all = d.all[:n-1]
+	}
+	d.all = append(d.all, next)
+	d.all = slices.Clone(d.all[max(0, len(d.all)-maxDecisions):])
+}
+
+func (d *decisions) list() []Decision {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.all)
 }
 
 // publish makes what is known visible to everybody. Only the loop calls it.
@@ -106,7 +143,7 @@ func (w *Watchdog) Changed() <-chan struct{} {
 // Status is what this member knows now.
 func (w *Watchdog) Status() *Status {
 	s := *w.status.Load()
-	s.Address = w.parts.Address.Held()
+	s.Address, s.Decisions = w.parts.Address.Held(), w.decisions.list()
 	if s.State == nil {
 		return &s
 	}

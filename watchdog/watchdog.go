@@ -57,6 +57,8 @@ type Watchdog struct {
 	plan atomic.Value
 	// requests numbers requests for failovers.
 	requests atomic.Uint64
+	// decisions are the last answers to requests for failovers.
+	decisions decisions
 	// changed is closed and replaced when what Standing says changes.
 	changedMu sync.Mutex
 	changed   chan struct{}

@@ -137,7 +137,7 @@ func TestWatchdog(t *testing.T) {
 	c, _ := login(t, start(t, a), "admin", "secret")
 	c.Write(message('W', "-1\x00"))
 	got := read(t, c)
-	for _, want := range []string{`"RemoteNodeCount":1`, `"QuorumStatus":1`, `"AliveNodeCount":2`, `"NodeCount":2`, `"Escalated":1`, `"LeaderNodeName":"a"`,
+	for _, want := range []string{`"RemoteNodeCount":1`, `"QuorumStatus":1`, `"AliveNodeCount":1`, `"NodeCount":2`, `"Escalated":1`, `"LeaderNodeName":"a"`,
 		`"LeaderHostName":"ha"`, `"ID":0`, `"State":4`, `"StateName":"LEADER"`, `"NodeName":"a"`, `"HostName":"ha"`, `"DelegateIP":"10.0.0.100"`,
 		`"WdPort":9000`, `"PgpoolPort":9999`, `"Priority":1`, `"LifecheckStarted":1`} {
 		if !strings.Contains(got, want) {

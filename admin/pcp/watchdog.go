@@ -12,6 +12,7 @@ import (
 // watchdogJSON is what Pgpool-II's clients read, key by key; one that is missing is an error to them.
 type watchdogJSON struct {
 	RemoteNodeCount, QuorumStatus, AliveNodeCount, NodeCount, Escalated int
+	MemberRemoteNodeCount, NodesRequireForQuorum                        int
 	LeaderNodeName, LeaderHostName                                      string
 	WatchdogNodes                                                       []watchdogNode
 }
@@ -38,7 +39,8 @@ func watchdogInfo(_ context.Context, s *Server, _ admin.Caller, payload []byte) 
 	} else if err != nil {
 		return nil, err
 	}
-	out := watchdogJSON{RemoteNodeCount: len(w.Members) - 1, QuorumStatus: w.Quorum, AliveNodeCount: w.Alive,
+	out := watchdogJSON{RemoteNodeCount: len(w.Members) - 1, QuorumStatus: w.Quorum, AliveNodeCount: max(0, w.Alive-1), // of the others
+		MemberRemoteNodeCount: len(w.Members) - 1, NodesRequireForQuorum: len(w.Agreed.Voters)/2 + 1,
 		LeaderNodeName: "Not Set", LeaderHostName: "Not Set", WatchdogNodes: []watchdogNode{}}
 	if w.Holds {
 		out.Escalated = 1

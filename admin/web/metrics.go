@@ -58,6 +58,10 @@ var (
 	descLeader     = desc("watchdog_leader", "1 if this howdah leads the watchdog")
 	descQuorum     = desc("watchdog_quorum", "1 if a majority of the members works together")
 	descHolds      = desc("vip_held", "1 if this howdah has the floating address")
+	descTerm       = desc("watchdog_term", "the term of the last election that this member won")
+	descLease      = desc("watchdog_lease_seconds", "how long the lease lasts that this member holds; 0 if it holds none")
+	descMayWrite   = desc("watchdog_writes", "1 if this member's clients may write")
+	descAgreed     = desc("watchdog_epoch", "changes of the primary that the members agreed on")
 	descDecisions  = desc("decisions_total", "routing decisions by their reason", "reason")
 	descCounters   = desc("counter", "the counters of SHOW howdah.stats", "name")
 )
@@ -162,6 +166,10 @@ func (c *collector) watchdog(gauge func(*prometheus.Desc, float64, ...string)) {
 	gauge(descLeader, bit(w.Leader == w.Members[0].Name))
 	gauge(descQuorum, bit(w.Quorum >= 0))
 	gauge(descHolds, bit(w.Holds))
+	gauge(descTerm, float64(w.Agreed.Term))
+	gauge(descLease, w.Agreed.Left.Seconds())
+	gauge(descMayWrite, bit(w.Agreed.Writes))
+	gauge(descAgreed, float64(w.Agreed.Epoch))
 }
 
 // latency collects a node's histograms.

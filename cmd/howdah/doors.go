@@ -109,6 +109,9 @@ func (s *service) newAdmin() error {
 		Stop:     s.requestStop,
 		LogLevel: func(level string) error { s.level.Set(logLevel(level)); return nil },
 	}}
+	if s.quorum != nil {
+		s.admin.Actions.Watchdog = func() (admin.Watchdog, error) { return s.quorum.shown(r.config.Load()), nil }
+	}
 	s.proxy.SetConsole(console{s.admin})
 	users, err := operators(s.config)
 	if err != nil {

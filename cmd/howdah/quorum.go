@@ -11,7 +11,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
@@ -22,30 +24,36 @@ import (
 // quorum is this howdah's part in the quorum.
 type quorum struct {
 	*watchdog.Watchdog
+	nodes   *cluster.Cluster
+	council *council
 	// address is nil if vip.mode is none.
 	address *floating
 }
 
 // newQuorum is this howdah's member of the quorum; nil if it stands alone.
-func newQuorum(c *configs.Config, view func() *cluster.View, log *slog.Logger) (*quorum, error) {
+func newQuorum(c *configs.Config, nodes *cluster.Cluster, log *slog.Logger) (*quorum, error) {
 	switch {
 	case !c.Watchdog.Enabled():
 		return nil, nil
 	case c.Watchdog.IsWitness():
 		return nil, errors.New("watchdog.name is a witness: run it with `howdah witness`")
 	}
-	q := &quorum{}
-	nodes := watchedNodes{view}
+	q := &quorum{nodes: nodes}
 	check := lifecheck{listen: &c.Listen, nodes: nodes, linked: func() error { return anyUp(c.Watchdog.Interfaces) }}
-	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: nodes, Cooldown: c.Failover.Cooldown}
+	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: watchedNodes{nodes}, Cooldown: c.Failover.Cooldown}
 	if c.VIP.Mode != "none" {
 		q.address = newFloating(c, log)
 		parts.Address, check.linked = q.address, q.address.linked
 	}
 	parts.Lifecheck = check
 	var err error
-	q.Watchdog, err = watchdog.New(c.Watchdog, parts, log)
-	return q, err
+	if q.Watchdog, err = watchdog.New(c.Watchdog, parts, log); err != nil {
+		return nil, err
+	}
+	q.council = &council{watchdog: q.Watchdog, log: log}
+	nodes.RequireWarrant("this member has not joined the others yet")
+	nodes.UseFailover(c.Failover, q.council)
+	return q, nil
 }
 
 // run takes part until ctx ends; then it gives leadership and address away, and the guardian ends.
@@ -59,51 +67,59 @@ func (q *quorum) run(ctx context.Context) error {
 		}
 		ended <- q.address.manager.Run(holding)
 	}()
+	var background sync.WaitGroup
+	background.Go(func() { q.council.obey(holding, q.nodes) })
+	background.Go(func() { q.council.tidy(holding, q.nodes) })
 	err := q.Run(ctx)
 	stop()
+	background.Wait()
 	if addressErr := <-ended; addressErr != nil {
 		err = errors.Join(err, fmt.Errorf("give up the floating address: %w", addressErr))
 	}
 	return err
 }
 
-// watchedNodes is what the watchdog may know of the servers.
-type watchedNodes struct{ view func() *cluster.View }
+// watchedNodes is what the watchdog may know of the servers, and do to them.
+type watchedNodes struct{ nodes *cluster.Cluster }
 
-// Sight is what the probes saw last.
+// Sight is what this member can say of a node.
 func (n watchedNodes) Sight(_ context.Context, node core.NodeID) (core.Sight, string) {
-	v := n.view()
-	for i := range v.Nodes {
-		if core.NodeID(v.Nodes[i].Name) != node {
-			continue
-		}
-		switch v.Nodes[i].State {
-		case cluster.StateUp:
-			return core.SeesUp, "its last probe succeeded"
-		case cluster.StateDown:
-			return core.SeesDown, v.Nodes[i].Reason
-		}
-		return core.SeesNothing, "it was not reached yet"
+	sight, why := n.nodes.Sight(string(node))
+	switch sight {
+	case cluster.SightAlive:
+		return core.SeesUp, why
+	case cluster.SightDead:
+		return core.SeesDown, why
 	}
-	return core.SeesNothing, "this member does not know the node"
+	return core.SeesNothing, why
 }
 
-// errCannotStop keeps a failover from passing its barrier.
-var errCannotStop = errors.New("this version of howdah does not promote servers, and cannot hold back writes for it")
+// quietPoll is how often it is looked whether sessions have stopped.
+const quietPoll = 5 * time.Millisecond
 
-// StopWrites refuses.
-func (watchedNodes) StopWrites(context.Context, core.NodeID, string) error { return errCannotStop }
+// StopWrites waits until no session uses the node as the primary: a failover is under way, so the
+// members' permission, which the sessions obey, has ended.
+func (n watchedNodes) StopWrites(ctx context.Context, node core.NodeID, why string) error {
+	for !n.nodes.IsQuiet(string(node)) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stop the sessions on %s for %s: %w", node, why, context.Cause(ctx))
+		case <-time.After(quietPoll):
+		}
+	}
+	return nil
+}
 
 // View is nothing yet.
 func (watchedNodes) View() []byte { return nil }
 
-// Resume leaves a failover to the operator.
+// Resume needs nothing: the failover machine goes on by the record.
 func (watchedNodes) Resume(core.Failover) {}
 
 // lifecheck looks whether a client would be served.
 type lifecheck struct {
 	listen *configs.Listen
-	nodes  watchedNodes
+	nodes  *cluster.Cluster
 	// linked says why this host's network cannot carry the address, or nil.
 	linked func() error
 }
@@ -116,7 +132,7 @@ var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 // alive, from the listener to the start of a session.
 func (l lifecheck) Fitness(ctx context.Context) core.Fitness {
 	f := core.Fit()
-	f.Primary = l.nodes.view().Primary != cluster.NoNode
+	f.Primary = l.nodes.SeesPrimary()
 	f.Serves, f.Link = l.serves(ctx) == nil, l.linked() == nil
 	return f
 }

@@ -32,6 +32,15 @@ type Options struct {
 	// Clocks shift the clocks of nodes by so much, by libfaketime; a node that is
 	// not here has the machine's.
 	Clocks map[int]time.Duration
+	// Hosts puts the nodes into network namespaces that exist, one for each node in order; none means all
+	// run where the test does.
+	Hosts []Host
+}
+
+// Host is a network namespace that a server runs in.
+type Host struct {
+	Namespace string // as ip netns names it
+	Address   string // one of the namespace's own, IPv4; the server listens there and on 127.0.0.1
 }
 
 // Times that bound what a cluster waits for.
@@ -136,6 +145,9 @@ func (c *Cluster) configure(n *node) error {
 		settings["synchronous_commit"] = "remote_apply"
 		settings["synchronous_standby_names"] = c.synchronousNames()
 	}
+	if h := c.host(n.id); h.Namespace != "" {
+		settings["listen_addresses"] = "127.0.0.1," + h.Address
+	}
 	for name, value := range c.options.Settings {
 		settings[name] = value
 	}
@@ -149,6 +161,14 @@ func (c *Cluster) configure(n *node) error {
 		return nil
 	}
 	return c.writeUpstream(n, 0)
+}
+
+// host is where the node runs; the zero value is here.
+func (c *Cluster) host(i int) Host {
+	if i < len(c.options.Hosts) {
+		return c.options.Hosts[i]
+	}
+	return Host{}
 }
 
 func (c *Cluster) synchronousNames() string {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/vishvananda/netns"
 )
 
 // node is one server. Its process fields change under mu; everything else is
@@ -86,6 +88,10 @@ func (c *Cluster) spawn(n *node) error {
 		// The kernel watches the thread that started the server, not our process.
 		// So this goroutine keeps its thread until the server is gone.
 		runtime.LockOSThread()
+		if err := enter(c.host(n.id).Namespace); err != nil {
+			started <- err
+			return
+		}
 		err := cmd.Start()
 		started <- err
 		if err == nil {
@@ -97,6 +103,22 @@ func (c *Cluster) spawn(n *node) error {
 		return fmt.Errorf("start node %d: %w", n.id, err)
 	}
 	n.cmd, n.exited = cmd, exited
+	return nil
+}
+
+// enter takes the calling thread, which ends with its goroutine, into a network namespace.
+func enter(namespace string) error {
+	if namespace == "" {
+		return nil
+	}
+	space, err := netns.GetFromName(namespace)
+	if err != nil {
+		return fmt.Errorf("find network namespace %s: %w", namespace, err)
+	}
+	defer space.Close()
+	if err := netns.Set(space); err != nil {
+		return fmt.Errorf("enter network namespace %s: %w", namespace, err)
+	}
 	return nil
 }
 

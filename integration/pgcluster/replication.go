@@ -76,7 +76,11 @@ func (c *Cluster) Follow(ctx context.Context, i, upstream int) error {
 
 // writeUpstream makes the node a standby of upstream at its next start or reload.
 func (c *Cluster) writeUpstream(n *node, upstream int) error {
-	info := fmt.Sprintf("host=%s port=%d user=postgres application_name=%s", c.SocketDir(), c.nodes[upstream].port, n.name())
+	host := c.SocketDir()
+	if h := c.host(upstream); h.Namespace != "" {
+		host = h.Address
+	}
+	info := fmt.Sprintf("host=%s port=%d user=postgres application_name=%s", host, c.nodes[upstream].port, n.name())
 	settings := renderSettings(map[string]string{"primary_conninfo": info})
 	if err := appendFile(filepath.Join(n.dir, "postgresql.conf"), settings); err != nil {
 		return err

@@ -27,13 +27,18 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(howdahtest.Main(m)) }
 
+// chaos says whether everything shall be tested, however long it takes (make chaos).
+func chaos() bool { return os.Getenv("HOWDAH_CHAOS") != "" }
+
 // network is a bridge in a namespace of its own, with hosts around it.
 type network struct {
 	t     *testing.T
 	name  string
 	dir   string
 	hosts []*host
-	more  string // of every proxy's file
+	peers []string
+	// backends and more are of every proxy's file.
+	backends, more string
 }
 
 // floating is the address that moves.
@@ -72,22 +77,15 @@ func (l *logBuffer) String() string {
 // newNetwork makes hosts with keys and files, all in one network, and starts nothing.
 func newNetwork(t *testing.T, names ...string) *network {
 	t.Helper()
-	return newNetworkWith(t, "", names...)
-}
-
-// newNetworkWith has more in every proxy's file.
-func newNetworkWith(t *testing.T, more string, names ...string) *network {
-	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes network namespaces: run it as root")
 	}
-	n := &network{t: t, name: fmt.Sprintf("hd%d", os.Getpid()%10000), dir: t.TempDir(), more: more}
+	n := &network{t: t, name: fmt.Sprintf("hd%d", os.Getpid()%10000), dir: t.TempDir(), backends: "[{name: d1, host: 127.0.0.1, port: 1}]"}
 	n.ip("netns", "add", n.hub())
 	t.Cleanup(n.remove)
 	n.ip("-n", n.hub(), "link", "add", "br0", "type", "bridge")
 	n.ip("-n", n.hub(), "link", "set", "br0", "up")
 	n.attach(n.client(), "vclient", "10.77.0.200")
-	var peers []string
 	for i, name := range names {
 		h := &host{network: n, name: name, ns: n.name + name, number: i + 1, address: fmt.Sprintf("10.77.0.%d", i+1), port: "v" + name,
 			witness: strings.HasPrefix(name, "w"), log: &logBuffer{}}
@@ -98,19 +96,10 @@ func newNetworkWith(t *testing.T, more string, names ...string) *network {
 		if h.witness {
 			role = "witness"
 		}
-		peers = append(peers, fmt.Sprintf("    - {name: %s, host: %s, role: %s, priority: %d}", name, h.address, role, 10-i))
+		n.peers = append(n.peers, fmt.Sprintf("    - {name: %s, host: %s, role: %s, priority: %d}", name, h.address, role, 10-i))
 	}
 	n.run(howdahtest.Bin(t), append([]string{"watchdog", "keygen", "-o", n.dir + "/keys", "-cluster", "shop"}, names...)...)
-	for _, h := range n.hosts {
-		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(peers, "\n"))
-		if !h.witness {
-			text += "log: {level: debug}\nbackends: [{name: d1, host: 127.0.0.1, port: 1}]\nauth: {hba: [\"host all all 127.0.0.1/32 trust\"]}\nlimits: {threads: 2}\n" +
-				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [" + floating + "], interface: eth0}\n" + n.more
-		}
-		if err := os.WriteFile(h.file(), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n.write()
 	return n
 }
 
@@ -142,6 +131,21 @@ func (h *host) has() bool {
 		}
 	}
 	return false
+}
+
+// write writes all members' files.
+func (n *network) write() {
+	n.t.Helper()
+	for _, h := range n.hosts {
+		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(n.peers, "\n"))
+		if !h.witness {
+			text += fmt.Sprintf("log: {level: debug}\nbackends: %s\nauth: {hba: [\"host all all all trust\"]}\nlimits: {threads: 2}\n"+
+				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [%s], interface: eth0}\n%s", n.backends, floating, strings.ReplaceAll(n.more, "SELF", h.name))
+		}
+		if err := os.WriteFile(h.file(), []byte(text), 0o600); err != nil {
+			n.t.Fatal(err)
+		}
+	}
 }
 
 // attach makes a namespace and plugs it into the hub.
@@ -348,6 +352,16 @@ func (h *host) status() *watchdog.Status {
 		return nil
 	}
 	return s
+}
+
+// order gives the member an order, as the operator does.
+func (h *host) order(args ...string) error {
+	args = append([]string{"watchdog", args[0], "-c", h.file()}, args[1:]...)
+	out, err := exec.Command(howdahtest.Bin(h.t), args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // owns says whether the host has the address and knows it.

@@ -121,6 +121,7 @@ func newWorld(seed uint64) *world {
 	w.timing = Profiles()["lan"]
 	// As sharp as is legal: the lease as long as it may be, nothing to spare.
 	w.timing.Release = 0
+	w.timing.Route = time.Second // grants run out more often than they should
 	w.timing.Lease = time.Duration(float64(w.timing.Election) * (1 - 2*w.timing.Drift))
 	w.timing.Cooldown, w.timing.Settle, w.timing.Fitter = 2*time.Second, 2*time.Second, 500*time.Millisecond
 	w.late = []time.Duration{2 * time.Millisecond, 30 * time.Millisecond, 300 * time.Millisecond}[w.rng.IntN(3)]

@@ -66,6 +66,9 @@ func (m *simMember) act(a Action) {
 		answer := func(p *simMember) Vote { return Vote{From: p.id, Sight: p.sees(a.Poll.Node), Reason: "probe"} }
 		hear := func(v Vote) {
 			if m.life == life {
+				if p := m.machine.poll; p == nil || p.ID != a.Poll.ID {
+					return // it was decided before this came; a node that is back by now is the user's to find
+				}
 				truth.votes = append(truth.votes, v)
 				m.step(Voted{a.Poll.ID, v})
 			}

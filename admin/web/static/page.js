@@ -105,7 +105,8 @@ async function watchdog(there) {
   try {
     const members = await ask('watchdog');
     for (const m of members.rows) m.leader = m.leader ? 'leader' : '';
-    table($('watchdog'), members, ['name', 'state', 'leader', 'address', 'host', 'priority'].filter(c => members.columns.includes(c)));
+    table($('quorum'), await ask('quorum'), ['item', 'value']);
+    table($('watchdog'), members, ['name', 'state', 'leader', 'address', 'host', 'priority', 'fitness'].filter(c => members.columns.includes(c)));
   } catch (e) {
     none($('watchdog'), e.message);
   }

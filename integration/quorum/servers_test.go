@@ -1,0 +1,383 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+	"github.com/howdah/howdah/watchdog/core"
+)
+
+// startServers puts a primary (node0) on the first host and a standby on each of the next, and has
+// the howdahs promote by themselves.
+func (n *network) startServers(standbys int, more string) *pgcluster.Cluster {
+	n.t.Helper()
+	options := pgcluster.Options{Standbys: standbys, HBA: []string{"host all all all trust", "host replication all all trust"},
+		Settings: map[string]string{"wal_receiver_timeout": "5s", "wal_sender_timeout": "5s"}}
+	for i := range standbys + 1 {
+		options.Hosts = append(options.Hosts, pgcluster.Host{Namespace: n.hosts[i].ns, Address: n.hosts[i].address})
+	}
+	c := pgcluster.ForTest(n.t, options)
+	if err := c.Exec(n.t.Context(), 0, "postgres", "CREATE TABLE pets (id bigint)"); err != nil {
+		n.t.Fatal(err)
+	}
+	var backends []string
+	for i := range standbys + 1 {
+		backends = append(backends, fmt.Sprintf("{name: node%d, host: %s, port: %d}", i, n.hosts[i].address, c.Port(i)))
+	}
+	n.backends = "[" + strings.Join(backends, ", ") + "]"
+	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n" + more
+	n.write()
+	return c
+}
+
+// writer inserts numbers through an address, in autocommit, connecting again when it must.
+type writer struct {
+	n       *network
+	address string
+	from    string // the namespace it connects from; empty for the clients'
+	stop    chan struct{}
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	acked []int
+	last  time.Time // of an acknowledgement
+	errs  map[string]int
+}
+
+// writeTo starts a writer through a host's own address, or the floating one.
+func (n *network) writeTo(address string) *writer {
+	w := &writer{n: n, address: address, stop: make(chan struct{}), errs: map[string]int{}}
+	w.running.Go(w.run)
+	n.t.Cleanup(w.end)
+	return w
+}
+
+var nextID struct {
+	sync.Mutex
+	id int
+}
+
+func newID() int {
+	nextID.Lock()
+	defer nextID.Unlock()
+	nextID.id++
+	return nextID.id
+}
+
+func (w *writer) connect(ctx context.Context) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig("host=" + w.address + " port=9999 user=postgres dbname=postgres sslmode=disable connect_timeout=2")
+	if err != nil {
+		return nil, err
+	}
+	from := w.from
+	if from == "" {
+		from = w.n.client()
+	}
+	config.DialFunc = func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		err = w.n.inside(from, func() (err error) {
+			d := net.Dialer{Timeout: time.Second, FallbackDelay: -1}
+			conn, err = d.DialContext(ctx, "tcp4", addr)
+			return err
+		})
+		return conn, err
+	}
+	return pgx.ConnectConfig(ctx, config)
+}
+
+func (w *writer) run() {
+	var conn *pgx.Conn
+	for {
+		select {
+		case <-w.stop:
+			if conn != nil {
+				conn.Close(context.Background())
+			}
+			return
+		default:
+		}
+		err := func() (err error) {
+			ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+			defer cancel()
+			if conn == nil || conn.IsClosed() {
+				if conn, err = w.connect(ctx); err != nil {
+					conn = nil
+					return err
+				}
+			}
+			id := newID()
+			// A client that waits for a host that is gone gives up soon.
+			ctx2, cancel2 := context.WithTimeout(ctx, 22*time.Second)
+			defer cancel2()
+			if _, err = conn.Exec(ctx2, "INSERT INTO pets VALUES ($1)", id); err != nil {
+				return err
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.acked, w.last = append(w.acked, id), time.Now()
+			return nil
+		}()
+		if err != nil {
+			state := "connect"
+			var pg *pgconn.PgError
+			if errors.As(err, &pg) {
+				state = pg.Code
+			}
+			w.mu.Lock()
+			w.errs[state]++
+			w.mu.Unlock()
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+func (w *writer) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.acked)
+}
+
+func (w *writer) end() {
+	select {
+	case <-w.stop:
+	default:
+		close(w.stop)
+	}
+	w.running.Wait()
+}
+
+// more waits for more acknowledged writes and returns when the first of them came.
+func (w *writer) more(count int) time.Time {
+	w.n.t.Helper()
+	from := w.count()
+	var first time.Time
+	w.n.eventually(func() string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if first.IsZero() && len(w.acked) > from {
+			first = w.last
+		}
+		if got := len(w.acked) - from; got < count {
+			return fmt.Sprintf("only %d more writes through %s: %v", got, w.address, w.errs)
+		}
+		return ""
+	})
+	return first
+}
+
+// lost are the acknowledged writes, from the one of that number on, that a server does not have.
+func (w *writer) lost(c *pgcluster.Cluster, node, from int) (lost []int) {
+	w.n.t.Helper()
+	got, err := c.Value(w.n.t.Context(), node, "postgres", "SELECT coalesce(string_agg(id::text, ','), '') FROM pets")
+	if err != nil {
+		w.n.t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for id := range strings.SplitSeq(got, ",") {
+		have[id] = true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range w.acked[from:] {
+		if !have[fmt.Sprint(id)] {
+			lost = append(lost, id)
+		}
+	}
+	return lost
+}
+
+// recorded waits until all hosts go by a primary, and returns its name.
+func (n *network) recorded(not string) string {
+	n.t.Helper()
+	primary := core.NodeID("")
+	n.eventually(func() string {
+		primary = ""
+		for _, h := range n.hosts {
+			if h.cmd == nil {
+				continue
+			}
+			s := h.status()
+			switch {
+			case s == nil || s.State == nil || s.State.Primary.Node == "" || string(s.State.Primary.Node) == not || s.State.Failover.Phase != core.PhaseNone:
+				return h.name + " goes by no primary, or the old one"
+			case primary != "" && s.State.Primary.Node != primary:
+				return fmt.Sprintf("%s and %s are the primary", primary, s.State.Primary.Node)
+			case !h.witness && !s.Writes:
+				return h.name + " may not write: " + s.Reason
+			}
+			primary = s.State.Primary.Node
+		}
+		return ""
+	})
+	return string(primary)
+}
+
+// promotions is how often servers were promoted, as they say: a timeline is begun by each.
+func promotions(t *testing.T, c *pgcluster.Cluster, nodes ...int) int {
+	t.Helper()
+	total := 0
+	for _, i := range nodes {
+		total += strings.Count(c.Log(i), "selected new timeline ID")
+	}
+	return total
+}
+
+// The primary's server dies: the members agree, one is promoted, once, and all write to it. Nobody could write
+// to the old one meanwhile.
+func TestServerIsKilled(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "p3")
+	c := n.startServers(2, "")
+	n.startAll()
+	n.recorded("")
+	var writers []*writer
+	for _, h := range n.hosts {
+		writers = append(writers, n.writeTo(h.address))
+	}
+	for _, w := range writers {
+		w.more(20)
+	}
+	began := time.Now()
+	if err := c.Kill(0); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range writers {
+		t.Logf("writes through %s go on after %s", w.address, w.more(20).Sub(began).Round(time.Millisecond))
+	}
+	n.recorded("node0")
+	if got := promotions(t, c, 1, 2); got != 1 {
+		t.Errorf("%d promotions", got)
+	}
+}
+
+// The primary's host, whose howdah leads, dies as a whole: another member takes the address and promotes.
+func TestLeaderAndServerAreKilled(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "p3")
+	c := n.startServers(2, "")
+	first := n.hosts[0]
+	if owner := n.startAll(); owner != first {
+		n.recorded("")
+		if err := owner.order("yield", first.name); err != nil {
+			t.Fatal(err)
+		}
+		n.eventually(func() string {
+			if !first.owns() {
+				return "the address does not come"
+			}
+			return ""
+		})
+	}
+	n.recorded("")
+	w := n.writeTo(floating)
+	w.more(20)
+	n.neverTwo()
+	began := time.Now()
+	first.kill()
+	if err := c.Kill(0); err != nil {
+		t.Fatal(err)
+	}
+	took := w.more(20).Sub(began)
+	t.Logf("writes through the address go on after %s", took.Round(time.Millisecond))
+	if took > 4*time.Second+slack {
+		t.Errorf("it took %s", took)
+	}
+	n.recorded("node0")
+	if got := promotions(t, c, 1, 2); got != 1 {
+		t.Errorf("%d promotions", got)
+	}
+}
+
+// A leader dies between the members' consent and the new primary, at random moments: its successor goes on, and
+// there is one promotion.
+func TestFailoverSurvivesItsLeader(t *testing.T) {
+	moments := []string{"consent is asked for", "phase=promote"}
+	if chaos() {
+		moments = append(moments, "phase=choose", "phase=follow")
+	}
+	for i, after := range moments {
+		t.Run(after, func(t *testing.T) {
+			n := newNetwork(t, "p1", "p2", "p3", "p4", "p5")
+			c := n.startServers(2, "")
+			n.startAll()
+			n.recorded("")
+			w := n.writeTo(floating)
+			w.more(20)
+			n.neverTwo()
+			owner := n.owner()
+			began := time.Now()
+			if err := c.Kill(0); err != nil {
+				t.Fatal(err)
+			}
+			n.eventually(func() string {
+				if !strings.Contains(owner.log.String(), after) {
+					return "the leader does not come so far: " + after
+				}
+				return ""
+			})
+			owner.kill()
+			t.Logf("%d: writes go on after %s", i, w.more(20).Sub(began).Round(time.Millisecond))
+			n.recorded("node0")
+			if got := promotions(t, c, 1, 2); got != 1 {
+				t.Errorf("%d promotions", got)
+			}
+		})
+	}
+}
+
+// The primary with a howdah and its clients is cut off from the majority, which promotes another
+// one. Nothing that the cut-off side acknowledges after that is lost, since it acknowledges nothing.
+func TestPrimaryAndHowdahAreCutOff(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "w1")
+	c := n.startServers(1, "")
+	n.startAll()
+	primary, other := n.hosts[0], n.hosts[1]
+	n.recorded("")
+	inside := &writer{n: n, address: "127.0.0.1", from: primary.ns, stop: make(chan struct{}), errs: map[string]int{}}
+	inside.running.Go(inside.run)
+	t.Cleanup(inside.end)
+	outside := n.writeTo(floating)
+	inside.more(20)
+	outside.more(20)
+	n.neverTwo()
+	if err := c.WaitReplay(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	primary.cut()
+	before := outside.count() // what was not replicated yet, perhaps
+	t.Logf("writes of the majority go on after %s", outside.more(20).Sub(began).Round(time.Millisecond))
+	promoted := time.Now()
+	n.eventually(func() string {
+		if s := other.status(); s == nil || s.State.Primary.Node != "node1" {
+			return "node1 is not the primary"
+		}
+		return ""
+	})
+	inside.mu.Lock()
+	last := inside.last
+	inside.mu.Unlock()
+	if last.After(promoted) {
+		t.Error("the howdah that is cut off went on to write")
+	}
+	t.Logf("its last acknowledged write was %s after the cut", last.Sub(began).Round(time.Millisecond))
+	if s := primary.status(); s == nil || s.Writes {
+		t.Errorf("it would write: %+v", s)
+	}
+	primary.mend()
+	// Its howdah follows the new primary, and the old server is a false primary to everybody.
+	inside.more(20)
+	outside.end()
+	inside.end()
+	if lost := outside.lost(c, 1, before); len(lost) > 0 {
+		t.Errorf("writes of the majority are lost: %v", lost)
+	}
+	t.Logf("%d writes of the side that was cut off are lost, as replication is asynchronous", len(inside.lost(c, 1, 0)))
+}
