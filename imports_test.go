@@ -39,7 +39,7 @@ var rules = []rule{
 	{pkg: "cmd/howdah", imports: []string{"..."}},
 	{pkg: "integration/...", imports: []string{"..."}},
 
-	{pkg: "proxy", imports: []string{"balancer", "pool", "parser/...", "cluster", "auth", "wire"}},
+	{pkg: "proxy", imports: []string{"balancer", "logs", "pool", "parser/...", "cluster", "auth", "wire"}},
 	{pkg: "balancer", imports: []string{"parser/...", "cluster"}, forbidden: outside},
 	{pkg: "parser", imports: []string{"parser/catalog"}, forbidden: outside},
 	{pkg: "parser/catalog", forbidden: outside},
@@ -47,12 +47,13 @@ var rules = []rule{
 	{pkg: "pool", imports: []string{"cluster", "auth", "wire"}},
 
 	{pkg: "admin/migrate", imports: []string{"auth"}},
-	{pkg: "admin/...", imports: []string{"admin/...", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog/...", "vip"}},
+	{pkg: "admin/...", imports: []string{"admin/...", "logs", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog/...", "vip"}},
 	{pkg: "watchdog", imports: []string{"watchdog/core", "vip"}},
 	{pkg: "watchdog/core", forbidden: outside},
 	{pkg: "vip"},
 	{pkg: "cluster", imports: []string{"auth", "wire"}},
 
+	{pkg: "logs"},
 	{pkg: "auth", imports: []string{"wire"}},
 	{pkg: "wire"},
 	{pkg: "configs"},

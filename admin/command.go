@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/logs"
 )
 
 // Admin carries out commands for all doors. It is safe for concurrent use.
@@ -134,7 +135,7 @@ func (a *Admin) Run(ctx context.Context, by Caller, name string, args []string) 
 	if err != nil {
 		attrs = append(attrs, "error", err)
 	}
-	a.Log.Log(ctx, level, "operator's command", attrs...)
+	a.Log.Log(ctx, level, "operator's command", append(attrs, logs.Always)...)
 	return t, err
 }
 

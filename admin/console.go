@@ -166,7 +166,7 @@ func (a *Admin) settable(q Question, name string) error {
 			code, message = "55P02", fmt.Sprintf("parameter %q cannot be changed in a session", name)
 		}
 	}
-	return &wire.Error{Code: code, Message: message, Hint: "A session can set notice_per_node_statement and log_per_node_statement."}
+	return &wire.Error{Code: code, Message: message, Hint: "A session can set notice_per_node_statement, log_per_node_statement, log_statement and log_client_messages."}
 }
 
 // showParameter answers PGPOOL SHOW of a parameter, a group or ALL.

@@ -409,6 +409,33 @@ type Log struct {
 	// PerNodeStatement writes the same to the log, literals included.
 	// Pgpool-II: log_per_node_statement.
 	PerNodeStatement bool `yaml:"per_node_statement"`
+	// Destination is stderr or syslog. Needs a restart. Pgpool-II: log_destination.
+	Destination string `yaml:"destination" enum:"stderr,syslog" reload:"no"`
+	Syslog      Syslog `yaml:"syslog" reload:"no"`
+	// RepeatInterval is for how long a message may be repeated 20 times only; then the next line says how
+	// often it was left out. 0 writes all.
+	RepeatInterval time.Duration `yaml:"repeat_interval" min:"0" max:"1h" reload:"no"`
+	// Connections and Disconnections log logins and ends of sessions, at info. Pgpool-II: log_connections,
+	// log_disconnections.
+	Connections    bool `yaml:"connections"`
+	Disconnections bool `yaml:"disconnections"`
+	// Hostname adds the client's name to what Connections logs. Pgpool-II: log_hostname.
+	Hostname bool `yaml:"hostname"`
+	// Statements logs the statements as clients send them, literals included. Pgpool-II: log_statement.
+	Statements bool `yaml:"statements"`
+	// ClientMessages logs every message of the clients by its name. Pgpool-II: log_client_messages.
+	ClientMessages bool `yaml:"client_messages"`
+}
+
+// Syslog is where log.destination: syslog leads.
+type Syslog struct {
+	// Facility. Pgpool-II: syslog_facility.
+	Facility string `yaml:"facility" enum:"local0,local1,local2,local3,local4,local5,local6,local7,daemon,user"`
+	// Ident is the program's name there. Pgpool-II: syslog_ident.
+	Ident string `yaml:"ident"`
+	// Network and Address are those of another host's syslog; empty is this host's.
+	Network string `yaml:"network" enum:",udp,tcp,unixgram,unix"`
+	Address string `yaml:"address"`
 }
 
 // defaultAuthQuery gives no secret for a role that may not log in any more, as
@@ -448,6 +475,6 @@ func Default() Config {
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),
-		Log:      Log{Level: "info", Format: "text"},
+		Log:      Log{Level: "info", Format: "text", Destination: "stderr", RepeatInterval: 10 * time.Second, Syslog: Syslog{Facility: "local0", Ident: "howdah"}},
 	}
 }

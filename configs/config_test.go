@@ -176,6 +176,17 @@ func TestDefaults(t *testing.T) {
 		"log.format":                         "text",
 		"log.notice_per_node_statement":      false,
 		"log.per_node_statement":             false,
+		"log.statements":                     false,
+		"log.client_messages":                false,
+		"log.connections":                    false,
+		"log.disconnections":                 false,
+		"log.hostname":                       false,
+		"log.destination":                    "stderr",
+		"log.syslog.facility":                "local0",
+		"log.syslog.ident":                   "howdah",
+		"log.syslog.network":                 "",
+		"log.syslog.address":                 "",
+		"log.repeat_interval":                10 * time.Second,
 	}
 	got := settings(reflect.ValueOf(configs.Default()), "")
 	for key, value := range got {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/wire"
 )
 
@@ -25,15 +26,66 @@ func (s *session) announce(l *lease) error {
 		}
 		if s.announces.log.or(s.set.logsStatements) {
 			if mentionsPassword(text) {
-				line = fmt.Sprintf("DB node id: %d backend pid: %d statement: (not logged: it may hold a password)", l.srv.Node, l.srv.PID)
+				line = fmt.Sprintf("DB node id: %d backend pid: %d statement: %s", l.srv.Node, l.srv.PID, notLogged)
 			}
-			s.log.Info(line)
+			s.log.Info(line, logs.Always)
 		}
 	}
 	if len(b) == 0 {
 		return nil
 	}
 	return s.tell(b)
+}
+
+// notLogged stands for a text that may hold a password.
+const notLogged = "(not logged: it may hold a password)"
+
+// logUnit writes, as Pgpool-II's log_client_messages and log_statement do, what the client has sent.
+func (s *session) logUnit() {
+	in := s.client.Buffered()
+	messages, statements := s.announces.messages.or(s.set.log.ClientMessages), s.announces.statements.or(s.set.log.Statements)
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if messages {
+			s.log.Info(messageName(m.typ)+" message from frontend", logs.Always)
+		}
+		text := ""
+		if statements && m.typ != wire.Bind && m.typ != wire.Describe {
+			text = s.announced(m, in[m.off:m.off+m.size])
+		}
+		switch {
+		case text == "":
+		case mentionsPassword(text):
+			s.log.Info("statement: "+notLogged, logs.Always)
+		default:
+			s.log.Info("statement: "+text, logs.Always)
+		}
+	}
+}
+
+// messageName is what PostgreSQL's manual calls a message (section 55.7).
+func messageName(typ byte) string {
+	switch typ {
+	case wire.Query:
+		return "Query"
+	case wire.Parse:
+		return "Parse"
+	case wire.Bind:
+		return "Bind"
+	case wire.Describe:
+		return "Describe"
+	case wire.Execute:
+		return "Execute"
+	case wire.Close:
+		return "Close"
+	case wire.Flush:
+		return "Flush"
+	case wire.Sync:
+		return "Sync"
+	case wire.FunctionCall:
+		return "FunctionCall"
+	}
+	return fmt.Sprintf("%q", typ)
 }
 
 // announced is what Pgpool-II calls a message.

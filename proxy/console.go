@@ -64,7 +64,7 @@ func (c choice) show(standard bool) string {
 }
 
 // announces are the switches of a session that PGPOOL SET changes.
-type announces struct{ notices, log choice }
+type announces struct{ notices, log, statements, messages choice }
 
 func (a *announces) any() bool { return *a != announces{} }
 
@@ -74,6 +74,10 @@ func (a *announces) named(name string) *choice {
 		return &a.notices
 	case "log_per_node_statement":
 		return &a.log
+	case "log_statement":
+		return &a.statements
+	case "log_client_messages":
+		return &a.messages
 	}
 	return nil
 }
@@ -91,6 +95,8 @@ func (s *session) askConsole(st *parser.Statement) (Answer, error) {
 	by := Asker{PID: s.pid, User: s.key.User, Database: s.key.Database, ReadNode: s.in.Session.ReadNode, Settings: map[string]string{
 		"notice_per_node_statement": s.announces.notices.show(set.notices),
 		"log_per_node_statement":    s.announces.log.show(set.logsStatements),
+		"log_statement":             s.announces.statements.show(set.log.Statements),
+		"log_client_messages":       s.announces.messages.show(set.log.ClientMessages),
 	}}
 	return (*c).Ask(by, st.Console)
 }

@@ -29,6 +29,9 @@ func (s *session) dispatch(ctx context.Context) error {
 
 // runUnit is dispatch but for what comes after the unit.
 func (s *session) runUnit(ctx context.Context) error {
+	if s.set.log.Statements || s.set.log.ClientMessages || s.announces.any() {
+		s.logUnit()
+	}
 	if s.statementMode && s.cycle == nil && s.unit.opensBlock() {
 		return s.report(errNoBlocks)
 	}
@@ -53,7 +56,7 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 		return s.serverFailed(l, err)
 	}
 	s.cycle = l
-	if s.set.notices || s.set.logsStatements || s.announces.any() {
+	if s.set.notices || s.set.logsStatements || s.announces.notices != byDefault || s.announces.log != byDefault {
 		if err := s.announce(l); err != nil {
 			return err
 		}

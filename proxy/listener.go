@@ -19,6 +19,7 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
@@ -48,6 +49,7 @@ type Server struct {
 	traffic       traffic
 	latencies     latencies
 	recent        recent
+	lookups       atomic.Int32 // of clients' names, see mayLookUp
 	console       atomic.Pointer[Console]
 
 	sequences sequenceUsers
@@ -242,12 +244,17 @@ func (srv *Server) farewell(s *session, c *wire.Conn, log *slog.Logger, err erro
 	}
 	var gone clientError
 	var lost protocolLost
+	leaves := slog.LevelDebug
+	if s != nil && srv.settings.Load().log.Disconnections {
+		leaves = slog.LevelInfo
+		log = log.With("after", time.Since(s.shown.started).Round(time.Millisecond).String())
+	}
 	switch {
 	case err == nil || errors.Is(err, errTerminated):
-		log.Debug("client left")
+		log.Log(context.Background(), leaves, "client left", logs.Always)
 		return
 	case errors.As(err, &gone):
-		log.Debug("client went away", "error", err)
+		log.Log(context.Background(), leaves, "client went away", "error", err, logs.Always)
 		return
 	case errors.As(err, &lost):
 		log.Info("session ended", "error", err)

@@ -89,7 +89,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		srv.dismiss(s)
 		return nil, err
 	}
-	s.log.Debug("client logged in", "method", rule.Method.String(), "application_name", req.application)
+	s.logLogin(req, rule.Method.String())
 	return s, nil
 }
 

@@ -41,6 +41,8 @@ type settings struct {
 	lessonTTL          time.Duration
 	// notices and logsStatements: each statement is announced, to its client or in the log.
 	notices, logsStatements bool
+	// log has what else is logged of sessions; logsUnits is whether it or PGPOOL SET may ask for statements or messages.
+	log configs.Log
 	// consistencyWait is routing.consistency_wait.
 	consistencyWait time.Duration
 	catalog         configs.Catalog
@@ -101,6 +103,7 @@ func newSettings(c *configs.Config) (*settings, error) {
 	set.tlsRequired = c.TLS.Client.Mode == "require"
 	set.balancer = RoutingSettings(c)
 	set.consistencyWait = c.Routing.ConsistencyWait
+	set.log = c.Log
 	set.lessonTTL, set.notices, set.logsStatements = c.Routing.LessonTTL, c.Log.NoticePerNodeStatement, c.Log.PerNodeStatement
 	if set.redirects, err = NewRedirects(c.Routing.Redirect); err != nil {
 		return nil, err

@@ -53,7 +53,11 @@ func TestCases(t *testing.T) {
 			if _, ok := files["pgpoolkey"]; ok {
 				in.Key = "/etc/pgpool2/pgpoolkey"
 			}
-			result, err := migrate.Import(in)
+			from := migrate.Import
+			if _, ok := files["pgbouncer.ini"]; ok {
+				in.Conf, from = "/etc/pgpool2/pgbouncer.ini", migrate.ImportPgBouncer
+			}
+			result, err := from(in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,6 +142,54 @@ func TestDebianSample(t *testing.T) {
 	if strings.Join(refused, " ") != "backend_hostname0" {
 		t.Errorf("refused: %v", refused)
 	}
+}
+
+// Every setting of PgBouncer 1.18 with the value that its sample file has.
+func TestPgBouncerSettings(t *testing.T) {
+	data, err := os.ReadFile("testdata/pgbouncer.defaults.ini")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"pgbouncer.ini": string(data), "userlist.txt": `"a" "b"`}
+	result, err := migrate.ImportPgBouncer(migrate.Files{Conf: "/etc/pgpool2/pgbouncer.ini", Passwd: "/etc/pgpool2/userlist.txt", Open: open(files)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range result.Report {
+		if e.Fate == migrate.Refused {
+			t.Errorf("%+v", e)
+		}
+	}
+	if len(result.Report) < 80 {
+		t.Errorf("the report has only %d entries", len(result.Report))
+	}
+	if _, err := configs.Parse("imported.yml", result.YAML); err != nil {
+		t.Errorf("howdah does not take it: %v\n%s", err, result.YAML)
+	}
+	if !migrate.IsPgBouncer(data) || migrate.IsPgBouncer([]byte("port = 5")) {
+		t.Error("files are taken for others")
+	}
+}
+
+// FuzzImportPgBouncer: whatever the file holds, what is written can be read.
+func FuzzImportPgBouncer(f *testing.F) {
+	for _, path := range []string{"testdata/pgbouncer_plain.case", "testdata/pgbouncer_hba.case"} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, files := parts(string(data))
+		f.Add(files["pgbouncer.ini"], files["userlist.txt"])
+	}
+	f.Fuzz(func(t *testing.T, conf, users string) {
+		result, err := migrate.ImportPgBouncer(migrate.Files{Conf: "/etc/pgpool2/pgbouncer.ini", Open: open(map[string]string{"pgbouncer.ini": conf, "userlist.txt": users})})
+		if err != nil {
+			t.Skip(err)
+		}
+		if _, err := configs.Parse("imported.yml", result.YAML); err != nil && !result.Report.Refused() {
+			t.Errorf("howdah does not take it: %v\n%s", err, result.YAML)
+		}
+	})
 }
 
 // Whatever the file holds, what is written is YAML that can be read, and no entry is without a name.

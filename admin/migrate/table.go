@@ -26,7 +26,7 @@ const (
 	majority    = "the watchdog always decides by a majority"
 	noCache     = "howdah has no query cache; reads are spread over the standbys instead"
 	onlyNative  = "only for native_replication and snapshot_isolation"
-	toStderr    = "howdah logs to standard error; the service manager keeps, rotates and forwards it"
+	toStderr    = "howdah logs to standard error or syslog (log.destination); systemd keeps, rotates and forwards it"
 	fromCatalog = "howdah reads from the catalogs what tables and functions are, and again when they change"
 )
 
@@ -92,24 +92,24 @@ var params = []param{
 	{name: "reset_query_list", take: (*importer).resetQuery},
 
 	// Logs
-	{name: "log_destination", defaults: "stderr", fate: Unsupported, note: toStderr + "; under systemd that is the journal, which can forward to syslog"},
+	{name: "log_destination", take: (*importer).logDestination},
 	{name: "log_line_prefix", fate: Unneeded, note: "lines are key=value or JSON (log.format) and always have time, user, database and client"},
-	{name: "log_connections", defaults: "off", fate: Unsupported, note: "log.level: debug logs logins and ends"},
-	{name: "log_disconnections", defaults: "off", fate: Unsupported, note: "log.level: debug logs logins and ends"},
-	{name: "log_hostname", defaults: "off", fate: Unneeded, note: "clients are logged by address"},
+	{name: "log_connections", defaults: "off", take: toggle("log.connections")},
+	{name: "log_disconnections", defaults: "off", take: toggle("log.disconnections")},
+	{name: "log_hostname", defaults: "off", take: toggle("log.hostname")},
 	{name: "log_pcp_processes", fate: Unneeded, note: "operators' commands are always logged"},
-	{name: "log_statement", defaults: "off", fate: Unsupported, note: "log.per_node_statement logs statements with the server that got them"},
+	{name: "log_statement", defaults: "off", take: toggle("log.statements")},
 	{name: "log_per_node_statement", take: toggle("log.per_node_statement")},
 	{name: "notice_per_node_statement", take: toggle("log.notice_per_node_statement")},
-	{name: "log_client_messages", defaults: "off", fate: Unsupported, note: "log.level: debug logs every decision"},
-	{name: "log_backend_messages", defaults: "none", fate: Unsupported, note: "log.level: debug logs every decision"},
+	{name: "log_client_messages", defaults: "off", take: toggle("log.client_messages")},
+	{name: "log_backend_messages", defaults: "none", fate: Unsupported, note: "log.level: debug logs every decision, and log.per_node_statement what each server gets"},
 	{name: "log_standby_delay", fate: Unneeded, note: "howdah logs when a standby goes over a limit and when it is back"},
 	{name: "log_error_verbosity", fate: Unneeded, note: "errors of servers pass unchanged"},
 	{name: "client_min_messages", fate: Unneeded, note: "howdah sends clients no messages but errors"},
 	{name: "log_min_messages", take: (*importer).logLevel},
 	{name: "debug_level", defaults: "0", fate: Unneeded, note: "set log.level"},
-	{name: "syslog_facility", fate: Unneeded, note: toStderr},
-	{name: "syslog_ident", fate: Unneeded, note: toStderr},
+	{name: "syslog_facility", gate: "log_destination", defaults: "LOCAL0|local0", take: (*importer).syslogFacility},
+	{name: "syslog_ident", gate: "log_destination", defaults: "pgpool", take: texts("log.syslog.ident")},
 	{name: "logging_collector", fate: Unneeded, note: toStderr},
 	{name: "log_directory", fate: Unneeded, note: toStderr},
 	{name: "log_filename", fate: Unneeded, note: toStderr},

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -154,6 +155,33 @@ func (im *importer) logLevel(s setting) Entry {
 	}
 	im.out.set("log.level", text(level), s.comment())
 	return taken("log.level")
+}
+
+// logDestination: howdah logs to one place.
+func (im *importer) logDestination(s setting) Entry {
+	places := split(strings.ToLower(s.value), ",")
+	for _, p := range places {
+		if p != "stderr" && p != "syslog" {
+			return refused("%q is no place for logs", p)
+		}
+	}
+	if !slices.Contains(places, "syslog") {
+		return Entry{Fate: Default}
+	}
+	im.out.set("log.destination", text("syslog"), s.comment())
+	if len(places) > 1 {
+		return changed("log.destination", "syslog only, not standard error too")
+	}
+	return taken("log.destination")
+}
+
+func (im *importer) syslogFacility(s setting) Entry {
+	facility := strings.ToLower(s.value)
+	if !strings.HasPrefix(facility, "local") || len(facility) != 6 || facility[5] < '0' || facility[5] > '7' {
+		return refused("%q is none of LOCAL0 to LOCAL7", s.value)
+	}
+	im.out.set("log.syslog.facility", text(facility), s.comment())
+	return taken("log.syslog.facility")
 }
 
 // ssl is one switch for both sides in Pgpool-II. Towards servers that have TLS howdah uses it anyway.

@@ -15,6 +15,7 @@ import (
 	"github.com/howdah/howdah/admin/web"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/proxy"
 )
@@ -107,7 +108,7 @@ func (s *service) newAdmin() error {
 		Kill:     s.proxy.Kill,
 		Reload:   s.requestReload,
 		Stop:     s.requestStop,
-		LogLevel: func(level string) error { s.level.Set(logLevel(level)); return nil },
+		LogLevel: func(level string) error { s.level.Set(logs.Level(level)); return nil },
 	}}
 	if s.quorum != nil {
 		s.admin.Actions.Watchdog = func() (admin.Watchdog, error) { return s.quorum.shown(r.config.Load()), nil }

@@ -15,7 +15,7 @@ import (
 // maxImported is the longest file that import reads.
 const maxImported = 64 << 20
 
-// runImport writes the configuration that does what a pgpool.conf says, and reports on standard
+// runImport writes the configuration that does what a pgpool.conf or pgbouncer.ini says, and reports on standard
 // error what became of every setting. What it writes has been checked as howdah check does it.
 func runImport(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := newFlags("import")
@@ -30,7 +30,7 @@ func runImport(_ context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	if len(paths) != 1 {
-		return &usageError{"import", "the path of one pgpool.conf is needed"}
+		return &usageError{"import", "the path of one pgpool.conf or pgbouncer.ini is needed"}
 	}
 	// What is named relative to this directory must be found from anywhere.
 	if files.Conf, err = filepath.Abs(paths[0]); err != nil {
@@ -46,7 +46,11 @@ func runImport(_ context.Context, args []string, stdout, stderr io.Writer) error
 	if files.Key == "" {
 		files.Key = usualKey()
 	}
-	result, err := migrate.Import(files)
+	from := migrate.Import
+	if conf, err := readImported(files.Conf); err == nil && migrate.IsPgBouncer(conf) {
+		from = migrate.ImportPgBouncer
+	}
+	result, err := from(files)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/watchdog"
 	"github.com/howdah/howdah/watchdog/core"
 )
@@ -188,8 +189,13 @@ func runWitness(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return errors.New("watchdog.name is not a peer of role witness")
 	}
 	setThreads(c.Limits.Threads)
+	logger, err := logs.New(c.Log, stderr)
+	if err != nil {
+		return err
+	}
+	defer logger.Close()
 	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: watchdog.NoNodes{}, Lifecheck: watchdog.AlwaysFit{}}
-	w, err := watchdog.New(c.Watchdog, parts, newLog(c.Log.Format, logLevel(c.Log.Level), stderr))
+	w, err := watchdog.New(c.Watchdog, parts, logger.Logger)
 	if err != nil {
 		return err
 	}

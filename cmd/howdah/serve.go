@@ -23,6 +23,7 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/proxy"
@@ -30,13 +31,15 @@ import (
 
 // service is a running howdah.
 type service struct {
-	path    string
-	log     *slog.Logger
-	level   *slog.LevelVar
-	config  *configs.Config
-	cluster *cluster.Cluster
-	pool    *pool.Pool
-	proxy   *proxy.Server
+	path  string
+	log   *slog.Logger
+	level *slog.LevelVar
+	// closeLog writes the lines that are under way.
+	closeLog func()
+	config   *configs.Config
+	cluster  *cluster.Cluster
+	pool     *pool.Pool
+	proxy    *proxy.Server
 
 	running *running
 	// httpCert is the HTTP port's; nil if it is not HTTPS.
@@ -67,18 +70,20 @@ func serve(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer s.closeLog()
 	return s.run(ctx, signals)
 }
 
 func newService(path string, c *configs.Config, stderr io.Writer) (*service, error) {
-	s := &service{path: path, config: c, level: &slog.LevelVar{}, leaveQuorum: func() {},
+	logger, err := logs.New(c.Log, stderr)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{path: path, config: c, level: logger.Level, log: logger.Logger, closeLog: logger.Close, leaveQuorum: func() {},
 		requests: make(chan request), stops: make(chan admin.StopMode, 1)}
-	s.level.Set(logLevel(c.Log.Level))
-	s.log = newLog(c.Log.Format, s.level, stderr)
 	if err := s.warnings(c); err != nil {
 		return nil, err
 	}
-	var err error
 	if s.cluster, err = cluster.New(c.BackendsInEffect(), c.ReplicationCheck, s.log); err != nil {
 		return nil, err
 	}
@@ -120,20 +125,6 @@ func (s *service) warnings(c *configs.Config) error {
 		s.log.Warn("configuration", "file", s.path, "warning", w)
 	}
 	return err
-}
-
-func newLog(format string, level slog.Leveler, stderr io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(stderr, options))
-}
-
-func logLevel(name string) slog.Level {
-	var l slog.Level
-	l.UnmarshalText([]byte(name)) // Validate has checked it; the zero level is info
-	return l
 }
 
 // run serves until a signal, ctx's end, or a listener's failure.
@@ -275,8 +266,8 @@ func (s *service) apply(c *configs.Config) error {
 		return err
 	}
 	cert := s.httpCert.Load()
-	if cert != nil && c.Admin.HTTP.CertFile != "" { // whether it is HTTPS changes with a restart only
-		if cert, err = httpCertificate(c); err != nil {
+	if cert != nil { // whose files change with a restart, but what is in them does not need one
+		if cert, err = httpCertificate(s.config); err != nil {
 			return err
 		}
 	}
@@ -291,7 +282,7 @@ func (s *service) apply(c *configs.Config) error {
 	s.admin.SetUsers(users)
 	s.httpCert.Store(cert)
 	setThreads(c.Limits.Threads)
-	s.level.Set(logLevel(c.Log.Level))
+	s.level.Set(logs.Level(c.Log.Level))
 	s.log.Info("reloaded", "file", s.path, "changed", strings.Join(changed, " "))
 	if len(restart) > 0 {
 		s.log.Warn("some changes need a restart", "keys", strings.Join(restart, " "))
@@ -300,7 +291,8 @@ func (s *service) apply(c *configs.Config) error {
 	old := s.config
 	s.config = c
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
-	c.Listen, c.Routing.CacheSize, c.Watchdog, c.VIP, c.Log.Format = old.Listen, old.Routing.CacheSize, old.Watchdog, old.VIP, old.Log.Format
+	c.Listen, c.Routing.CacheSize, c.Watchdog, c.VIP = old.Listen, old.Routing.CacheSize, old.Watchdog, old.VIP
+	c.Log.Format, c.Log.Destination, c.Log.Syslog, c.Log.RepeatInterval = old.Log.Format, old.Log.Destination, old.Log.Syslog, old.Log.RepeatInterval
 	c.Failover.StateFile = old.Failover.StateFile
 	s.running.config.Store(c)
 	return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/vip"
 )
 
@@ -49,7 +50,7 @@ func runVIP(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	options := &slog.HandlerOptions{Level: logLevel(c.Log.Level)}
+	options := &slog.HandlerOptions{Level: logs.Level(c.Log.Level)}
 	log := slog.New(slog.NewTextHandler(stderr, options))
 	if args[0] == "up" {
 		return vipUp(ctx, vip.New(c.VIP, c.Log, log), stdout)
