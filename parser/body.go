@@ -56,6 +56,17 @@ func maySet(body string) bool {
 // startOfStatement are the words of PL/pgSQL that a statement may follow.
 var startOfStatement = []string{"begin", "then", "else", "loop", "execute"}
 
+// widest is SetLocal, or SetOpaque, if one of two statements sets something for longer.
+func widest(a, b SetOp) SetOp {
+	switch {
+	case b == SetNone:
+		return a
+	case b == SetLocal && (a == SetNone || a == SetLocal):
+		return SetLocal
+	}
+	return SetOpaque
+}
+
 // merged is the verdict on a text that is always run as a whole, in few statements: one with
 // what is certain, one with all the names that the others use. It is nil if a statement was not understood.
 func (v *Verdict) merged() *Verdict {
@@ -63,6 +74,10 @@ func (v *Verdict) merged() *Verdict {
 	var uses Uses
 	for i := range v.Statements {
 		st := &v.Statements[i]
+		certain.Functions = append(certain.Functions, st.Functions...)
+		certain.CreatesTemp = certain.CreatesTemp || st.CreatesTemp
+		certain.Redefines = certain.Redefines || st.Redefines && !(st.Kind == KindCall && len(st.Functions) > 0)
+		certain.Set = widest(certain.Set, st.Set)
 		switch u := st.Uses; {
 		case u == nil && st.Access == AccessUnknown:
 			return nil
@@ -77,6 +92,7 @@ func (v *Verdict) merged() *Verdict {
 		}
 	}
 	named.dedup()
+	certain.dedup()
 	named.Uses = uses.keep(named.Relations)
 	merged := &Verdict{Statements: []Statement{certain}}
 	if named.Uses != nil {

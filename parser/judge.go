@@ -15,6 +15,8 @@ type builder struct {
 	byOID      map[catalog.OID]*object // functions
 	relationOf map[catalog.OID]*object
 	typeOf     map[catalog.OID]*object
+	// calls are the names that functions and procedures call, by their names.
+	calls map[string][]Name
 	// qualified is for texts that PostgreSQL wrote, with every name's schema, and
 	// anywhere for those that run with the search path of whoever calls.
 	qualified, anywhere *Env
@@ -60,9 +62,7 @@ func primaryOnly(reason string) effect { return effect{access: AccessSession, re
 func (b *builder) functions(facts []catalog.UserFunction) {
 	for i := range facts {
 		f := &facts[i]
-		if f.MakesTemp {
-			b.k.makesTemp[f.Name] = true
-		}
+		b.conduct(f)
 		if f.Kind == 'p' {
 			continue
 		}

@@ -26,8 +26,9 @@ type Knowledge struct {
 	// implicit is what casts do that take place without being asked for.
 	implicit []*object
 
-	// makesTemp are the names of functions and procedures that may make temporary objects.
-	makesTemp map[string]bool
+	// conduct is that of functions and procedures by name, procedures are all of them.
+	conduct    map[string]Conduct
+	procedures map[string]bool
 
 	// texts are the verdicts on bodies and definitions, for the next Knowledge.
 	texts map[string]*Verdict
@@ -76,8 +77,9 @@ type function struct {
 func NewKnowledge(f *catalog.Facts, o KnowledgeOptions) *Knowledge {
 	k := &Knowledge{id: nextID(), rules: o.Rules, bytes: f.Bytes,
 		functions: map[string][]*function{}, relations: map[string][]*object{},
-		operators: map[string][]*object{}, types: map[string][]*object{}, makesTemp: map[string]bool{}, texts: map[string]*Verdict{}}
-	b := builder{k: k, options: o, byOID: map[catalog.OID]*object{}, relationOf: map[catalog.OID]*object{}, typeOf: map[catalog.OID]*object{}}
+		operators: map[string][]*object{}, types: map[string][]*object{}, conduct: map[string]Conduct{}, procedures: map[string]bool{}, texts: map[string]*Verdict{}}
+	b := builder{k: k, options: o, byOID: map[catalog.OID]*object{}, relationOf: map[catalog.OID]*object{}, typeOf: map[catalog.OID]*object{},
+		calls: map[string][]Name{}}
 	b.qualified = b.env(Env{SearchPath: []string{"pg_catalog"}})
 	b.anywhere = b.env(Env{AnyPath: true})
 	b.functions(f.Functions)
@@ -86,26 +88,11 @@ func NewKnowledge(f *catalog.Facts, o KnowledgeOptions) *Knowledge {
 	b.types(f.Types)
 	b.casts(f.Casts)
 	b.settle()
+	b.spread()
 	for text, v := range k.texts {
 		k.bytes += int64(len(text)) + v.size()
 	}
 	return k
-}
-
-// MakesTemp is whether a function or procedure that the text calls may make
-// temporary objects, by the look of its source. What it calls in turn, and triggers, are not seen.
-func (k *Knowledge) MakesTemp(v *Verdict) bool {
-	if len(k.makesTemp) == 0 {
-		return false
-	}
-	for i := range v.Statements {
-		for _, name := range v.Statements[i].Functions {
-			if k.makesTemp[name.Name] {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Bytes is about the memory that the Knowledge takes.

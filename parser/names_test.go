@@ -17,6 +17,7 @@ import (
 //
 //	function app.f args=2 defaults=1 variadic row private volatile|stable|immutable ext=x path=… types=… qualified plpgsql: body
 //	function app.f args=1 defaults=1 default: the default's SELECT
+//	procedure app.p args=1 plpgsql: body
 //	aggregate app.a args=1 parts=app.f
 //	view app.v: definition
 //	table app.t children=app.u policies: SELECT (…)
@@ -154,7 +155,7 @@ func envOf(t testing.TB, file, head string) *parser.Env {
 		case "path":
 			path, known := parser.ParseSearchPath(strings.TrimPrefix(line, "path"), "")
 			env.SearchPath, env.AnyPath = path, !known
-		case "function", "aggregate":
+		case "function", "aggregate", "procedure":
 			f.Functions = append(f.Functions, functionFact(t, words[0], words[1], rest, text))
 		case "view", "table", "sequence", "unlogged", "foreign":
 			f.Relations = append(f.Relations, relationFact(words[0], words[1], rest, text))

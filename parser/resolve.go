@@ -9,7 +9,8 @@ import "github.com/howdah/howdah/parser/catalog"
 //
 // The answer is remembered with v: asked again with the same env it takes no
 // lock and allocates nothing. Only Access, Reason and TransactionScoped, of the
-// verdict and its statements, and Trustable can differ from v's. A nil v or env gives v.
+// verdict and its statements, Trustable, and Set and Stateful, for functions that change settings,
+// can differ from v's. A nil v or env gives v.
 func Resolve(v *Verdict, env *Env) *Verdict {
 	if v == nil || env == nil || v.settled || v.Access == AccessNone {
 		return v
@@ -69,15 +70,22 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 	var changed *Verdict
 	for i := range v.Statements {
 		st := &v.Statements[i]
-		if st.Uses == nil {
+		set := r.setting(st)
+		if st.Uses == nil && set == st.Set {
 			continue
 		}
-		e, rest := r.parts(st)
+		e, rest := effect{access: st.Access, scoped: st.TransactionScoped}, effect{}
+		if st.Uses != nil {
+			e, rest = r.parts(st)
+		}
 		e.join(rest)
 		access := max(e.access, AccessRead)
+		if st.Uses == nil {
+			access = st.Access
+		}
 		// Nobody vouches for what other names than functions' do.
-		trustable := st.Trustable && rest.access <= AccessRead
-		if access == st.Access && e.scoped == st.TransactionScoped && trustable == st.Trustable {
+		trustable := st.Trustable && rest.access <= AccessRead && set == st.Set
+		if access == st.Access && e.scoped == st.TransactionScoped && trustable == st.Trustable && set == st.Set {
 			continue
 		}
 		if changed == nil {
@@ -86,7 +94,7 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 			changed.Statements = append([]Statement(nil), v.Statements...)
 		}
 		st = &changed.Statements[i]
-		st.TransactionScoped, st.Trustable = e.scoped, trustable
+		st.TransactionScoped, st.Trustable, st.Set = e.scoped, trustable, set
 		if access != st.Access {
 			st.Access, st.Reason = access, ""
 			if access > AccessRead {
@@ -99,6 +107,23 @@ func (r *resolver) verdict(v *Verdict) *Verdict {
 	}
 	changed.Access, changed.Reason, changed.TransactionScoped = AccessNone, "", false
 	return changed.sum()
+}
+
+// setting is Set of a statement, which may call functions that change settings: they cannot be
+// repeated elsewhere.
+func (r *resolver) setting(st *Statement) SetOp {
+	if r.env.Knowledge == nil || len(r.env.Knowledge.conduct) == 0 || st.planned {
+		return st.Set
+	}
+	switch c := r.env.Knowledge.conductOf(st); {
+	case c&ConductSets != 0:
+		return widest(st.Set, SetOpaque)
+	case c&ConductSetsLocal != 0 && st.Set == SetNone:
+		return SetLocal
+	case c&ConductSetsLocal != 0 && st.Set != SetLocal:
+		return SetOpaque
+	}
+	return st.Set
 }
 
 // statement is what the names of a statement do.

@@ -447,7 +447,7 @@ func (s *session) exchange(l *lease) error {
 	if l.shared && l.slot == balancer.ToPrimary && u.executes > 0 && (v == nil || v.Access > parser.AccessRead) {
 		s.noteSequences(l)
 	}
-	if l.slot == balancer.ToPrimary && (u.makesTemp || s.state.keep() != keepNothing || v != nil && v.Single == parser.KindCall) {
+	if l.slot == balancer.ToPrimary && (u.conduct&parser.ConductTemp != 0 || s.state.keep() != keepNothing || v != nil && v.Single == parser.KindCall) {
 		s.state.review = s.state.review || u.mayEndCause()
 	}
 	if u.rest > 0 {
@@ -502,8 +502,11 @@ func (s *session) finish(l *lease) error {
 	s.client.Discard(u.size)
 	u.size = 0
 	s.noteUse(l)
-	if u.makesTemp {
-		defer s.state.noteUnseen() // also after a DISCARD in the same unit
+	if u.conduct != 0 {
+		s.noteSets(l, u.conduct)
+		if u.conduct&parser.ConductTemp != 0 {
+			defer s.state.noteUnseen() // also after a DISCARD in the same unit
+		}
 	}
 	if !u.ready || l.ignoring {
 		// A Query at its end was skipped like all else: the cycle goes on to a Sync.

@@ -15,7 +15,7 @@ type names struct {
 	known            *knowing
 	version, changes uint64
 	// unchecked are verdicts with functions that ran while the catalogs were not
-	// known: it is still to be seen whether they may have made temporary objects.
+	// known: it is still to be seen whether they may have made temporary objects, or changed settings.
 	unchecked []*parser.Verdict
 	// redefined: a statement of the transaction may have changed what names mean.
 	redefined bool
@@ -30,13 +30,13 @@ func (s *session) resolve(v *parser.Verdict) *parser.Verdict {
 	env := s.environment()
 	if env.Waiting {
 		s.names.check(v)
-	} else if env.Knowledge != nil && env.Knowledge.MakesTemp(v) {
-		s.unit.makesTemp = true
+	} else if env.Knowledge != nil {
+		s.unit.conduct |= env.Knowledge.Conduct(v)
 	}
 	return parser.Resolve(v, env)
 }
 
-// maxUnchecked bounds names.unchecked; the rest counts as temporary objects made.
+// maxUnchecked bounds names.unchecked; the rest counts as anything done.
 const maxUnchecked = 100
 
 // check remembers a verdict to be looked at when the catalogs are known.
@@ -47,12 +47,18 @@ func (n *names) check(v *parser.Verdict) {
 	}
 }
 
-// checked looks at what was remembered; true if any may have made temporary objects.
-func (n *names) checked(k *parser.Knowledge) bool {
-	made := len(n.unchecked) > maxUnchecked || slices.ContainsFunc(n.unchecked, k.MakesTemp)
+// checked looks at what was remembered: what may have been done.
+func (n *names) checked(k *parser.Knowledge) parser.Conduct {
+	var c parser.Conduct
+	if len(n.unchecked) > maxUnchecked {
+		c = parser.ConductTemp | parser.ConductSets
+	}
+	for _, v := range n.unchecked {
+		c |= k.Conduct(v)
+	}
 	clear(n.unchecked)
 	n.unchecked = n.unchecked[:0]
-	return made
+	return c
 }
 
 // judge is the verdict on a text, as the operator's patterns have it. It is for
@@ -71,8 +77,14 @@ func (s *session) environment() *parser.Env {
 	if n.known != known && known.knowledge != nil {
 		// A standby that does not show the definitions yet must not be read from.
 		s.in.Session.FloorPrimary = max(s.in.Session.FloorPrimary, known.since)
-		if len(n.unchecked) > 0 && n.checked(known.knowledge) {
-			s.state.noteUnseen()
+		if len(n.unchecked) > 0 {
+			c := n.checked(known.knowledge)
+			if c&parser.ConductTemp != 0 {
+				s.state.noteUnseen()
+			}
+			if c&parser.ConductSets != 0 {
+				s.noteUnknown()
+			}
 		}
 	}
 	value, user := s.state.searchPath(s.key.User)
@@ -177,12 +189,38 @@ func (p *pathState) unknown(name string) {
 // noteRedefined takes note that names may mean something else now, before the
 // client does; a nil statement is not known.
 func (s *session) noteRedefined(stmt *parser.Statement) {
-	if s.names.database == nil || stmt != nil && s.state.dropsTemp(stmt) {
+	if s.names.database == nil || stmt != nil && (s.state.dropsTemp(stmt) || s.names.leaves(stmt)) {
 		return
 	}
 	s.names.redefined = true
 	s.names.database.invalidate()
 }
+
+// leaves is whether a CALL certainly leaves definitions alone.
+func (n *names) leaves(stmt *parser.Statement) bool {
+	return stmt.Kind == parser.KindCall && n.known != nil && n.known.knowledge != nil && n.known.knowledge.LeavesNames(stmt)
+}
+
+// noteSets takes note of functions and procedures that ran on l and may have changed
+// settings: nobody can repeat that elsewhere.
+func (s *session) noteSets(l *lease, c parser.Conduct) {
+	switch {
+	case l.failed:
+	case c&parser.ConductSets != 0:
+		s.note(&unseenSetting)
+	case c&parser.ConductSetsLocal != 0:
+		s.note(&unseenLocalSetting)
+	}
+	if c&parser.ConductRedefines != 0 {
+		s.noteRedefined(nil)
+	}
+}
+
+// unseenSetting and unseenLocalSetting stand for settings that functions and procedures made.
+var (
+	unseenSetting      = parser.Statement{Kind: parser.KindSelect, Set: parser.SetOpaque}
+	unseenLocalSetting = parser.Statement{Kind: parser.KindSelect, Set: parser.SetLocal}
+)
 
 // endRedefinition invalidates once more at the end of a transaction: what was read
 // of the catalogs meanwhile did not show its changes.

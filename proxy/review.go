@@ -34,7 +34,7 @@ const causesSQL = `SELECT pg_catalog.concat(
 // mayEndCause reports whether the unit may have ended what keeps a session on its
 // connection, or may have made nothing of what it is suspected of.
 func (u *unit) mayEndCause() bool {
-	if u.opaque || u.makesTemp {
+	if u.opaque || u.conduct&parser.ConductTemp != 0 {
 		return true
 	}
 	for i := range u.msgs {

@@ -61,7 +61,8 @@ type unit struct {
 	cure        cure
 	refused     *parser.Verdict
 	refusedCode string
-	makesTemp   bool // a function that it calls may make temporary objects
+	// conduct is what the functions and procedures do that it calls.
+	conduct parser.Conduct
 }
 
 // wholeUnit reports whether in, which is not empty, holds a whole unit that ends with a Query or Sync.

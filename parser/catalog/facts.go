@@ -18,11 +18,11 @@ type Facts struct {
 // OID identifies an object of one kind in its database.
 type OID string
 
-// UserFunction is a function, aggregate or window function that PostgreSQL is not born with.
+// UserFunction is a function, procedure, aggregate or window function that PostgreSQL is not born with.
 type UserFunction struct {
 	OID          OID
 	Schema, Name string
-	Kind         byte // pg_proc.prokind: f, a, w; p only with MakesTemp
+	Kind         byte // pg_proc.prokind: f, p, a, w
 	Language     string
 	Volatility   byte // pg_proc.provolatile: i, s, v
 	// Args is the number of arguments, Defaults how many of the last may be left out;

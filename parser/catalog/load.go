@@ -171,7 +171,7 @@ func (l *loader) functions(f *Facts, version int) {
 		LEFT JOIN pg_extension e ON e.oid = d.refobjid
 		LEFT JOIN LATERAL (SELECT `+body+` WHERE `+bodied+`) b(body, parsed) ON true
 		CROSS JOIN LATERAL (SELECT l.lanname NOT IN ('c', 'internal') AND p.prosrc ~* '\m(pg_)?temp(orary)?(_\d+)?\M') m(temp)
-		WHERE (p.oid >= `+firstOID+` OR n.nspname <> 'pg_catalog') AND (p.prokind <> 'p' OR m.temp) AND n.nspname !~ '^pg_(toast|temp)'
+		WHERE (p.oid >= `+firstOID+` OR n.nspname <> 'pg_catalog') AND n.nspname !~ '^pg_(toast|temp)'
 		AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)`, 19)
 	for _, row := range rows {
 		f.Functions = append(f.Functions, UserFunction{OID: OID(row[0]), Schema: row[1], Name: row[2], Kind: letter(row[3]), Language: row[4],
