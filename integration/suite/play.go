@@ -69,25 +69,44 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 		return nil, err
 	}
 	if through {
-		if result.reads, err = readsByNode(ctx, src, port); err != nil {
-			return nil, err
-		}
-		err = errors.Join(server.Stop(), os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
+		err = result.finish(ctx, src, port, out, server)
 	}
 	fmt.Fprintf(w, "%s, %s: %d tests in %s, %d not as PostgreSQL expects %v\n", suite, map[bool]string{true: "through howdah", false: "direct"}[through],
 		len(result.outputs), result.took.Round(time.Second), len(result.failed), result.failed)
 	return result, err
 }
 
-// readsByNode asks howdah how many SELECTs it sent where.
-func readsByNode(ctx context.Context, src *source, port int) ([]int64, error) {
-	psql := exec.CommandContext(ctx, filepath.Join(src.bin, "psql"), "-XAt", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "postgres", "-c", "SHOW pool_backend_stats")
+// finish takes down what howdah knows of the run, and stops it.
+func (o *outcome) finish(ctx context.Context, src *source, port int, out string, server *howdahtest.Server) (err error) {
+	if o.reads, err = readsByNode(ctx, src, port); err != nil {
+		return err
+	}
+	decisions, err := show(ctx, src, port, "howdah.decisions")
+	if err != nil {
+		return err
+	}
+	return errors.Join(server.Stop(), os.WriteFile(filepath.Join(out, "decisions.txt"), []byte(decisions), 0o644),
+		os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
+}
+
+// show asks howdah by SQL.
+func show(ctx context.Context, src *source, port int, what string) (string, error) {
+	psql := exec.CommandContext(ctx, filepath.Join(src.bin, "psql"), "-XAt", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "postgres", "-c", "SHOW "+what)
 	text, err := psql.CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("ask for the reads: %w: %s", err, text)
+		err = fmt.Errorf("SHOW %s: %w: %s", what, err, text)
+	}
+	return string(text), err
+}
+
+// readsByNode asks howdah how many SELECTs it sent where.
+func readsByNode(ctx context.Context, src *source, port int) ([]int64, error) {
+	text, err := show(ctx, src, port, "pool_backend_stats")
+	if err != nil {
+		return nil, err
 	}
 	var reads []int64
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		fields := strings.Split(line, "|") // node_id, hostname, port, status, role, select_cnt, …
 		if len(fields) < 6 {
 			return nil, fmt.Errorf("read the reads: %q", line)
