@@ -62,6 +62,7 @@ func TestDefaults(t *testing.T) {
 		"pool.max_prepared":                  200,
 		"pool.max_waiters":                   10_000,
 		"pool.backend_pids":                  "own",
+		"pool.application_name_add_host":     false,
 		"pool.wait_timeout":                  30 * time.Second,
 		"pool.idle_timeout":                  10 * time.Minute,
 		"pool.max_age":                       time.Hour,

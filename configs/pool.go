@@ -34,6 +34,9 @@ type Pool struct {
 	// session, or that of its server process on the primary, which is opened at the login then. Programs that
 	// look for the id in pg_stat_activity or pg_locks want the latter. Sessions that share their connections get the former.
 	BackendPIDs string `yaml:"backend_pids" enum:"own,server"`
+	// ApplicationNameAddHost appends the client's address and port to its application_name, so that
+	// pg_stat_activity shows them. PgBouncer: application_name_add_host.
+	ApplicationNameAddHost bool `yaml:"application_name_add_host"`
 	// MaxWaiters is how many sessions may wait for a connection to one node.
 	MaxWaiters int `yaml:"max_waiters" min:"0"`
 	// WaitTimeout is how long each of them waits before error 53300.

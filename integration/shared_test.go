@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,4 +243,52 @@ func TestStatementMode(t *testing.T) {
 	}
 	_, err = conn.Exec(ctx, "SELECT 1")
 	must(t, err)
+}
+
+// Clients of different names share a connection, and each has its own name, also after it has reset its settings.
+func TestApplicationNames(t *testing.T) {
+	t.Parallel()
+	for mode, settings := range map[string]map[string]any{
+		"shared":       {"pool.mode": "transaction", "pool.max_per_user": 1},
+		"with address": {"pool.mode": "transaction", "pool.max_per_user": 1, "pool.application_name_add_host": true},
+		"session":      {"pool.application_name_add_host": true},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			cluster := pgcluster.ForTest(t, pgcluster.Options{})
+			server := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Settings: settings})
+			names := map[string]*pgx.Conn{}
+			for _, name := range []string{"a", "it's b"} {
+				config, err := pgx.ParseConfig(server.DSN("postgres", "postgres"))
+				must(t, err)
+				config.RuntimeParams["application_name"] = name
+				config.DefaultQueryExecMode = pgx.QueryExecModeExec // DISCARD ALL ends prepared statements
+				conn, err := pgx.ConnectConfig(t.Context(), config)
+				must(t, err)
+				defer conn.Close(t.Context())
+				names[name] = conn
+			}
+			for _, before := range []string{"SELECT 1", "SET application_name = 'other'; RESET application_name", "RESET ALL", "DISCARD ALL", "BEGIN; RESET ALL; COMMIT"} {
+				for name, conn := range names {
+					if strings.Contains(before, ";") {
+						_, err := conn.PgConn().Exec(t.Context(), before).ReadAll()
+						must(t, err)
+					} else if _, err := conn.Exec(t.Context(), before); err != nil {
+						t.Fatal(err)
+					}
+					var shown, known string
+					must(t, conn.QueryRow(t.Context(), "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&shown))
+					must(t, conn.QueryRow(t.Context(), "SHOW application_name").Scan(&known))
+					want := name
+					if mode != "shared" {
+						want += " - 127.0.0.1:"
+					}
+					told := conn.PgConn().ParameterStatus("application_name")
+					if known != shown || told != shown || !strings.HasPrefix(shown, want) || mode == "shared" && shown != want {
+						t.Errorf("after %s: pg_stat_activity has %q, SHOW says %q, ParameterStatus %q, want %q", before, shown, known, told, want)
+					}
+				}
+			}
+		})
+	}
 }

@@ -43,6 +43,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	}
 	mode := set.pool.ModeOf(req.key.User, req.key.Database)
 	req.key.Shared = mode != configs.PoolSession
+	base := req.takeBase(set)
 	p, err := srv.logins.verify(ctx, srv, req.key, cred, set)
 	var refused *pool.Refused
 	if errors.As(err, &refused) {
@@ -66,6 +67,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.state.isolation, s.state.firstIsolation = p.isolation, p.isolation
 	s.state.readOnly, s.state.firstReadOnly = p.readOnly, p.readOnly
 	s.state.begin(p.searchPath)
+	s.beginWith(base)
 	s.noteEncoding()
 	s.rand.Seed(mathrand.Uint64(), mathrand.Uint64())
 	if err := s.startRoute(req, p); err != nil {

@@ -19,6 +19,9 @@ type state struct {
 	// change of them.
 	pending []*parser.Statement
 	changes uint64
+	// base are settings that the session began with and that are no startup parameters of its
+	// connections, as others share these: they are in settings unless the client has changed them.
+	base []setting
 	// pin is why everything must go to the primary, if it must.
 	pin balancer.Pin
 	// temp, opaque and unsafe are the causes of pin.
@@ -155,8 +158,22 @@ func (s *session) commit(l *lease) {
 	}
 	st.rollback()
 	st.repin()
+	made := st.settings
+	st.rebase()
 	if l != nil && st.version != before && l.version == before {
 		l.hasSettings(st)
+		if len(made) != len(st.settings) {
+			l.version, l.carried.settings = elsewhereVersion, made
+		}
+	}
+}
+
+// rebase puts back what a session began with where RESET or DISCARD ALL took it away.
+func (st *state) rebase() {
+	for _, b := range st.base {
+		if find(st.settings, b.name) == nil {
+			st.settings = append(slices.Clip(st.settings), b)
+		}
 	}
 }
 
@@ -295,7 +312,7 @@ func (s *session) discarded(what string) {
 	case "all":
 		first := state{version: st.version + 1, changes: st.changes + 1, firstIsolation: st.firstIsolation, firstReadOnly: st.firstReadOnly,
 			isolation: st.firstIsolation, readOnly: st.firstReadOnly, firstPath: st.firstPath, unsafe: st.unsafe, pending: st.pending,
-			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true, hadTemp: st.hadTemp}
+			route: st.firstRoute, firstRoute: st.firstRoute, rerouted: true, hadTemp: st.hadTemp, base: st.base}
 		*st = first
 		s.in.Session.Wrote, s.in.Session.WroteInBlock = false, false
 		s.deallocated("")
