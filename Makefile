@@ -8,7 +8,7 @@ UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
 
-.PHONY: build check test unit simulation integration parity corpus demo bench fuzz deps clean
+.PHONY: build check test unit schedules simulation integration chaos parity corpus demo bench bench-failover fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -25,7 +25,10 @@ unit: ## unit tests
 
 test: ## install what is needed, then every test
 	scripts/deps.sh test
-	$(MAKE) unit integration
+	$(MAKE) unit schedules integration
+
+schedules: ## the failover machine in 10,000 random schedules of faults; two minutes of a processor
+	go test -count=1 -timeout 10m -run 'TestSimulation$$' ./cluster -args -schedules 10000
 
 simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken rule is found
 	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run TestSimulation ./watchdog/core
@@ -33,6 +36,11 @@ simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken r
 
 integration: ## the built binary against real servers and drivers
 	go test -timeout 25m $(INTEGRATION)
+
+CHAOS_TIME ?= 10m
+chaos: ## the matrix of failures on real servers, three times over, and random faults for CHAOS_TIME
+	go test -timeout 60m -count=3 -parallel 2 ./integration/chaos
+	HOWDAH_CHAOS=$(CHAOS_TIME) go test -timeout 120m -count=1 -run TestRandomFaults ./integration/chaos
 
 parity: build ## the same scripts direct and through howdah, PostgreSQL's own suites too
 	scripts/deps.sh suite
@@ -51,6 +59,11 @@ bench: ## compare with the other proxies; see docs for the last table
 	scripts/deps.sh bench
 	$(MAKE) build
 	go run ./integration/bench
+
+bench-failover: ## how long writers pause when the primary is killed, 50 times, beside Pgpool-II
+	scripts/deps.sh bench
+	$(MAKE) build
+	go run ./integration/failoverbench
 
 fuzz: ## every fuzz target for FUZZ_TIME
 	@set -e; for package in $$(go list ./...); do \

@@ -3,6 +3,7 @@ module github.com/howdah/howdah
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/go-ldap/ldap/v3 v3.4.15
 	github.com/hashicorp/memberlist v0.6.0
 	github.com/hashicorp/raft v1.7.3

@@ -178,7 +178,7 @@ func progress(s cluster.ActionStatus) string {
 func runCommands(_ context.Context, a *Admin, _ []string) (*Table, error) {
 	t := &Table{Columns: []string{"at", "command", "node", "status", "took_ms", "error", "output"}}
 	for _, c := range a.State.Commands() {
-		t.add(c.At, c.Command, c.Node, int64(c.Status), ms(c.Took), c.Err, strings.TrimSpace(c.Output))
+		t.add(c.At, c.Command, c.Node, int64(c.Status), ms(c.Took), c.Err, strings.ReplaceAll(strings.TrimSpace(c.Output), "\n", " | "))
 	}
 	return t, nil
 }

@@ -94,16 +94,15 @@ func (s *stepping) better(a, b *Node, priority map[string]int) bool {
 	return priority[a.Name] > priority[b.Name]
 }
 
-// confirmed is up to where synchronous standbys have the log that they may have confirmed; or it says that commits may be
-// on servers out of reach only. Where every one of the synchronous standbys confirms, one is enough; where any k of
-// N do, more than N-k are needed.
+// confirmed is up to where commits may have been acknowledged, as the synchronous standbys tell; or it says that
+// commits may be on servers out of reach only. Where k of N must confirm (all of them, or ANY k), and U are out of reach,
+// at least k-U of those in reach have every acknowledged commit: what the one that is (k-U)th of them has.
 func (s *stepping) confirmed() (LSN, string) {
 	r := &s.record
 	if !s.in.settings.requireSync || len(r.Sync) == 0 || r.Kind == KindPromotion {
 		return 0, ""
 	}
-	var most LSN
-	reached := 0
+	var reached []LSN
 	for i := range s.in.view.Nodes {
 		n := &s.in.view.Nodes[i]
 		o := s.seen(n)
@@ -113,18 +112,19 @@ func (s *stepping) confirmed() (LSN, string) {
 		if t := s.tasks[s.freezing(n)]; s.in.settings.mode == modeNative && r.Phase == PhaseChoose && (t == nil || !t.done) {
 			continue // it could still confirm what the old primary sends it
 		}
-		reached++
-		if r.Phase == PhaseChoose { // before that they move
-			most = max(most, o.server.received)
-		}
+		reached = append(reached, o.server.received)
 	}
 	need := 1
 	if r.Quorum > 0 {
 		need = max(len(r.Sync)-r.Quorum+1, 1)
 	}
-	if reached >= need {
-		return most, ""
+	switch {
+	case len(reached) < need:
+		return 0, fmt.Sprintf("commits may have been confirmed by synchronous standbys out of reach: %d of %s answer, %d must (failover.require_sync)",
+			len(reached), strings.Join(r.Sync, ", "), need)
+	case r.Phase != PhaseChoose: // they move still
+		return 0, ""
 	}
-	return 0, fmt.Sprintf("commits may have been confirmed by synchronous standbys out of reach: %d of %s answer, %d must (failover.require_sync)",
-		reached, strings.Join(r.Sync, ", "), need)
+	slices.Sort(reached)
+	return reached[need-1], ""
 }

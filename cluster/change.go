@@ -290,7 +290,10 @@ func (s *stepping) nextCandidate(t *task) {
 	}
 	saved := r.clone()
 	s.taint()
-	_, none := s.candidate()
+	next, none := s.candidate()
+	if next != nil && slices.Contains(s.record.Tainted, next.Name) {
+		none = "no other standby is fit"
+	}
 	s.record = saved
 	if none != "" && s.age(t.ended) < tendPause {
 		s.noted += "; " + none // the same one is tried again, after a while

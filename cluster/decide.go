@@ -30,6 +30,7 @@ type decision struct {
 	rules      *rules
 	now        int64
 	drafts     []draft
+	disowned   map[NodeID]bool // claimants on a higher timeline whom the others do not follow
 }
 
 type draft struct {
@@ -50,6 +51,8 @@ type draft struct {
 //     primary), and so is that one if another node was seen on a higher timeline, or
 //     if it is not the last primary and on no higher timeline than that: then
 //     no promotion can have made it one. Removing the other node from the configuration overrules this.
+//     One that was promoted while the last primary answers and another standby goes on to receive from that is false too,
+//     whatever its timeline: it was promoted by mistake, or the rest has not been moved over yet.
 //     What a failover in progress has barred (orders) is not looked at.
 //  4. A standby that has log which the primary's history does not have is in quarantine (forked).
 //  5. A standby that was down is taken in again when it has been well long enough, streams,
@@ -206,6 +209,10 @@ func (d *decision) choosePrimary() NodeID {
 			d.drafts[i] = draft{StateQuarantine, why}
 			continue
 		}
+		if why := d.disown(n); why != "" {
+			d.drafts[i] = draft{StateQuarantine, why}
+			continue
+		}
 		if best == NoNode || betterPrimary(n, &v.Nodes[best], d.prev.last) {
 			best = n.ID
 		}
@@ -233,6 +240,32 @@ func (d *decision) choosePrimary() NodeID {
 	return best
 }
 
+// disown says who goes on to follow the last primary, which answers, so that the claimant on a higher timeline is none; or nothing.
+func (d *decision) disown(claimant *Node) string {
+	last := d.next.Node(d.prev.last)
+	for i := range d.next.Nodes { // a howdah that has just been started knows it from its record
+		if n := &d.next.Nodes[i]; last == nil && n.Name == d.rules.orders.floorNode {
+			last = n
+		}
+	}
+	if last == nil || last.ID == claimant.ID || claimant.Timeline <= last.Timeline || last.Timeline == 0 || !d.usable(last.ID) ||
+		last.Role != RolePrimary || d.known[last.ID].evidence != evidenceAnswered || d.rules.orders.bar(d.next, last) != "" {
+		return ""
+	}
+	for i := range d.next.Nodes {
+		n, o := &d.next.Nodes[i], &d.known[i]
+		if d.usable(n.ID) && n.Role == RoleStandby && o.evidence == evidenceAnswered && o.server.receiver.streaming && n.Timeline == last.Timeline {
+			if d.disowned == nil {
+				d.disowned = map[NodeID]bool{}
+			}
+			d.disowned[claimant.ID] = true
+			return fmt.Sprintf("false primary: promoted to timeline %d while %s is the primary on timeline %d and %s follows that",
+				claimant.Timeline, last.Name, last.Timeline, n.Name)
+		}
+	}
+	return ""
+}
+
 // passedBy is a node that proves that the claimant is not the primary, or nil:
 // one on a higher timeline, or the last primary on the same one, as long as
 // it has not said that it is a standby now. A promotion always begins a
@@ -245,7 +278,7 @@ func (d *decision) passedBy(claimant NodeID) *Node {
 	}
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
-		if n.ID == claimant || isForeign(n, v.SystemID) || d.rules.orders.barred[n.Name] != "" {
+		if n.ID == claimant || isForeign(n, v.SystemID) || d.disowned[n.ID] || d.rules.orders.barred[n.Name] != "" {
 			continue
 		}
 		if n.Timeline > timeline {
@@ -269,7 +302,13 @@ func betterPrimary(a, b *Node, last NodeID) bool {
 // checkFork puts a standby into quarantine that has log which is not the primary's.
 func (d *decision) checkFork(id NodeID) {
 	n, p := &d.next.Nodes[id], d.next.Node(d.next.Primary)
-	if p == nil || !d.usable(id) || n.Role != RoleStandby || n.Timeline == 0 || n.Timeline >= p.Timeline {
+	if p == nil || !d.usable(id) || n.Role != RoleStandby || n.Timeline == 0 || n.Timeline == p.Timeline {
+		return
+	}
+	if n.Timeline > p.Timeline {
+		if p.Timeline > 0 {
+			d.drafts[id] = draft{StateQuarantine, fmt.Sprintf("forked: it is on timeline %d, and %s on timeline %d", n.Timeline, p.Name, p.Timeline)}
+		}
 		return
 	}
 	if why := forkedFrom(d.known[p.ID].server.detail.history, n.Timeline, n.LSN); why != "" {

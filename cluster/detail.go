@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,11 +27,14 @@ const standbyDetailSQL = `SELECT coalesce(substring(i.setting FROM 'application_
 
 const delayedSQL = `(SELECT setting <> '0' FROM pg_settings WHERE name = 'recovery_min_apply_delay')`
 
-// primaryDetailSQL: its synchronous standbys by application_name; '?' if the role may not see.
+// primaryDetailSQL: its synchronous standbys by application_name; '?' if the role may not see; and how it would call itself as a
+// standby, since the same list of all servers is often given to each.
 const primaryDetailSQL = `SELECT current_setting('synchronous_standby_names'),
 	coalesce((SELECT string_agg(CASE WHEN state IS NULL THEN '?'
 		ELSE application_name END, ',')
-		FROM pg_stat_replication WHERE state IS NULL OR sync_state IN ('sync', 'quorum')), '')`
+		FROM pg_stat_replication WHERE state IS NULL OR sync_state IN ('sync', 'quorum')), ''),
+	coalesce((SELECT substring(setting FROM 'application_name[ ]*=[ ]*''?([^'' &]+)') FROM pg_settings WHERE name = 'primary_conninfo'),
+		current_setting('cluster_name'))`
 
 // historySQL reads the history of the primary's timeline; the first timeline has none.
 const historySQL = `SELECT coalesce(pg_read_file('pg_wal/%08X.history', 0, 1048576, true), '')`
@@ -54,13 +58,14 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 		d.name, d.frozen, d.paused, d.delayed = row[0], row[1] == "t", row[2] == "t", row[3] == "t"
 		return d, nil
 	}
-	row, err := c.row(ctx, primaryDetailSQL, 2)
+	row, err := c.row(ctx, primaryDetailSQL, 3)
 	if err != nil {
 		return d, fmt.Errorf("ask primary's details: %w", err)
 	}
 	d.syncAsked, d.syncKnown = row[0] != "", true
 	var listed []string
 	d.quorum, listed = quorumOf(row[0])
+	listed = slices.DeleteFunc(listed, func(name string) bool { return name == row[2] })
 	for _, name := range strings.Split(row[1], ",") {
 		if name == "?" {
 			d.sync, d.syncKnown = nil, false

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -37,6 +38,7 @@ type hookCall struct {
 	// node is the one that is concerned, main the new main node (or primary), oldMain and oldPrimary what was before.
 	node, main, oldMain, oldPrimary hookNode
 	epoch                           uint64
+	stdin                           io.Reader // nil for none
 }
 
 // expand puts the values into a command's words. The letters are those of Pgpool-II's
@@ -140,7 +142,7 @@ func runHook(ctx context.Context, command configs.Command, call *hookCall) (hook
 	cmd.WaitDelay = hookWait
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var out tailBuffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = call.stdin, &out, &out
 	start := time.Now()
 	err := cmd.Run()
 	res := hookResult{status: cmd.ProcessState.ExitCode(), output: out.String(), took: time.Since(start)}

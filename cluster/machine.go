@@ -220,7 +220,7 @@ func (m *machine) orders() orders {
 		put(&o.detached, name, "detached by the operator")
 	}
 	for _, name := range r.Tainted {
-		put(&o.barred, name, fmt.Sprintf("false primary: an attempt to promote it in epoch %d or before was given up", r.Epoch))
+		put(&o.barred, name, "false primary: it was promoted beside the primary, or in an attempt that was given up; attach it to accept it")
 	}
 	switch r.Phase {
 	case PhaseDrain:

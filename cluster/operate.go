@@ -73,7 +73,8 @@ func (c *Cluster) Drain(ctx context.Context, node string) error {
 }
 
 // Attach takes a node in again that was detached, or is left out because failover.auto_failback is off or it
-// failed too often. It is read once it streams and has caught up. A false primary stays in quarantine.
+// failed too often. It is read once it streams and has caught up. A false primary stays in quarantine, but one that was
+// promoted by hand is accepted when nobody follows the other one any more.
 // Pgpool-II: pcp_attach_node.
 func (c *Cluster) Attach(ctx context.Context, node string) error {
 	if err := c.mustKnow(node); err != nil {
@@ -81,6 +82,7 @@ func (c *Cluster) Attach(ctx context.Context, node string) error {
 	}
 	return c.order(ctx, operatorOrder{change: func(m *machine) {
 		m.record.Detached = slices.DeleteFunc(m.record.Detached, func(n string) bool { return n == node })
+		m.record.Tainted = slices.DeleteFunc(m.record.Tainted, func(n string) bool { return n == node })
 		attached := map[string]int64{node: Now()}
 		for n, at := range m.attached {
 			if n != node {
@@ -153,35 +155,6 @@ func (c *Cluster) change(ctx context.Context, o order) (Outcome, error) {
 		case <-ticker.C:
 		}
 	}
-}
-
-// Recover makes a node a standby of the primary anew, by failover.recovery, and attaches it. It blocks
-// until the command ends, within failover.recovery_timeout. Pgpool-II: pcp_recovery_node.
-func (c *Cluster) Recover(ctx context.Context, node string) error {
-	if err := c.mustKnow(node); err != nil {
-		return err
-	}
-	w, v := c.settings(), c.View()
-	primary := name(v, v.Primary)
-	switch {
-	case len(w.failover.Recovery) == 0:
-		return errors.New("failover.recovery is not configured")
-	case v.Primary == NoNode:
-		return errors.New("there is no primary to recover it from")
-	case primary == node:
-		return ErrIsPrimary
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, w.failover.RecoveryTimeout, fmt.Errorf("not done within %s (failover.recovery_timeout)", w.failover.RecoveryTimeout))
-	defer cancel()
-	c.log.Info("recovery begins", "node", node, "primary", primary)
-	d := &doer{wanted: w, view: v, record: c.Failover().Record}
-	call := &hookCall{node: d.hookNode(node), main: d.hookNode(primary), oldMain: d.oldMain(primary), oldPrimary: d.hookNode(primary), epoch: d.record.Epoch}
-	h, err := runHook(ctx, w.failover.Recovery, call)
-	c.ran("recovery", node, h, err)
-	if err != nil {
-		return fmt.Errorf("recover %s: %w", node, err)
-	}
-	return c.Attach(ctx, node)
 }
 
 // mustKnow is an error unless the node is configured.

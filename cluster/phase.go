@@ -1,8 +1,9 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 )
 
 // Phase is how far a change of the primary has come. It is recorded (Arbiter) before
@@ -155,9 +156,14 @@ func (r *Record) clone() Record {
 
 // same reports whether two records say the same.
 func (r *Record) same(o *Record) bool {
-	a, errA := json.Marshal(r)
-	b, errB := json.Marshal(o)
-	return errA == nil && errB == nil && string(a) == string(b)
+	a, b := *r, *o
+	for _, lists := range [][2]*[]string{{&a.Sync, &b.Sync}, {&a.Tainted, &b.Tainted}, {&a.Fenced, &b.Fenced}, {&a.Detached, &b.Detached}} {
+		if !slices.Equal(*lists[0], *lists[1]) {
+			return false
+		}
+		*lists[0], *lists[1] = nil, nil // an empty one is as good as none
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // underWay reports whether a change of the primary is being made.

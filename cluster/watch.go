@@ -13,6 +13,9 @@ const (
 	strayAfter = 5 * time.Second
 	// tendPause is between attempts at what was given up.
 	tendPause = 15 * time.Second
+	// disownAfter is how long a server that was promoted by hand has to be followed by the others, before
+	// it is never taken for the primary by itself.
+	disownAfter = 3 * time.Second
 )
 
 // watch looks whether the primary is there, follows one that somebody else promoted, and begins
@@ -168,6 +171,7 @@ func (s *stepping) tend(p *Node) {
 		if o.evidence == evidenceAnswered && o.server.role == RoleStandby && n.State == StateUp {
 			s.record.Tainted = slices.DeleteFunc(s.record.Tainted, func(name string) bool { return name == n.Name })
 		}
+		s.tendFalse(n)
 		s.tendFence(n)
 		s.tendHooks(n, p)
 	}
@@ -189,6 +193,25 @@ func (s *stepping) isStray(n, p *Node) bool {
 func (s *stepping) persist(a action) progress {
 	s.again(a, tendPause)
 	return s.ensure(a, s.in.settings.tries)
+}
+
+// tendFalse has fence_command run for an old primary that came back, and remembers servers that were promoted beside the
+// primary: when that is lost, the log that they lack must not be lost too. With mode none that is for others to decide.
+func (s *stepping) tendFalse(n *Node) {
+	r, o, set := &s.record, s.seen(n), s.in.settings
+	fence := action{kind: actionFence, node: n.Name, epoch: r.Epoch}
+	if o.evidence != evidenceAnswered || o.server.role != RolePrimary || n.State != StateQuarantine || n.SystemID != r.SystemID || r.SystemID == "" {
+		if t := s.tasks[fence]; t != nil && !t.running {
+			delete(s.tasks, fence)
+		}
+		return
+	}
+	switch {
+	case o.server.timeline < r.Timeline && set.hooks.fence:
+		s.ensure(fence, set.tries)
+	case o.server.timeline > r.Timeline && set.mode != modeNone && s.age(n.Since) > disownAfter && !slices.Contains(r.Tainted, n.Name):
+		r.Tainted = append(r.Tainted, n.Name)
+	}
 }
 
 // tendFence makes false primaries read-only if that is wished, and servers that are standbys, or the

@@ -328,6 +328,14 @@ type Failover struct {
 	Fence Command `yaml:"fence"`
 	// Recovery makes a node a standby of the primary anew. Its placeholders are those of Command.
 	Recovery Command `yaml:"recovery"`
+	// RecoveryScript is the same by a script in the primary's data directory, which the extension pgpool_recovery in
+	// RecoveryDatabase runs there, with Pgpool-II's seven arguments, and pgpool_remote_start after it.
+	// Pgpool-II: recovery_1st_stage_command, recovery_database.
+	RecoveryScript   string `yaml:"recovery_script"`
+	RecoveryDatabase string `yaml:"recovery_database"`
+	// RecoveryShell is the same by a script of howdah's own with pg_basebackup: the command is a shell on
+	// the node's host that gets the script as its standard input.
+	RecoveryShell Command `yaml:"recovery_shell"`
 	// HookTimeout is for each run of a command, but Recovery, which has RecoveryTimeout.
 	HookTimeout time.Duration `yaml:"hook_timeout" min:"100ms"`
 	// RecoveryTimeout is for Recovery. Pgpool-II: recovery_timeout.
@@ -468,7 +476,7 @@ func Default() Config {
 			Silences: 3, FreshInterval: 5 * time.Second, User: "postgres", Database: "postgres"},
 		Failover: Failover{Mode: "none", Hold: 30 * time.Second, MaxHeld: 10_000, Confirm: time.Second,
 			ShutdownGrace: 10 * time.Second, RecoveryGrace: 10 * time.Second, Cooldown: 30 * time.Second, RequireSync: true,
-			HookTimeout: time.Minute, RecoveryTimeout: time.Hour, Tries: 3, SearchTimeout: 5 * time.Minute,
+			HookTimeout: time.Minute, RecoveryDatabase: "template1", RecoveryTimeout: time.Hour, Tries: 3, SearchTimeout: 5 * time.Minute,
 			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		VIP:      defaultVIP(),
 		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second},

@@ -374,10 +374,16 @@ func checkPatterns(list *faultList, key string, patterns []string) {
 }
 
 func validateFailover(f *Failover, list *faultList) {
+	if ways := [3]bool{len(f.Recovery) > 0, f.RecoveryScript != "", len(f.RecoveryShell) > 0}; ways[0] && (ways[1] || ways[2]) || ways[1] && ways[2] {
+		list.addAt("failover.recovery", "is one of two ways to recover a node", "keep one of recovery, recovery_script and recovery_shell")
+	}
+	if strings.ContainsAny(f.RecoveryScript, "/\x00") {
+		list.addAt("failover.recovery_script", "has a slash", "write the name of a file in the primary's data directory")
+	}
 	if f.Mode == "command" && len(f.Command) == 0 && !list.isBad("failover.mode") && !list.isBad("failover.command") {
 		list.addAt("failover.mode", "is command, and there is no failover.command", "write the command that promotes a standby, or choose native or none")
 	}
-	for key, command := range map[string]Command{"command": f.Command, "follow_primary": f.FollowPrimary, "failback": f.Failback, "fence": f.Fence, "recovery": f.Recovery} {
+	for key, command := range map[string]Command{"command": f.Command, "follow_primary": f.FollowPrimary, "failback": f.Failback, "fence": f.Fence, "recovery": f.Recovery, "recovery_shell": f.RecoveryShell} {
 		if len(command) > 0 && !filepath.IsAbs(command[0]) {
 			list.addAt("failover."+key, strconv.Quote(shorten(command[0]))+" is not an absolute path", "write the program's whole path; or write the command as one text for the shell")
 		}

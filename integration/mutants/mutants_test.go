@@ -1,5 +1,5 @@
-// Package mutants breaks the watchdog's safety rules one at a time, and holds that its
-// simulation finds each. A simulation that lets a broken rule pass is worth nothing.
+// Package mutants breaks the safety rules of the watchdog and of the failover machine one at a time, and holds that their
+// simulations find each. A simulation that lets a broken rule pass is worth nothing.
 package mutants
 
 import (
@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,13 +48,18 @@ var mutants = []mutant{
 const seeds = "1000"
 
 func TestSimulationFindsEveryMutant(t *testing.T) {
-	core, err := filepath.Abs("../../watchdog/core")
+	find(t, "../../watchdog/core", mutants, []string{"HOWDAH_SCHEDULES=" + seeds}, nil, "BROKEN:", "long after all faults ended")
+}
+
+// find breaks one rule of a package after the other, and runs its simulation, which must say one of words.
+func find(t *testing.T, dir string, mutants []mutant, env, flags []string, words ...string) {
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			source := filepath.Join(core, m.file)
+			source := filepath.Join(dir, m.file)
 			text, err := os.ReadFile(source)
 			if err != nil {
 				t.Fatal(err)
@@ -61,25 +67,25 @@ func TestSimulationFindsEveryMutant(t *testing.T) {
 			if strings.Count(string(text), m.old) != 1 {
 				t.Fatalf("%s has %q %d times, not once: bring the mutant up to date", m.file, m.old, strings.Count(string(text), m.old))
 			}
-			dir := t.TempDir()
-			changed, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+			temp := t.TempDir()
+			changed, overlay := filepath.Join(temp, m.file), filepath.Join(temp, "overlay.json")
 			write(t, changed, []byte(strings.Replace(string(text), m.old, m.new, 1)))
 			replace, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			write(t, overlay, replace)
-			cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-overlay", overlay, "-run", "^TestSimulation$", ".")
-			cmd.Dir, cmd.Env = core, append(os.Environ(), "HOWDAH_SCHEDULES="+seeds)
+			cmd := exec.Command("go", append([]string{"test", "-vet=off", "-count=1", "-overlay", overlay, "-run", "^TestSimulation$", "."}, flags...)...)
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 			out, err := cmd.CombinedOutput()
 			switch {
 			case err == nil:
 				t.Errorf("the simulation did not find it")
-			case !strings.Contains(string(out), "BROKEN:") && !strings.Contains(string(out), "long after all faults ended"):
+			case !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(string(out), w) }):
 				t.Errorf("it failed for another reason:\n%s", out)
 			default:
 				for line := range strings.Lines(string(out)) {
-					if strings.Contains(line, "seed ") {
+					if strings.Contains(line, "seed ") || strings.Contains(line, "schedule ") {
 						t.Log(strings.TrimSpace(line))
 					}
 				}

@@ -2,9 +2,12 @@ package pgcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // WaitStreaming returns when every running standby of the cluster streams WAL.
@@ -105,4 +108,41 @@ func (c *Cluster) waitTrue(ctx context.Context, i int, sql string) error {
 			return fmt.Errorf("%w (last answer %q, %v)", perr, answer, err)
 		}
 	}
+}
+
+// Rewind makes node i, which must be stopped in order, or was killed, a standby of node upstream whatever it has more
+// than that (pg_rewind). It is not started.
+func (c *Cluster) Rewind(ctx context.Context, i, upstream int) error {
+	n := c.nodes[i]
+	if c.Pid(i) != 0 {
+		return fmt.Errorf("rewind node %d: it runs", i)
+	}
+	// What the source has just been promoted to is in its control file after a checkpoint only.
+	if err := c.Exec(ctx, upstream, "postgres", "CHECKPOINT"); err != nil {
+		return err
+	}
+	config := filepath.Join(n.dir, "postgresql.conf")
+	kept, err := os.ReadFile(config)
+	if err != nil {
+		return fmt.Errorf("rewind node %d: %w", i, err)
+	}
+	// It ends the recovery of a killed server itself, which cannot be one of a standby.
+	if err := os.Remove(filepath.Join(n.dir, "standby.signal")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("rewind node %d: %w", i, err)
+	}
+	source := fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", c.SocketDir(), c.nodes[upstream].port)
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "pg_rewind"), "-D", n.dir, "--source-server="+source)
+	cmd.Env = serverEnv()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential()}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("rewind node %d: %w\n%s", i, err, out)
+	}
+	// It has copied the source's files of settings too.
+	if err := os.WriteFile(config, kept, 0o600); err != nil {
+		return fmt.Errorf("rewind node %d: %w", i, err)
+	}
+	if err := os.Remove(filepath.Join(n.dir, "postgresql.auto.conf")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("rewind node %d: %w", i, err)
+	}
+	return c.writeUpstream(n, upstream)
 }

@@ -1,0 +1,450 @@
+package chaos
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/lib/pq"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+// waitTimeout bounds what a test waits for, and a statement.
+const waitTimeout = 60 * time.Second
+
+const schema = `CREATE ROLE prober SUPERUSER LOGIN;
+	CREATE TABLE inserts (id bigint PRIMARY KEY);
+	CREATE TABLE own (worker int PRIMARY KEY, value bigint NOT NULL);
+	CREATE TABLE registers (key int PRIMARY KEY, value bigint NOT NULL);
+	INSERT INTO registers SELECT k, 0 FROM generate_series(1, 3) k;
+	INSERT INTO own SELECT w, 0 FROM generate_series(1, 100) w`
+
+// registers is how many there are; few, so that clients meet.
+const registers = 3
+
+// client is one session, by one of several drivers.
+type client interface {
+	exec(ctx context.Context, sql string, args ...any) error
+	value(ctx context.Context, sql string, args ...any) (int64, error)
+	closed() bool
+	close()
+}
+
+// fate is what a client knows of its write.
+type fate int
+
+const (
+	done fate = iota
+	undone
+	unknown
+)
+
+// fateOf reads an error: by its SQLSTATE nothing took effect, or perhaps something did.
+func fateOf(err error) fate {
+	if err == nil {
+		return done
+	}
+	switch code := sqlState(err); {
+	case code == "40001", code == "57P03": // 57P03: it was never sent
+		return undone
+	}
+	return unknown
+}
+
+func sqlState(err error) string {
+	var fromPgx *pgconn.PgError
+	var fromPq *pq.Error
+	switch {
+	case errors.As(err, &fromPgx):
+		return fromPgx.Code
+	case errors.As(err, &fromPq):
+		return string(fromPq.Code)
+	}
+	return ""
+}
+
+// load is clients at work.
+type load struct {
+	t       *testing.T
+	running sync.WaitGroup
+	stop    chan struct{}
+	next    atomic.Int64
+	start   time.Time
+
+	mu      sync.Mutex
+	acked   []int64
+	undone  map[int64]bool
+	ops     []porcupine.Operation
+	reads   int
+	errors  map[string]int // by SQLSTATE
+	last    time.Time      // of an acknowledged write
+	pause   time.Duration  // the longest between two
+	readAt  time.Time
+	noReads time.Duration // the longest time without an answered read
+	broken  []string      // what must not be
+}
+
+// open connects as the worker's driver: pgx with prepared statements, pgx with simple queries, or lib/pq.
+func open(ctx context.Context, dsn string, worker int) (client, error) {
+	if worker%3 == 2 {
+		db, err := sql.Open("postgres", dsn)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &pqClient{db: db, conn: conn}, nil
+	}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if worker%3 == 1 {
+		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return &pgxClient{conn}, nil
+}
+
+type pgxClient struct{ conn *pgx.Conn }
+
+func (c *pgxClient) exec(ctx context.Context, sql string, args ...any) error {
+	_, err := c.conn.Exec(ctx, sql, args...)
+	return err
+}
+
+func (c *pgxClient) value(ctx context.Context, sql string, args ...any) (v int64, err error) {
+	err = c.conn.QueryRow(ctx, sql, args...).Scan(&v)
+	return v, err
+}
+func (c *pgxClient) closed() bool { return c.conn.IsClosed() }
+func (c *pgxClient) close()       { c.conn.Close(context.Background()) } //nolint:errcheck // the test is over
+
+// pqClient gives a connection up at SQLSTATEs of class 08 or 57, as drivers may; it connects anew then.
+type pqClient struct {
+	db   *sql.DB
+	conn *sql.Conn
+}
+
+func (c *pqClient) again(ctx context.Context) error {
+	if c.conn.PingContext(ctx) == nil {
+		return nil
+	}
+	c.conn.Close() //nolint:errcheck // it is gone
+	conn, err := c.db.Conn(ctx)
+	if err == nil {
+		c.conn = conn
+	}
+	return err
+}
+
+func (c *pqClient) exec(ctx context.Context, sql string, args ...any) error {
+	_, err := c.conn.ExecContext(ctx, sql, args...)
+	if err != nil {
+		c.again(ctx) //nolint:errcheck // the next statement fails then
+	}
+	return err
+}
+
+func (c *pqClient) value(ctx context.Context, sql string, args ...any) (v int64, err error) {
+	err = c.conn.QueryRowContext(ctx, sql, args...).Scan(&v)
+	if err != nil {
+		c.again(ctx) //nolint:errcheck // as above
+	}
+	return v, err
+}
+func (c *pqClient) closed() bool { return false }
+func (c *pqClient) close()       { c.conn.Close(); c.db.Close() } //nolint:errcheck // the test is over
+
+// startLoad starts three inserters, three users of registers, and three who read what they wrote themselves.
+func startLoad(t *testing.T, dsn string) *load {
+	t.Helper()
+	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), undone: map[int64]bool{}, errors: map[string]int{}, last: time.Now(), readAt: time.Now()}
+	for worker := range 9 {
+		c, err := open(t.Context(), dsn, worker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work := []func(client, int){l.insert, l.register, l.readOwn}[worker/3]
+		l.running.Go(func() { // ends with end
+			defer c.close()
+			for {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				work(c, worker)
+				if c.closed() {
+					l.wrong("the session of worker %d was closed", worker)
+					return
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) wrong(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = append(l.broken, fmt.Sprintf("%.3fs: ", time.Since(l.start).Seconds())+fmt.Sprintf(format, args...))
+}
+
+// wrote keeps what became of a write.
+func (l *load) wrote(err error) fate {
+	f := fateOf(err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f == done {
+		l.pause = max(l.pause, time.Since(l.last))
+		l.last = time.Now()
+		return f
+	}
+	code := sqlState(err)
+	if code == "" {
+		code = err.Error()
+	}
+	l.errors[code]++
+	return f
+}
+
+func statementTimeout() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), waitTimeout)
+}
+
+// insert writes numbers that nobody else writes: by themselves, or in a block.
+func (l *load) insert(c client, _ int) {
+	ctx, cancel := statementTimeout()
+	defer cancel()
+	id := l.next.Add(1)
+	var err error
+	committing := true
+	if id%4 == 0 {
+		committing = false
+		if err = c.exec(ctx, "BEGIN"); err == nil {
+			err = c.exec(ctx, "INSERT INTO inserts VALUES ($1)", id)
+		}
+		if err == nil {
+			committing = true
+			err = c.exec(ctx, "COMMIT")
+		}
+		if err != nil && !c.closed() {
+			c.exec(ctx, "ROLLBACK") //nolint:errcheck // there may be nothing left to roll back
+		}
+	} else {
+		err = c.exec(ctx, "INSERT INTO inserts VALUES ($1)", id)
+	}
+	f := l.wrote(err)
+	if f == unknown && !committing {
+		f = undone
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch f {
+	case done:
+		l.acked = append(l.acked, id)
+	case undone:
+		l.undone[id] = true
+	}
+}
+
+// operation on a register.
+type operation struct {
+	key   int
+	write bool
+	value int64
+}
+
+// register writes or reads one of few registers on the primary.
+func (l *load) register(c client, worker int) {
+	ctx, cancel := statementTimeout()
+	defer cancel()
+	op := operation{key: 1 + rand.IntN(registers), write: rand.IntN(2) == 0}
+	call := time.Since(l.start)
+	end := func() int64 { return int64(time.Since(l.start)) }
+	if op.write {
+		op.value = l.next.Add(1)
+		f := l.wrote(c.exec(ctx, "UPDATE registers SET value = $2 WHERE key = $1", op.key, op.value))
+		if f == undone {
+			return
+		}
+		at := end()
+		if f == unknown { // it may take effect at any time, or never
+			at = int64(1 << 62)
+		}
+		l.keep(porcupine.Operation{ClientId: worker, Input: op, Call: int64(call), Output: op.value, Return: at})
+		return
+	}
+	v, err := c.value(ctx, "/*NO LOAD BALANCE*/ SELECT value FROM registers WHERE key = $1", op.key)
+	if err != nil {
+		l.wrote(err)
+		return
+	}
+	l.keep(porcupine.Operation{ClientId: worker, Input: op, Call: int64(call), Output: v, Return: end()})
+}
+
+func (l *load) keep(op porcupine.Operation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if op.Return == 1<<62 { // porcupine wants one operation of a client at a time: this one is nobody's any more
+		op.ClientId = 1000 + len(l.ops)
+	}
+	l.ops = append(l.ops, op)
+}
+
+// readOwn writes a growing number now and then, and reads on a standby that it is there.
+func (l *load) readOwn(c client, worker int) {
+	ctx, cancel := statementTimeout()
+	defer cancel()
+	low := int64(0)
+	if rand.IntN(5) == 0 {
+		v := l.next.Add(1)
+		if l.wrote(c.exec(ctx, "UPDATE own SET value = $2 WHERE worker = $1", worker, v)) == done {
+			low = v
+		}
+	}
+	for range 4 {
+		v, err := c.value(ctx, "SELECT value FROM own WHERE worker = $1", worker)
+		switch {
+		case err != nil:
+			l.mu.Lock()
+			l.errors["read "+sqlState(err)]++
+			l.mu.Unlock()
+		case v < low:
+			l.wrong("worker %d reads %d after it wrote %d", worker, v, low)
+		default:
+			low = v
+			l.mu.Lock()
+			l.reads++
+			l.noReads = max(l.noReads, time.Since(l.readAt))
+			l.readAt = time.Now()
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *load) writes() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acked)
+}
+
+// more waits until so many more inserts are acknowledged.
+func (l *load) more(n int) {
+	l.t.Helper()
+	from := l.writes()
+	eventually(l.t, fmt.Sprintf("%d more writes", n), func() error {
+		if got := l.writes() - from; got < n {
+			return fmt.Errorf("only %d", got)
+		}
+		return nil
+	})
+}
+
+// forget begins to measure pauses anew.
+func (l *load) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pause, l.noReads, l.last, l.readAt = 0, 0, time.Now(), time.Now()
+}
+
+// end stops the clients and holds what they saw against node i, the primary.
+func (l *load) end(cluster *pgcluster.Cluster, i int) {
+	l.t.Helper()
+	close(l.stop)
+	l.running.Wait()
+	have := map[int64]bool{}
+	conn, err := cluster.Connect(l.t.Context(), i, "postgres")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	rows, err := conn.Query(l.t.Context(), "SELECT id FROM inserts")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, id := range ids {
+		have[id] = true
+		if l.undone[id] {
+			l.t.Errorf("write %d is there, and was said to have had no effect", id)
+		}
+	}
+	for _, id := range l.acked {
+		if !have[id] {
+			l.t.Errorf("write %d was acknowledged and is lost", id)
+		}
+	}
+	for _, what := range l.broken {
+		l.t.Error(what)
+	}
+	for code := range l.errors {
+		if !slices.Contains([]string{"40001", "08007", "57P01", "57P02"}, strings.TrimPrefix(code, "read ")) {
+			l.t.Errorf("a client got error %q %d times", code, l.errors[code])
+		}
+	}
+	if result := porcupine.CheckOperationsTimeout(registerModel, l.ops, waitTimeout); result == porcupine.Illegal {
+		l.t.Error("the registers are not linearizable")
+	}
+	l.t.Logf("%d inserts and %d operations on registers, %d reads; errors %v; longest pause of writes %v, of reads %v",
+		len(l.acked), len(l.ops), l.reads, l.errors, l.pause.Round(time.Millisecond), l.noReads.Round(time.Millisecond))
+}
+
+// registerModel is one register after the other.
+var registerModel = porcupine.Model{
+	Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
+		parts := make([][]porcupine.Operation, registers)
+		for _, op := range all {
+			k := op.Input.(operation).key - 1
+			parts[k] = append(parts[k], op)
+		}
+		return parts
+	},
+	Init: func() any { return int64(0) },
+	Step: func(state, input, output any) (bool, any) {
+		if op := input.(operation); op.write {
+			return true, op.value
+		}
+		return output.(int64) == state.(int64), state
+	},
+}
+
+// eventually waits until ok has nothing to say.
+func eventually(t *testing.T, what string, ok func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(waitTimeout); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("waited in vain for %s: %v", what, err)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,62 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// An old primary is made a standby anew while clients work: by Pgpool-II's script, which gets its seven arguments from the
+// real extension, and by howdah's own with pg_basebackup.
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "recover")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
+	must(t, os.Chmod(dir, 0o777))
+	r := newRig(t, map[string]any{"failover.recovery_script": "recovery_1st_stage"})
+	must(t, r.cluster.Exec(t.Context(), 0, "template1", "CREATE EXTENSION pgpool_recovery"))
+	must(t, r.cluster.WaitReplay(t.Context(), 0))
+	must(t, r.cluster.Kill(0))
+	now := r.waitPrimary(0)
+	for _, name := range []string{"recovery_1st_stage", "pgpool_remote_start"} {
+		path := filepath.Join(r.dataDir(now), name)
+		must(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"$@\" > "+filepath.Join(dir, name)+"\n"), 0o755))
+	}
+	_, err = r.howdah("recover", "node0")
+	must(t, err)
+	for name, want := range map[string]string{
+		"recovery_1st_stage":  fmt.Sprintf("%s 127.0.0.1 %s %d 0 %d 127.0.0.1\n", r.dataDir(now), r.dataDir(0), r.cluster.Port(now), r.cluster.Port(0)),
+		"pgpool_remote_start": fmt.Sprintf("127.0.0.1 %s\n", r.dataDir(0)),
+	} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s got %q (%v), want %q", name, got, err, want)
+		}
+	}
+
+	delete(r.options.Settings, "failover.recovery_script")
+	shell := []string{"/bin/sh"}
+	if os.Getuid() == 0 {
+		shell = []string{"/usr/sbin/runuser", "-u", "postgres", "--", "/bin/sh"}
+	}
+	r.options.Settings["failover.recovery_shell"] = shell
+	must(t, r.server.Reload(r.options))
+	r.said("msg=reloaded")
+	t.Cleanup(func() { // the server was started by the script, not by the cluster
+		stop := append(shell[:len(shell):len(shell)], "-c", filepath.Join(r.cluster.Bin(), "pg_ctl")+" -D "+r.dataDir(0)+" -m immediate -w stop")
+		if out, err := exec.Command(stop[0], stop[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("stop what was recovered: %v: %s", err, out)
+		}
+	})
+	_, err = r.howdah("recover", "node0")
+	must(t, err)
+	r.wait(0, "up standby")
+	r.load.more(100)
+	if _, err := os.Stat(r.dataDir(0) + ".before-recovery"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was there before is still there: %v", err)
+	}
+	r.load.end(r.cluster, now)
+}

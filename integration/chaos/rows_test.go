@@ -1,0 +1,429 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/howdah/howdah/integration/pgcluster"
+)
+
+// The primary is killed and stays dead; then it comes back, and is not used before it was rewound.
+func TestPrimaryKilled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
+	must(t, r.cluster.Kill(0))
+	now := r.waitPrimary(0)
+	r.load.more(100)
+	r.within(15 * time.Second)
+	r.wait(3-now, "up standby")
+	r.load.forget()
+
+	must(t, r.cluster.StartNode(t.Context(), 0)) // as a primary, after whatever time
+	if got := r.wait(0, "quarantine primary"); !strings.Contains(got.Reason, "false primary") {
+		t.Errorf("the old primary is in quarantine since %q", got.Reason)
+	}
+	eventually(t, "it to be read-only", func() error {
+		got, err := r.cluster.Value(t.Context(), 0, "postgres", "SELECT current_setting('default_transaction_read_only')")
+		if err != nil || got != "on" {
+			return fmt.Errorf("%q, %v", got, err)
+		}
+		return nil
+	})
+	eventually(t, "it to be fenced, as when it was lost", func() error {
+		out, err := r.howdah("commands")
+		if strings.Count(out, fmt.Sprintf("turn off 0 at 127.0.0.1:%d", r.cluster.Port(0))) != 2 {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	before := r.newest(0)
+	r.load.more(200)
+	if after := r.newest(0); after != before {
+		t.Errorf("the false primary got writes: %s, then %s", before, after)
+	}
+	must(t, r.cluster.StopNode(0))
+	r.rejoin(0, now)
+	eventually(t, "it to be writable again, should it be promoted", func() error {
+		got, err := r.cluster.Value(t.Context(), 0, "postgres", "SELECT current_setting('default_transaction_read_only')")
+		if err != nil || got != "off" {
+			return fmt.Errorf("%q, %v", got, err)
+		}
+		return nil
+	})
+	r.load.more(50)
+	r.load.end(r.cluster, now)
+}
+
+// newest is the last insert that node i has.
+func (r *rig) newest(i int) string {
+	r.t.Helper()
+	got, err := r.cluster.Value(r.t.Context(), i, "postgres", "SELECT max(id) FROM inserts")
+	must(r.t, err)
+	return got
+}
+
+// A standby is promoted by hand while the primary lives and the other standby follows it: nobody is sent there, now or when the
+// primary is lost later.
+func TestSecondPrimaryByHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.Promote(t.Context(), 1))
+	if got := r.wait(1, "quarantine primary"); !strings.Contains(got.Reason, "false primary") {
+		t.Errorf("it is in quarantine since %q", got.Reason)
+	}
+	before := r.newest(1)
+	r.load.more(100)
+	eventually(t, "howdah to remember it", func() error {
+		if out, err := r.howdah("failover"); err != nil || !regexp.MustCompile(`(?m)^given up +node1$`).MatchString(out) {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	r.load.wantNoErrors()
+	if after := r.newest(1); after != before {
+		t.Errorf("the false primary got writes: %s, then %s", before, after)
+	}
+	must(t, r.cluster.StopNode(1))
+	r.rejoin(1, 0)
+	must(t, r.cluster.Kill(0))
+	now := r.waitPrimary(0)
+	r.load.more(100)
+	r.load.end(r.cluster, now)
+}
+
+// A backend of the primary crashes; the postmaster ends all others, recovers, and there is no failover.
+func TestBackendCrashes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"failover.confirm": "2s"})
+	conn, err := r.cluster.Connect(t.Context(), 0, "postgres")
+	must(t, err)
+	must(t, syscall.Kill(int(conn.PgConn().PID()), syscall.SIGSEGV))
+	conn.Close(t.Context()) //nolint:errcheck // its server is dead
+	r.load.more(200)
+	r.wantPrimary(0, 0)
+	r.within(30 * time.Second)
+	r.load.end(r.cluster, 0)
+}
+
+// The primary hangs; when it goes on, nobody writes to it.
+func TestPrimaryHangs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.Hang(0))
+	t.Cleanup(func() { r.cluster.Unhang(0) }) //nolint:errcheck // or it was done before
+	now := r.waitPrimary(0)
+	r.load.more(100)
+	r.within(30 * time.Second)
+	must(t, r.cluster.Unhang(0))
+	r.wait(0, "quarantine primary")
+	before := r.newest(0)
+	r.load.more(100)
+	if after := r.newest(0); after != before {
+		t.Errorf("the false primary got writes: %s, then %s", before, after)
+	}
+	r.load.end(r.cluster, now)
+}
+
+// The primary is restarted in order: it has its grace. Then it is stopped for good.
+func TestPrimaryShutDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"failover.shutdown_grace": "6s"})
+	must(t, r.cluster.Restart(t.Context(), 0))
+	r.load.more(100)
+	r.wantPrimary(0, 0)
+	must(t, r.cluster.StopNode(0))
+	now := r.waitPrimary(0)
+	r.load.more(100)
+	r.within(30 * time.Second)
+	must(t, r.cluster.Follow(t.Context(), 0, now)) // one that was stopped in order needs no rewinding
+	must(t, r.cluster.StartNode(t.Context(), 0))
+	r.wait(0, "up standby")
+	r.load.end(r.cluster, now)
+}
+
+// All connections of the primary are taken: it is alive.
+func TestPrimaryFull(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"replication_check.fresh_interval": "200ms"})
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER SYSTEM SET max_connections = 30"))
+	must(t, r.cluster.Restart(t.Context(), 0))
+	r.load.more(50)
+	var taken []*pgx.Conn
+	for {
+		conn, err := r.cluster.Connect(t.Context(), 0, "postgres")
+		if err != nil {
+			break
+		}
+		taken = append(taken, conn)
+	}
+	t.Logf("%d connections taken", len(taken))
+	r.load.more(200)
+	for _, conn := range taken {
+		must(t, conn.Close(t.Context()))
+	}
+	r.load.more(50)
+	r.wantPrimary(0, 0)
+	r.load.end(r.cluster, 0)
+}
+
+// A standby is killed, hangs, loses a backend, is stopped: nobody notices, and it comes back by itself.
+func TestStandbyLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"failover.hold_down": "100ms"})
+	for _, lose := range []struct {
+		name  string
+		limit time.Duration // of the longest time without an answered read, for busy machines
+		lose  func() error
+		back  func() error
+	}{
+		{"killed", 5 * time.Second, func() error { return r.cluster.Kill(1) }, func() error { return r.cluster.StartNode(t.Context(), 1) }},
+		{"hangs", 10 * time.Second, func() error { return r.cluster.Hang(1) }, func() error { return r.cluster.Unhang(1) }},
+		{"stopped", 5 * time.Second, func() error { return r.cluster.StopNode(1) }, func() error { return r.cluster.StartNode(t.Context(), 1) }},
+	} {
+		r.load.forget()
+		must(t, lose.lose())
+		r.wait(1, "down")
+		r.load.more(100)
+		must(t, lose.back())
+		r.wait(1, "up standby")
+		r.load.mu.Lock()
+		t.Logf("%s: no read for %v, no write for %v", lose.name, r.load.noReads, r.load.pause)
+		if r.load.noReads > lose.limit {
+			t.Errorf("%s: no read was answered for %v", lose.name, r.load.noReads)
+		}
+		r.load.mu.Unlock()
+	}
+	conn, err := r.cluster.Connect(t.Context(), 1, "postgres")
+	must(t, err)
+	must(t, syscall.Kill(int(conn.PgConn().PID()), syscall.SIGSEGV))
+	conn.Close(t.Context()) //nolint:errcheck // its server is dead
+	r.load.more(100)
+	r.wait(1, "up standby")
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
+// wantNoErrors fails if any client has seen an error.
+func (l *load) wantNoErrors() {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.errors) > 0 {
+		l.t.Errorf("clients saw errors: %v", l.errors)
+	}
+}
+
+// A standby whose replay is paused is neither read nor promoted.
+func TestStandbyPaused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"replication_check.max_lag_bytes": "64kB"})
+	must(t, r.cluster.PauseReplay(t.Context(), 1))
+	eventually(t, "node1 to lag", func() error {
+		all, err := r.nodes()
+		if err != nil || !strings.Contains(all[1].Reason, "max_lag_bytes") {
+			return fmt.Errorf("%+v, %v", all, err)
+		}
+		return nil
+	})
+	must(t, r.cluster.Kill(0))
+	if now := r.waitPrimary(0); now != 2 {
+		t.Errorf("node%d was promoted, and its replay is paused", now)
+	}
+	// A paused standby does not connect anew either, and the new primary wants a synchronous one.
+	must(t, r.cluster.ResumeReplay(t.Context(), 1))
+	r.wait(1, "up standby")
+	r.load.more(100)
+	r.load.end(r.cluster, 2)
+}
+
+// All servers are killed; one standby alone is read but not promoted while nobody knows what the others have.
+func TestAllDown(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, pgcluster.Options{Standbys: 2, Settings: map[string]string{"synchronous_standby_names": anyOne}}, nil)
+	for _, i := range []int{1, 2, 0} {
+		must(t, r.cluster.Kill(i))
+	}
+	for i := range 3 {
+		r.wait(i, "down")
+	}
+	must(t, r.cluster.StartNode(t.Context(), 1))
+	r.wait(1, "up standby")
+	c, err := open(t.Context(), r.server.DSN("postgres", "postgres"), 0)
+	must(t, err)
+	if _, err := c.value(t.Context(), "SELECT count(*) FROM inserts"); err != nil {
+		t.Errorf("a read, with a standby up: %v", err)
+	}
+	c.close()
+	r.said("commits may have been confirmed by synchronous standbys out of reach")
+	must(t, r.cluster.StartNode(t.Context(), 0))
+	r.wait(0, "up primary")
+	r.load.more(100)
+	must(t, r.cluster.StartNode(t.Context(), 2))
+	r.wantPrimary(0, 0)
+	r.load.end(r.cluster, 0)
+}
+
+// With the only synchronous standbys gone writes wait; nobody is promoted, and they go on when one is back.
+func TestSynchronousStandbysLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.Kill(1))
+	must(t, r.cluster.Kill(2))
+	r.wait(1, "down")
+	r.wait(2, "down")
+	before := r.load.writes()
+	time.Sleep(time.Second) // that nothing happens can only be waited for
+	if got := r.load.writes() - before; got > 3 {
+		t.Errorf("%d writes were acknowledged without a standby", got)
+	}
+	must(t, r.cluster.StartNode(t.Context(), 2))
+	r.load.more(100)
+	must(t, r.cluster.StartNode(t.Context(), 1))
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
+// The primary has log that nobody got, and dies; as a standby of the new one it is forked, and out until it is rewound.
+func TestForked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.Kill(1))
+	must(t, r.cluster.Kill(2))
+	r.wait(1, "down")
+	r.wait(2, "down")
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "SET synchronous_commit = local; CREATE TABLE lost AS SELECT generate_series(1, 100000)"))
+	must(t, r.cluster.Kill(0))
+	must(t, r.cluster.StartNode(t.Context(), 1))
+	must(t, r.cluster.StartNode(t.Context(), 2))
+	now := r.waitPrimary(0)
+	r.load.more(50)
+	must(t, r.cluster.Follow(t.Context(), 0, now))
+	must(t, r.cluster.StartNode(t.Context(), 0))
+	if got := r.wait(0, "quarantine standby"); !strings.Contains(got.Reason, "forked") {
+		t.Errorf("it is in quarantine since %q", got.Reason)
+	}
+	r.load.more(50)
+	must(t, r.cluster.StopNode(0))
+	r.rejoin(0, now)
+	r.load.more(50)
+	r.load.end(r.cluster, now)
+}
+
+// A server that starts and dies again and again is read less and less often; there is one primary all the time.
+func TestStandbyFlaps(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"failover.hold_down": "1s"})
+	for range 4 {
+		must(t, r.cluster.Kill(1))
+		r.wait(1, "down")
+		must(t, r.cluster.StartNode(t.Context(), 1))
+	}
+	r.said("must stay well for")
+	r.wait(1, "up standby")
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
+// The role that probes is locked out: that is no death.
+func TestProbeLockedOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"replication_check.user": "prober", "replication_check.fresh_interval": "200ms"})
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER ROLE prober NOLOGIN"))
+	must(t, r.cluster.WaitReplay(t.Context(), 0))
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'prober'"))
+	eventually(t, "howdah to be refused", func() error {
+		all, err := r.nodes()
+		if err != nil || !strings.Contains(all[0].Reason, "28000") {
+			return fmt.Errorf("%+v, %v", all, err)
+		}
+		return nil
+	})
+	r.load.more(300)
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER ROLE prober LOGIN"))
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
+// failover_command goes wrong in every way for the first candidate: whether it was promoted all the same is looked at, it is
+// tried again, and then another is taken. What the commands said is shown.
+func TestCommandGoesWrong(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, does, says string
+		epoch            int  // 1: the first attempt succeeds
+		dies             bool // the first candidate is killed
+	}{
+		{"fails", "echo will not; exit 1", "will not", 2, false},
+		{"hangs", "echo hangs; sleep 1000", "killed", 2, false},
+		{"candidate dies", "echo hangs; sleep 1000", "killed", 2, true},
+		{"succeeds and lies", "promote; echo will not; exit 1", "will not", 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			script, first := filepath.Join(dir, "failover.sh"), filepath.Join(dir, "first")
+			must(t, os.WriteFile(script, []byte(`#!/bin/sh
+# node, old primary, new main node, its host and port
+promote() { /usr/bin/psql -XAtq -U postgres -d postgres -h $4 -p $5 -c 'SELECT pg_promote(true)' \
+	-c "ALTER SYSTEM SET synchronous_standby_names = ''" -c 'SELECT pg_reload_conf()'; }
+promote_args="$*"
+[ "$1" = "$2" ] || exit 0
+[ -e `+first+` ] || echo $3 > `+first+`
+if [ "$(cat `+first+`)" = "$3" ]; then `+strings.ReplaceAll(tt.does, "promote;", "promote $promote_args;")+`; else promote $promote_args; fi
+`), 0o700))
+			// Both must confirm: then either may be promoted, though the other has received more.
+			r := newRigWith(t, pgcluster.Options{Standbys: 2, Settings: map[string]string{"synchronous_standby_names": "ANY 2 (node0, node1, node2)",
+				"wal_log_hints": "on", "full_page_writes": "on"}}, map[string]any{
+				"failover.mode": "command", "failover.hook_timeout": "3s", "failover.tries": 2, "failover.search_timeout": "3s",
+				"failover.command": script + " %d %P %m %H %r",
+				"failover.follow_primary": "/usr/bin/psql -XAtq -U postgres -d postgres -h %h -p %p" +
+					" -c \"ALTER SYSTEM SET primary_conninfo = 'host=%H port=%r user=postgres application_name=node%d'\" -c 'SELECT pg_reload_conf()'"})
+			must(t, r.cluster.Kill(0))
+			candidate := 0
+			eventually(t, "the command to run", func() error {
+				text, err := os.ReadFile(first)
+				if err == nil {
+					_, err = fmt.Sscan(string(text), &candidate)
+				}
+				return err
+			})
+			if tt.dies {
+				must(t, r.cluster.Kill(candidate))
+			}
+			now := r.waitPrimary(0)
+			if (now == candidate) != (tt.epoch == 1) {
+				t.Errorf("node%d was promoted, the first candidate was node%d", now, candidate)
+			}
+			r.load.more(100)
+			if tt.dies {
+				r.rejoin(candidate, now) // it may have received what the other had not
+			}
+			r.wait(3-now, "up standby")
+			if tt.epoch == 1 {
+				r.wantPrimary(now, 1)
+			}
+			eventually(t, "the command's output to be shown", func() error {
+				if out, err := r.howdah("commands"); err != nil || !strings.Contains(out, "failover_command") || !strings.Contains(out, tt.says) {
+					return fmt.Errorf("%v:\n%s", err, out)
+				}
+				return nil
+			})
+			if got, err := r.cluster.Value(t.Context(), now, "postgres", "SELECT timeline_id FROM pg_control_checkpoint()"); err != nil || got > "2" {
+				t.Errorf("the new primary is on timeline %s (%v)", got, err)
+			}
+			r.load.end(r.cluster, now)
+		})
+	}
+}
