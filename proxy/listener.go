@@ -59,8 +59,10 @@ type Server struct {
 	sessions sync.WaitGroup
 	lost     []bool // by NodeID; only followNodes uses it
 	// abort ends sessions that do not end by themselves; its context is theirs.
-	abort   context.CancelFunc
-	context context.Context
+	abort context.CancelFunc
+	// forwardCancel hands cancel requests to other howdahs; nil for one alone.
+	forwardCancel atomic.Pointer[func(pid, secret uint32) bool]
+	context       context.Context
 }
 
 // New makes a server from a valid configuration. It reads the files that the

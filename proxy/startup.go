@@ -205,16 +205,34 @@ func negotiate(unknown []string) []byte {
 	return wire.AppendMessage(nil, wire.NegotiateProtocol, string(body))
 }
 
-// cancel carries out a cancel request, without a word to who sent it.
+// cancel carries out a cancel request, without a word to who sent it. One with a key that no session here has may
+// be meant for another howdah behind the same address.
 func (srv *Server) cancel(pid, secret uint32) {
+	if srv.Cancel(pid, secret) {
+		return
+	}
+	if forward := srv.forwardCancel.Load(); forward != nil && (*forward)(pid, secret) {
+		return
+	}
+	srv.log.Info("cancel request with a key that no session has", "pid", pid)
+}
+
+// Cancel carries out a cancel request for a session of this howdah; false: there is none with that key.
+func (srv *Server) Cancel(pid, secret uint32) bool {
 	s := srv.registry.find(pid, secret)
 	if s == nil {
-		srv.log.Info("cancel request with a key that no session has", "pid", pid)
-		return
+		return false
 	}
 	if err := s.cancelling.cancel(srv.context); err != nil {
 		s.log.Warn("cancel request failed", "error", err)
 	}
+	return true
+}
+
+// ForwardCancels takes a function that hands cancel requests to other howdahs, and reports whether one had the
+// session. It is called from many goroutines and must bound itself.
+func (srv *Server) ForwardCancels(forward func(pid, secret uint32) bool) {
+	srv.forwardCancel.Store(&forward)
 }
 
 // receive takes a connection from accept to the end of its login. It returns the session,
