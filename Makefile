@@ -7,8 +7,9 @@ INTEGRATION := ./integration/...
 UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
+EVENTS ?= 100
 
-.PHONY: build check test unit simulation integration parity corpus demo bench fuzz deps clean
+.PHONY: build check test unit simulation integration parity corpus demo bench bench-watchdog chaos fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -51,6 +52,14 @@ bench: ## compare with the other proxies; see docs for the last table
 	scripts/deps.sh bench
 	$(MAKE) build
 	go run ./integration/bench
+
+bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, in network namespaces
+	HOWDAH_RACE=0 go test -run '^$$' -bench Takeover -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
+	HOWDAH_RACE=0 go test -run '^$$' -bench Writes -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
+
+chaos: ## all faults of several howdahs, at length
+	HOWDAH_CHAOS=1 go test -count=1 -timeout 2h ./integration/quorum ./integration/vip
+	HOWDAH_SCHEDULES=100000 go test -count=1 -timeout 4h -run TestSimulation ./watchdog/core
 
 fuzz: ## every fuzz target for FUZZ_TIME
 	@set -e; for package in $$(go list ./...); do \

@@ -54,7 +54,8 @@ type writer struct {
 
 	mu    sync.Mutex
 	acked []int
-	last  time.Time // of an acknowledgement
+	last  time.Time     // of an acknowledgement
+	pause time.Duration // the longest between two
 	errs  map[string]int
 }
 
@@ -127,6 +128,9 @@ func (w *writer) run() {
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			if !w.last.IsZero() {
+				w.pause = max(w.pause, time.Since(w.last))
+			}
 			w.acked, w.last = append(w.acked, id), time.Now()
 			return nil
 		}()
