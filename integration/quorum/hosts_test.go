@@ -41,6 +41,7 @@ type network struct {
 	backends, more string
 	profile        string // of timing; empty for the default
 	removed        bool
+	commands       string // lines of the section watchdog; SELF is the host's name
 }
 
 // floating is the address that moves.
@@ -140,6 +141,9 @@ func (n *network) write() {
 	n.t.Helper()
 	for _, h := range n.hosts {
 		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(n.peers, "\n"))
+		if n.commands != "" && !h.witness {
+			text += strings.ReplaceAll(n.commands, "SELF", h.name)
+		}
 		if n.profile != "" {
 			text += "  profile: " + n.profile + "\n"
 		}
