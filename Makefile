@@ -7,8 +7,9 @@ INTEGRATION := ./integration/...
 UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
+EVENTS ?= 100
 
-.PHONY: build check test unit schedules simulation integration chaos parity corpus demo bench bench-failover fuzz deps clean
+.PHONY: build check test unit schedules simulation integration chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -41,6 +42,8 @@ CHAOS_TIME ?= 10m
 chaos: ## the matrix of failures on real servers, three times over, and random faults for CHAOS_TIME
 	go test -timeout 60m -count=3 -parallel 2 ./integration/chaos
 	HOWDAH_CHAOS=$(CHAOS_TIME) go test -timeout 120m -count=1 -run TestRandomFaults ./integration/chaos
+	HOWDAH_CHAOS=1 go test -count=1 -timeout 2h ./integration/quorum ./integration/vip
+	HOWDAH_SCHEDULES=100000 go test -count=1 -timeout 4h -run TestSimulation ./watchdog/core
 
 parity: build ## the same scripts direct and through howdah, PostgreSQL's own suites too
 	scripts/deps.sh suite
@@ -64,6 +67,10 @@ bench-failover: ## how long writers pause when the primary is killed, 50 times, 
 	scripts/deps.sh bench
 	$(MAKE) build
 	go run ./integration/failoverbench
+
+bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, in network namespaces
+	HOWDAH_RACE=0 go test -run '^$$' -bench Takeover -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
+	HOWDAH_RACE=0 go test -run '^$$' -bench Writes -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
 
 fuzz: ## every fuzz target for FUZZ_TIME
 	@set -e; for package in $$(go list ./...); do \

@@ -61,8 +61,10 @@ type Server struct {
 	sessions sync.WaitGroup
 	lost     []bool // by NodeID; only followNodes uses it
 	// abort ends sessions that do not end by themselves; its context is theirs.
-	abort   context.CancelFunc
-	context context.Context
+	abort context.CancelFunc
+	// forwardCancel hands cancel requests to other howdahs; nil for one alone.
+	forwardCancel atomic.Pointer[func(pid uint32, secret []byte) bool]
+	context       context.Context
 }
 
 // New makes a server from a valid configuration. It reads the files that the

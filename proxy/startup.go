@@ -211,16 +211,35 @@ func negotiate(minor uint32, unknown []string) []byte {
 	return wire.AppendMessage(nil, wire.NegotiateProtocol, string(body))
 }
 
-// cancel carries out a cancel request, without a word to who sent it.
-func (srv *Server) cancel(pid uint32, secret cancelKey) {
+// cancel carries out a cancel request, without a word to who sent it. One with a key that no session here has may
+// be meant for another howdah behind the same address.
+func (srv *Server) cancel(pid uint32, secret []byte) {
+	if srv.Cancel(pid, secret) {
+		return
+	}
+	if forward := srv.forwardCancel.Load(); forward != nil && (*forward)(pid, secret) {
+		return
+	}
+	srv.log.Info("cancel request with a key that no session has", "pid", pid)
+}
+
+// Cancel carries out a cancel request for a session of this howdah; false: there is none with that key. The secret is
+// 4 bytes, or up to 256 from a client of protocol 3.2.
+func (srv *Server) Cancel(pid uint32, secret []byte) bool {
 	s := srv.registry.find(pid, secret)
 	if s == nil {
-		srv.log.Info("cancel request with a key that no session has", "pid", pid)
-		return
+		return false
 	}
 	if err := s.cancelling.cancel(srv.context); err != nil {
 		s.log.Warn("cancel request failed", "error", err)
 	}
+	return true
+}
+
+// ForwardCancels takes a function that hands cancel requests to other howdahs, and reports whether one had the
+// session. It is called from many goroutines and must bound itself.
+func (srv *Server) ForwardCancels(forward func(pid uint32, secret []byte) bool) {
+	srv.forwardCancel.Store(&forward)
 }
 
 // receive takes a connection from accept to the end of its login. It returns the session,

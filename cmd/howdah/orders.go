@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/howdah/howdah/cluster"
 )
 
-// This file hands operators' orders about nodes, by number, on to the cluster, which knows them by name.
+// This file hands operators' orders about nodes, by number, on to the cluster, which knows them by name. Among several
+// howdahs the leader carries them out, whichever was told.
 
 func (s *service) nodeName(id cluster.NodeID) string {
 	if n := s.cluster.View().Node(id); n != nil {
@@ -15,13 +17,23 @@ func (s *service) nodeName(id cluster.NodeID) string {
 	return ""
 }
 
+// order carries out an order here, or has the leader do it.
+func (s *service) order(ctx context.Context, o orderQuestion) error {
+	err := order(ctx, s.cluster, o)
+	var other *cluster.NotLeader
+	if !errors.As(err, &other) || other.Leader == "" || s.quorum == nil {
+		return err
+	}
+	return s.quorum.services.forwardOrder(ctx, other.Leader, o)
+}
+
 func (s *service) attach(ctx context.Context, id cluster.NodeID) error {
-	return s.cluster.Attach(ctx, s.nodeName(id))
+	return s.order(ctx, orderQuestion{What: "attach", Node: s.nodeName(id)})
 }
 
 func (s *service) detach(ctx context.Context, id cluster.NodeID, gracefully bool) error {
 	name := s.nodeName(id)
-	err := s.cluster.Detach(ctx, name)
+	err := s.order(ctx, orderQuestion{What: "detach", Node: name})
 	if err == nil && gracefully {
 		err = s.cluster.Drain(ctx, name)
 	}
@@ -29,22 +41,26 @@ func (s *service) detach(ctx context.Context, id cluster.NodeID, gracefully bool
 }
 
 func (s *service) promote(ctx context.Context, id cluster.NodeID) error {
-	_, err := s.cluster.Promote(ctx, s.nodeName(id))
-	return err
+	return s.order(ctx, orderQuestion{What: "promote", Node: s.nodeName(id)})
 }
 
 func (s *service) switchover(ctx context.Context, id cluster.NodeID, cut bool) error {
-	_, err := s.cluster.Switchover(ctx, cluster.SwitchoverOptions{Target: s.nodeName(id), Cut: cut})
-	return err
+	return s.order(ctx, orderQuestion{What: "switchover", Node: s.nodeName(id), Cut: cut})
 }
 
+// recover runs the recovery command on this host.
 func (s *service) recover(ctx context.Context, id cluster.NodeID) error {
-	return s.cluster.Recover(ctx, s.nodeName(id))
+	err := s.cluster.Recover(ctx, s.nodeName(id))
+	var other *cluster.NotLeader
+	if errors.As(err, &other) { // the command ended well, and the leader has to attach the node
+		return s.attach(ctx, id)
+	}
+	return err
 }
 
 func (s *service) pause(ctx context.Context, paused bool) error {
 	if paused {
-		return s.cluster.Pause(ctx)
+		return s.order(ctx, orderQuestion{What: "pause"})
 	}
-	return s.cluster.Resume(ctx)
+	return s.order(ctx, orderQuestion{What: "resume"})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/logs"
+	"github.com/howdah/howdah/proxy"
 	"github.com/howdah/howdah/watchdog"
 	"github.com/howdah/howdah/watchdog/core"
 )
@@ -25,32 +26,36 @@ import (
 // quorum is this howdah's part in the quorum.
 type quorum struct {
 	*watchdog.Watchdog
-	nodes   *cluster.Cluster
-	council *council
+	nodes    *cluster.Cluster
+	council  *council
+	services *services
 	// address is nil if vip.mode is none.
 	address *floating
 }
 
 // newQuorum is this howdah's member of the quorum; nil if it stands alone.
-func newQuorum(c *configs.Config, nodes *cluster.Cluster, log *slog.Logger) (*quorum, error) {
+func newQuorum(c *configs.Config, nodes *cluster.Cluster, front *proxy.Server, log *slog.Logger) (*quorum, error) {
 	switch {
 	case !c.Watchdog.Enabled():
 		return nil, nil
 	case c.Watchdog.IsWitness():
 		return nil, errors.New("watchdog.name is a witness: run it with `howdah witness`")
 	}
-	q := &quorum{nodes: nodes}
+	q := &quorum{nodes: nodes, services: &services{nodes: nodes, proxy: front, forwarding: make(chan struct{}, maxForwarded)}}
 	check := lifecheck{listen: &c.Listen, nodes: nodes, linked: func() error { return anyUp(c.Watchdog.Interfaces) }}
 	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: watchedNodes{nodes}, Cooldown: c.Failover.Cooldown}
 	if c.VIP.Mode != "none" {
 		q.address = newFloating(c, log)
 		parts.Address, check.linked = q.address, q.address.linked
 	}
-	parts.Lifecheck = check
+	parts.Lifecheck, parts.Services = check, q.services.table()
+	q.services.address = q.address
 	var err error
 	if q.Watchdog, err = watchdog.New(c.Watchdog, parts, log); err != nil {
 		return nil, err
 	}
+	q.services.watchdog = q.Watchdog
+	front.ForwardCancels(q.services.forwardCancel)
 	q.council = &council{watchdog: q.Watchdog, log: log}
 	nodes.RequireWarrant("this member has not joined the others yet")
 	nodes.UseFailover(c.Failover, q.council)
@@ -71,6 +76,7 @@ func (q *quorum) run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { q.council.obey(holding, q.nodes) })
 	background.Go(func() { q.council.tidy(holding, q.nodes) })
+	background.Go(func() { q.services.followClients(holding) })
 	err := q.Run(ctx)
 	stop()
 	background.Wait()

@@ -98,7 +98,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if err != nil {
 		return nil, err
 	}
-	if s.quorum, err = newQuorum(c, s.cluster, s.log); err != nil {
+	if s.quorum, err = newQuorum(c, s.cluster, s.proxy, s.log); err != nil {
 		return nil, err
 	}
 	return s, s.newAdmin()

@@ -30,7 +30,7 @@ var mutants = []mutant{
 	{"a failover that does not wait for its own member", "consent.go", "m.stopped != f.ID {", "false {"},
 	{"a new leader that forgets its predecessor's grants", "route.go", "others: now + timing.stretched(timing.Route)", "others: now"},
 	{"a leader that forgets grants early", "route.go", "g.until[a.From] = now + g.timing.stretched(g.timing.Route)", "g.until[a.From] = now + g.timing.Route/3"},
-	{"a grant during a failover", "route.go", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Reason", "case false:\n\t\tanswer.Reason"},
+	{"a grant during a failover", "route.go", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Reason", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Granted = true\n\t\tanswer.Reason"},
 	{"a grant by a leader without a lease", "machine.go", "if !m.MayAct(m.now) {\n\t\tm.do(ReplyRoute", "if m.grants == nil {\n\t\tm.do(ReplyRoute"},
 	{"writes during a failover", "route.go", "case s.state.Failover.Phase != PhaseNone:", "case false:"},
 	{"writes of four that cannot be decided without one", "route.go", "s.current && len(s.voters) == 2 && len(s.state.Members) <= 2", "s.current"},

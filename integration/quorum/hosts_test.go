@@ -32,13 +32,16 @@ func chaos() bool { return os.Getenv("HOWDAH_CHAOS") != "" }
 
 // network is a bridge in a namespace of its own, with hosts around it.
 type network struct {
-	t     *testing.T
+	t     testing.TB
 	name  string
 	dir   string
 	hosts []*host
 	peers []string
 	// backends and more are of every proxy's file.
 	backends, more string
+	profile        string // of timing; empty for the default
+	removed        bool
+	commands       string // lines of the section watchdog; SELF is the host's name
 }
 
 // floating is the address that moves.
@@ -75,7 +78,7 @@ func (l *logBuffer) String() string {
 }
 
 // newNetwork makes hosts with keys and files, all in one network, and starts nothing.
-func newNetwork(t *testing.T, names ...string) *network {
+func newNetwork(t testing.TB, names ...string) *network {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes network namespaces: run it as root")
@@ -138,6 +141,12 @@ func (n *network) write() {
 	n.t.Helper()
 	for _, h := range n.hosts {
 		text := fmt.Sprintf("watchdog:\n  cluster: shop\n  name: %s\n  data_dir: %s\n  keys: %s/keys/%s\n  peers:\n%s\n", h.name, h.data(), n.dir, h.name, strings.Join(n.peers, "\n"))
+		if n.commands != "" && !h.witness {
+			text += strings.ReplaceAll(n.commands, "SELF", h.name)
+		}
+		if n.profile != "" {
+			text += "  profile: " + n.profile + "\n"
+		}
 		if !h.witness {
 			text += fmt.Sprintf("log: {level: debug}\nbackends: %s\nauth: {hba: [\"host all all all trust\"]}\nlimits: {threads: 2}\n"+
 				"listen: {addresses: [\"*\"], port: 9999}\nvip: {mode: netlink, addresses: [%s], interface: eth0}\n%s", n.backends, floating, strings.ReplaceAll(n.more, "SELF", h.name))
@@ -256,6 +265,10 @@ func (n *network) ip(args ...string) {
 
 // remove ends all processes, by their ids, and then the namespaces.
 func (n *network) remove() {
+	if n.removed {
+		return
+	}
+	n.removed = true
 	for _, h := range n.hosts {
 		h.kill()
 		if n.t.Failed() || os.Getenv("HOWDAH_LOG") != "" {

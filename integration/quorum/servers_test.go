@@ -2,9 +2,12 @@ package quorum
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/howdah/howdah/integration/pgcluster"
+	"github.com/howdah/howdah/watchdog"
 	"github.com/howdah/howdah/watchdog/core"
 )
 
@@ -50,7 +54,8 @@ type writer struct {
 
 	mu    sync.Mutex
 	acked []int
-	last  time.Time // of an acknowledgement
+	last  time.Time     // of an acknowledgement
+	pause time.Duration // the longest between two
 	errs  map[string]int
 }
 
@@ -123,6 +128,9 @@ func (w *writer) run() {
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			if !w.last.IsZero() {
+				w.pause = max(w.pause, time.Since(w.last))
+			}
 			w.acked, w.last = append(w.acked, id), time.Now()
 			return nil
 		}()
@@ -380,4 +388,121 @@ func TestPrimaryAndHowdahAreCutOff(t *testing.T) {
 		t.Errorf("writes of the majority are lost: %v", lost)
 	}
 	t.Logf("%d writes of the side that was cut off are lost, as replication is asynchronous", len(inside.lost(c, 1, 0)))
+}
+
+// A cancel request that comes to another howdah than the session's finds it; one with a wrong secret does nothing. An
+// operator's order is carried out whichever howdah is told.
+func TestCancelAndOrdersFindTheirWay(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "p3")
+	c := n.startServers(1, "admin: {socket: "+n.dir+"/SELF.sock}\n")
+	owner := n.startAll()
+	n.recorded("")
+	other := n.others(owner)[0]
+	w := &writer{n: n, address: owner.address}
+	conn, err := w.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	cancel := func(secret byte) {
+		key := conn.PgConn().SecretKey()
+		msg := []byte{0, 0, 0, 16, 4, 210, 22, 46}
+		msg = binary.BigEndian.AppendUint32(msg, conn.PgConn().PID())
+		msg = append(msg, key[0]^secret, key[1], key[2], key[3])
+		err := n.inside(n.client(), func() error {
+			to, err := net.DialTimeout("tcp4", other.address+":9999", time.Second)
+			if err != nil {
+				return err
+			}
+			defer to.Close()
+			_, err = to.Write(msg)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { // ended by the cancel, or the statement
+		_, err := conn.Exec(context.Background(), "SELECT pg_sleep(20) /* to be canceled */")
+		ended <- err
+	}()
+	n.eventually(func() string {
+		for i := range 2 {
+			if got, err := c.Value(t.Context(), i, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20) /* to be%'"); err == nil && got == "1" {
+				return ""
+			}
+		}
+		return "the statement does not run"
+	})
+	cancel(1)
+	select {
+	case err := <-ended:
+		t.Fatalf("a cancel request with a wrong secret: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	cancel(0)
+	var pg *pgconn.PgError
+	if err := <-ended; !errors.As(err, &pg) || pg.Code != "57014" {
+		t.Errorf("got %v", err)
+	}
+	// Orders by a member that does not lead: it is carried out, and all know.
+	program := os.Getenv("HOWDAH_BIN")
+	for _, step := range []struct {
+		args []string
+		sees func(r *watchdog.Status) bool
+	}{
+		{[]string{"detach", "1"}, func(s *watchdog.Status) bool { return strings.Contains(s.State.Note, `"detached":["node1"]`) }},
+		{[]string{"attach", "1"}, func(s *watchdog.Status) bool { return !strings.Contains(s.State.Note, `"detached"`) }},
+		{[]string{"switchover", "1"}, func(s *watchdog.Status) bool { return s.State.Primary.Node == "node1" }},
+	} {
+		args := append([]string{step.args[0], "-socket", n.dir + "/" + other.name + ".sock"}, step.args[1:]...)
+		if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		n.eventually(func() string {
+			for _, h := range n.hosts {
+				if s := h.status(); s == nil || !step.sees(s) {
+					return fmt.Sprintf("%s does not know of %v", h.name, step.args)
+				}
+			}
+			return ""
+		})
+	}
+	if _, err := conn.Exec(t.Context(), "INSERT INTO pets VALUES (-1)"); err != nil {
+		t.Errorf("after the switchover: %v", err)
+	}
+}
+
+// The host that has the address is cut off without a word. A client that waits for an answer there is reset by the next
+// one that has the address, which knows of the client's connection.
+func TestClientOfALostHostNotices(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "p3")
+	n.startServers(0, "")
+	owner := n.startAll()
+	n.recorded("")
+	w := &writer{n: n, address: floating}
+	conn, err := w.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	ended := make(chan error, 1)
+	go func() { // ended by the reset
+		_, err := conn.Exec(context.Background(), "SELECT pg_sleep(600)")
+		ended <- err
+	}()
+	time.Sleep(2500 * time.Millisecond) // the others ask for the holder's clients once per second
+	n.neverTwo()
+	began := time.Now()
+	owner.cut()
+	select {
+	case err := <-ended:
+		t.Logf("it noticed after %s: %v", time.Since(began).Round(time.Millisecond), err)
+		if err == nil {
+			t.Error("it got an answer")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits still")
+	}
 }

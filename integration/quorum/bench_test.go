@@ -1,0 +1,127 @@
+package quorum
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// takeover is something that makes the address, or the primary too, move.
+type takeover struct {
+	name string
+	// happens makes it happen to the owner; undo makes all well again.
+	happens, undo func(h *host)
+}
+
+var takeovers = []takeover{
+	{"kill", (*host).kill, (*host).start},
+	{"frozen", func(h *host) { h.signal(syscall.SIGSTOP) }, func(h *host) { h.signal(syscall.SIGCONT) }},
+	{"cut", (*host).cut, (*host).mend},
+	{"handover", func(h *host) {
+		if err := h.order("yield"); err != nil {
+			h.t.Error(err)
+		}
+	}, func(*host) {}},
+}
+
+// BenchmarkTakeover measures how long it takes from an event at the leader until the address answers at another
+// host: make bench-watchdog.
+func BenchmarkTakeover(b *testing.B) {
+	for _, profile := range []string{"lan", "fast"} {
+		for _, event := range takeovers {
+			b.Run(profile+"/"+event.name, func(b *testing.B) {
+				n := newNetwork(b, "p1", "p2", "p3")
+				n.profile = profile
+				n.write()
+				owner := n.startAll()
+				var took []time.Duration
+				b.ResetTimer()
+				for range b.N {
+					b.StopTimer()
+					n.quiet()
+					b.StartTimer()
+					began := time.Now()
+					event.happens(owner)
+					next := n.answeredBy(owner)
+					took = append(took, time.Since(began))
+					b.StopTimer()
+					event.undo(owner)
+					n.ready()
+					owner = next
+					b.StartTimer()
+				}
+				report(b, took)
+			})
+		}
+	}
+}
+
+// BenchmarkWrites measures how long writes through the address pause when the primary dies, alone and with the leader.
+func BenchmarkWrites(b *testing.B) {
+	for _, both := range []bool{false, true} {
+		b.Run(map[bool]string{false: "primary", true: "primary and leader"}[both], func(b *testing.B) {
+			var took []time.Duration
+			for range b.N {
+				b.StopTimer()
+				n := newNetwork(b, "p1", "p2", "p3")
+				c := n.startServers(2, "")
+				owner := n.startAll()
+				n.recorded("")
+				w := n.writeTo(floating)
+				w.more(20)
+				w.mu.Lock()
+				w.pause = 0
+				w.mu.Unlock()
+				b.StartTimer()
+				if both {
+					owner.kill()
+				}
+				if err := c.Kill(0); err != nil {
+					b.Fatal(err)
+				}
+				n.recorded("node0")
+				w.more(5)
+				b.StopTimer()
+				w.end()
+				took = append(took, w.pause)
+				n.remove()
+				if err := c.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			report(b, took)
+		})
+	}
+}
+
+// quiet waits until the neighbours' tables may change again: a kernel does not change an entry twice in a second.
+func (n *network) quiet() { time.Sleep(1100 * time.Millisecond) }
+
+// answeredBy waits until the address answers at another host than old.
+func (n *network) answeredBy(old *host) (owner *host) {
+	n.t.Helper()
+	n.eventually(func() string {
+		for _, h := range n.others(old) {
+			if h.has() && n.answers() == nil {
+				owner = h
+				return ""
+			}
+		}
+		return "nobody took the address"
+	})
+	return owner
+}
+
+func report(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	at := func(q float64) float64 {
+		return float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()) / 1000
+	}
+	b.ReportMetric(at(0.5), "p50-ms")
+	b.ReportMetric(at(0.99), "p99-ms")
+	b.ReportMetric(at(1), "max-ms")
+	b.Logf("%d events: %s", len(took), fmt.Sprint(took))
+}

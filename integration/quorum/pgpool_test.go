@@ -1,0 +1,187 @@
+package quorum
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What was reported of Pgpool-II's watchdog, by the number in its bug tracker (#: on GitHub), does not happen here. 294 and 295
+// are TestStartBeforeTheNetwork; 271 is not about the watchdog (TestSessionsAreApart, and parity).
+func TestReportedOfPgpool(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "w1")
+	said := filepath.Join(n.dir, "said")
+	n.commands = "  escalation_command: [/bin/sh, -c, \"echo SELF up >> " + said + "\"]\n  deescalation_command: [/bin/sh, -c, \"echo SELF down >> " + said + "\"]\n"
+	c := n.startServers(1, "admin: {socket: "+n.dir+"/SELF.sock}\n")
+	n.more = strings.Replace(n.more, "hold: 20s", "hold: 4s", 1)
+	n.write()
+	owner := n.startAll()
+	n.recorded("")
+	n.neverTwo()
+	hears := func(line string) {
+		t.Helper()
+		n.eventually(func() string {
+			if text, err := os.ReadFile(said); err != nil || !strings.Contains(string(text), line) {
+				return "no command said: " + line
+			}
+			return ""
+		})
+	}
+	proxy := func(h *host) *host { // the other one with clients
+		if h == n.hosts[0] {
+			return n.hosts[1]
+		}
+		return n.hosts[0]
+	}
+	serves := func() {
+		t.Helper()
+		w := n.writeTo(floating)
+		w.more(3)
+		w.end()
+	}
+	hears(owner.name + " up")
+
+	t.Run("228, no de-escalation when leadership goes", func(t *testing.T) {
+		if err := owner.order("yield", proxy(owner).name); err != nil {
+			t.Fatal(err)
+		}
+		hears(owner.name + " down")
+		if owner.has() {
+			t.Error("the address stays")
+		}
+		owner = n.owner()
+	})
+	t.Run("215, no escalation when the peer is down", func(t *testing.T) {
+		old := owner
+		if err := os.Truncate(said, 0); err != nil {
+			t.Fatal(err)
+		}
+		old.kill()
+		owner = n.owner(n.others(old)...)
+		hears(owner.name + " up")
+		old.start()
+		n.ready()
+	})
+	t.Run("329, a new leader connects to no backend", func(t *testing.T) {
+		for range 3 {
+			serves()
+			if err := owner.order("yield"); err != nil {
+				t.Fatal(err)
+			}
+			owner = n.answeredBy(owner)
+			n.ready()
+		}
+		serves()
+	})
+	t.Run("306 and #64, a stale leader takes over again", func(t *testing.T) {
+		old := owner
+		old.signal(syscall.SIGSTOP)
+		owner = n.answeredBy(old)
+		time.Sleep(3 * time.Second)
+		old.signal(syscall.SIGCONT)
+		if n.ready() != owner {
+			t.Error("the address went back")
+		}
+		serves()
+	})
+	t.Run("280 and 281, a crash on attach", func(t *testing.T) {
+		program, socket := os.Getenv("HOWDAH_BIN"), n.dir+"/"+owner.name+".sock"
+		for _, arg := range []string{"99", "-1", "", strings.Repeat("9", 4000), "1; DROP TABLE pets"} {
+			if err := exec.Command(program, "attach", "-socket", socket, "--", arg).Run(); err == nil {
+				t.Errorf("attach %.10q was carried out", arg)
+			}
+		}
+		for range 10 {
+			for _, what := range []string{"detach", "attach"} {
+				if out, err := exec.Command(program, what, "-socket", socket, "1").CombinedOutput(); err != nil && !strings.Contains(string(out), "is the primary") {
+					t.Fatalf("%s: %v: %s", what, err, out)
+				}
+			}
+		}
+		serves()
+	})
+	t.Run("248, all backends down and back", func(t *testing.T) {
+		before := len(owner.log.String())
+		for i := range 2 {
+			if err := c.StopNode(1 - i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.eventually(func() string {
+			if !strings.Contains(owner.log.String()[before:], "to=none") {
+				return "nobody notices"
+			}
+			return ""
+		})
+		for i := range 2 {
+			if err := c.StartNode(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		serves()
+	})
+	t.Run("#87, the last one with clients loses the address though the database is well", func(t *testing.T) {
+		proxy(owner).kill()
+		time.Sleep(2 * time.Second)
+		if !owner.has() {
+			t.Error("the address is gone")
+		}
+		serves()
+		proxy(owner).start()
+		n.ready()
+	})
+	t.Run("#82, clients of one that is cut off hang", func(t *testing.T) {
+		old := owner
+		old.cut()
+		owner = n.answeredBy(old)
+		n.eventually(func() string {
+			if s := old.status(); s == nil || s.Writes {
+				return "it would write without the others"
+			}
+			return ""
+		})
+		w := &writer{n: n, address: "127.0.0.1", from: old.ns}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if conn, err := w.connect(ctx); err == nil {
+			_, err = conn.Exec(ctx, "INSERT INTO pets VALUES (0)")
+			conn.Close(ctx)
+			if err == nil {
+				t.Error("it wrote without the others")
+			}
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("it had its error after %s", took)
+		}
+		old.mend()
+		n.ready()
+		owner = n.owner()
+	})
+	t.Run("545 and 684, a quorum that is lost and not regained", func(t *testing.T) {
+		for _, h := range n.others(owner) {
+			h.cut()
+		}
+		n.eventually(func() string {
+			if owner.has() {
+				return "the address stays without a quorum"
+			}
+			return ""
+		})
+		for _, h := range n.others(owner) {
+			h.mend()
+		}
+		owner = n.ready()
+		n.eventually(func() string {
+			if err := n.answers(); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+	})
+}
