@@ -9,10 +9,20 @@ UNIT = $(shell go list ./... | grep -v /integration)
 FUZZ_TIME ?= 20s
 EVENTS ?= 100
 
-.PHONY: build check test unit schedules simulation integration chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
+.PHONY: build deb check test unit schedules simulation integration chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
+
+# A Debian version begins with a digit.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/g' | grep . || echo 0~git$$(git log -1 --format=%cd.%h --date=format:%Y%m%d))
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+
+deb: ## dist/howdah_VERSION_ARCH.deb
+	go build -ldflags "-X main.version=$(VERSION)" -o bin/howdah ./cmd/howdah
+	for shell in bash zsh fish; do bin/howdah completion $$shell > bin/howdah.$$shell || exit 1; done
+	mkdir -p dist
+	VERSION='$(VERSION)' ARCH=$$(go env GOARCH) go run $(NFPM) package -f packaging/nfpm.yaml -p deb -t dist
 
 check: ## format, vet, staticcheck, and unit tests with the race detector
 	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
@@ -84,4 +94,4 @@ deps: ## what the tests need
 	scripts/deps.sh test
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

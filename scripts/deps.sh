@@ -50,6 +50,7 @@ if [ "$level" != demo ]; then
 	need pgpool2 test -x /usr/sbin/pcp_node_info
 	need "postgresql-$(server_version)-pgpool2" have_pgpool_adm
 	need chromium command -v chromium
+	need systemd command -v systemd-analyze
 fi
 have_isolationtester() { test -x "/usr/lib/postgresql/$(server_version)/lib/pgxs/src/test/isolation/isolationtester"; }
 if [ "$level" = suite ]; then

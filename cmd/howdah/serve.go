@@ -41,7 +41,8 @@ type service struct {
 	pool     *pool.Pool
 	proxy    *proxy.Server
 
-	running *running
+	notifier notifier
+	running  *running
 	// httpCert is the HTTP port's; nil if it is not HTTPS.
 	httpCert atomic.Pointer[tls.Certificate]
 	admin    *admin.Admin
@@ -79,7 +80,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if err != nil {
 		return nil, err
 	}
-	s := &service{path: path, config: c, level: logger.Level, log: logger.Logger, closeLog: logger.Close, leaveQuorum: func() {},
+	s := &service{path: path, config: c, level: logger.Level, log: logger.Logger, closeLog: logger.Close, notifier: newNotifier(), leaveQuorum: func() {},
 		requests: make(chan request), stops: make(chan admin.StopMode, 1)}
 	if err := s.warnings(c); err != nil {
 		return nil, err
@@ -170,11 +171,20 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 			}
 		})
 	}
+	s.notifier.ready()
+	workers.Go(func() { s.notifier.watchdog(background, s.answers) })
 	err = s.wait(ctx, signals, failed)
+	s.notifier.stopping()
 	s.leaveQuorum()
 	closeAll(listeners)
 	accepting.Wait()
 	return errors.Join(err, s.drain(signals))
+}
+
+// answers returns if the locks that all sessions need can be had.
+func (s *service) answers() {
+	s.proxy.Kill(0) // there is no such session
+	s.pool.Stats(0)
 }
 
 func closeAll(listeners []net.Listener) {
@@ -246,6 +256,8 @@ func (s *service) drain(signals <-chan os.Signal) error {
 
 // reload takes over the changed file, whole or not at all.
 func (s *service) reload() error {
+	s.notifier.reloading()
+	defer s.notifier.ready()
 	c, err := configs.Load(s.path)
 	if err == nil {
 		err = s.warnings(c)
