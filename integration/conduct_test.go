@@ -47,6 +47,7 @@ func TestSettingsInFunctions(t *testing.T) {
 		{"called by a writer", "SELECT use_nested('b')", "of b", false, true},
 		{"by EXECUTE", "SELECT use_dynamically('b')", "of b", false, true},
 		{"in a procedure", "CALL use_by_procedure('b')", "of b", false, true},
+		{"called by a DO block", "DO $$BEGIN PERFORM use_schema('b'); END$$", "of b", false, true},
 	} {
 		conn := f.connect("postgres", "search_path=a,public")
 		show := func(when, want string) {
