@@ -13,8 +13,6 @@ func ruleStanding(in *Input) (Decision, bool) {
 		return Decision{}, false
 	case s.Tx == TxFailed && s.TxNode == cluster.NoNode:
 		return toPrimary(in, ReasonFailedTransaction, "", true), true
-	case s.Tx == TxFailed && s.TxNode != in.View.Primary && endsAndGoesOn(in.Verdict):
-		return toPrimary(in, ReasonTransactionEnd, "", false), true
 	case s.Tx == TxFailed:
 		return stay(in, ReasonFailedTransaction), true
 	case isLost(in):
@@ -35,20 +33,6 @@ func ruleStanding(in *Input) (Decision, bool) {
 		return stay(in, ReasonTransactionNode), true
 	}
 	return Decision{}, false
-}
-
-// endsAndGoesOn is whether a unit rolls the block back and then does what only the
-// primary may.
-func endsAndGoesOn(v *parser.Verdict) bool {
-	if v == nil || len(v.Statements) < 2 || v.Statements[0].Kind != parser.KindRollback || v.Statements[0].Chain {
-		return false
-	}
-	for i := range v.Statements {
-		if v.Statements[i].Access > parser.AccessTransaction {
-			return true
-		}
-	}
-	return false
 }
 
 // isLost is whether the block was open on a primary that is no longer the primary.

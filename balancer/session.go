@@ -105,8 +105,8 @@ const (
 	PinHeldCursor
 	// PinPrepared: a statement prepared there cannot be made elsewhere.
 	PinPrepared
-	// PinCounters: it looked at what the primary has counted of the use of relations, and its own use
-	// belongs to that.
+	// PinCounters: it looked, lately, at what the primary has counted of the use of relations, and its own
+	// use belongs to that.
 	PinCounters
 	// PinReplication: it is a replication connection.
 	PinReplication

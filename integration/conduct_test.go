@@ -1,7 +1,11 @@
 package integration_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const conductSchema = `
@@ -43,6 +47,7 @@ func TestSettingsInFunctions(t *testing.T) {
 		{"called by a writer", "SELECT use_nested('b')", "of b", false, true},
 		{"by EXECUTE", "SELECT use_dynamically('b')", "of b", false, true},
 		{"in a procedure", "CALL use_by_procedure('b')", "of b", false, true},
+		{"called by a DO block", "DO $$BEGIN PERFORM use_schema('b'); END$$", "of b", false, true},
 	} {
 		conn := f.connect("postgres", "search_path=a,public")
 		show := func(when, want string) {
@@ -93,5 +98,52 @@ func TestDefinitionsInProcedures(t *testing.T) {
 		f.eventuallyRead(reader, "SELECT * FROM numbers")
 		f.run(caller, sql)
 		f.wantPrimary(reader, "SELECT * FROM numbers", "") // a standby's refusal would be an error here
+	}
+}
+
+// TestFailedBlockEndsAmongOthers: a Query that ends a block which failed on a standby may go on with what
+// only the primary does.
+func TestFailedBlockEndsAmongOthers(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, map[string]any{"routing.consistency": "none"})
+	c := f.connect("postgres")
+	f.eventuallyRead(c, "SELECT * FROM t")
+	conn := c.PgConn()
+	all := func(sql string) (tags, code string, position int32) {
+		t.Helper()
+		reader := conn.Exec(t.Context(), sql)
+		for reader.NextResult() {
+			tag, _ := reader.ResultReader().Close()
+			tags += tag.String() + ";"
+		}
+		var refused *pgconn.PgError
+		if err := reader.Close(); errors.As(err, &refused) {
+			code, position = refused.Code, refused.Position
+		}
+		return tags, code, position
+	}
+	for _, c := range []struct {
+		sql, tags, code string
+		position        int32
+		status          byte
+	}{
+		{"ROLLBACK; INSERT INTO t VALUES (1, 2)", "ROLLBACK;INSERT 0 1;", "", 0, 'I'},
+		{"/* é */ COMMIT; INSERT INTO t VALUES (1, 2); SELECT 1", "ROLLBACK;INSERT 0 1;SELECT 1;", "", 0, 'I'},
+		{"ROLLBACK; BEGIN; INSERT INTO t VALUES (1, 2)", "ROLLBACK;BEGIN;INSERT 0 1;", "", 0, 'T'},
+		{"ROLLBACK AND CHAIN; INSERT INTO t VALUES (1, 2)", "ROLLBACK;INSERT 0 1;", "", 0, 'T'},
+		{"/* é */ ROLLBACK; INSERT INTO nowhere VALUES (1)", "ROLLBACK;", "42P01", 31, 'I'},
+		{"ROLLBACK; SELECT 1", "ROLLBACK;SELECT 1;", "", 0, 'I'},
+		{"SELECT 1; ROLLBACK", "", "25P02", 0, 'E'},
+	} {
+		all("BEGIN")
+		from := len(f.server.Log())
+		if tags, code, _ := all("SELECT 1 / (a - a) FROM t"); code != "22012" || !strings.Contains(f.server.Log()[from:], "node=node1") {
+			t.Fatalf("the failing read: %s, %s", tags, code)
+		}
+		tags, code, position := all(c.sql)
+		if tags != c.tags || code != c.code || position != c.position || conn.TxStatus() != c.status {
+			t.Errorf("%s: got %s, error %q at %d, status %c", c.sql, tags, code, position, conn.TxStatus())
+		}
+		all("ROLLBACK")
 	}
 }

@@ -50,9 +50,12 @@ var jsonSyntax = makeSet("json_exists json_value json_query json_scalar json_ser
 // textToRun is the argument of a built-in function that is SQL which it runs, if it is a constant.
 func textToRun(function string, args []*pg.Node) (string, bool) {
 	place := -1
+	table := function == "table_to_xml" || function == "table_to_xml_and_xmlschema"
 	switch {
 	case function == "ts_rewrite" && len(args) == 2:
 		place = 1
+	case table:
+		place = 0
 	case function == "ts_stat", strings.HasPrefix(function, "query_to_xml"):
 		place = 0
 	}
@@ -64,7 +67,21 @@ func textToRun(function string, args []*pg.Node) (string, bool) {
 		arg = arg.GetTypeCast().Arg
 	}
 	s := arg.GetAConst().GetSval()
+	if s != nil && table {
+		return "SELECT * FROM " + s.Sval, isRelation(s.Sval)
+	}
 	return s.GetSval(), s != nil
+}
+
+// isRelation is whether a text is the name of a relation and nothing more.
+func isRelation(text string) bool {
+	tokens, ok := plTokens(text)
+	for i := range tokens {
+		if want := i%2 == 0; want != tokens[i].name() || !want && !tokens[i].is(".") && tokens[i].kind != plEnd {
+			return false
+		}
+	}
+	return ok
 }
 
 // runs takes in what SQL does that a function runs, and what calling that is: class, unless

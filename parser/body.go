@@ -18,6 +18,33 @@ func bodyOfDo(n *pg.DoStmt) string {
 	return ""
 }
 
+// block is a DO block. One that may change settings makes them unknown.
+func (w *walker) block(n *pg.DoStmt) {
+	body := bodyOfDo(n)
+	w.st.CreatesTemp = mayMakeTemp(body)
+	if sql, ok := plText(body); ok && languageOfDo(n) == "plpgsql" {
+		if v := Classify(sql).merged(); v != nil {
+			inner := &v.Statements[0]
+			w.st.Set, w.st.CreatesTemp, w.st.Functions = inner.Set, inner.CreatesTemp, inner.Functions
+			w.st.Redefines = inner.Redefines || inner.calls
+			return
+		}
+	}
+	if maySet(body) {
+		w.st.Set = SetOpaque
+	}
+	w.st.Redefines = mayDefine(body)
+}
+
+func languageOfDo(n *pg.DoStmt) string {
+	for _, arg := range n.Args {
+		if d := arg.GetDefElem(); d.GetDefname() == "language" {
+			return d.Arg.GetString_().GetSval()
+		}
+	}
+	return "plpgsql"
+}
+
 // mayDefine looks for the words of a DO block that could define something. What a
 // function defines that it calls is not seen.
 func mayDefine(body string) bool {
@@ -76,7 +103,8 @@ func (v *Verdict) merged() *Verdict {
 		st := &v.Statements[i]
 		certain.Functions = append(certain.Functions, st.Functions...)
 		certain.CreatesTemp = certain.CreatesTemp || st.CreatesTemp
-		certain.Redefines = certain.Redefines || st.Redefines && !(st.Kind == KindCall && len(st.Functions) > 0)
+		certain.Redefines = certain.Redefines || st.Redefines && !st.calls
+		certain.calls = certain.calls || st.calls
 		certain.Set = widest(certain.Set, st.Set)
 		switch u := st.Uses; {
 		case u == nil && st.Access == AccessUnknown:

@@ -66,6 +66,11 @@ func classifyTree(sql string) *Verdict {
 			return opaqueOf(reasonUnparsable, keepsSession(sql))
 		}
 	}
+	return verdictOn(sql, tree)
+}
+
+// verdictOn is the verdict on a text that was parsed.
+func verdictOn(sql string, tree *pg.ParseResult) *Verdict {
 	v := &Verdict{Statements: make([]Statement, 0, len(tree.Stmts))}
 	for _, raw := range tree.Stmts {
 		w := walker{sql: textOf(sql, raw)}

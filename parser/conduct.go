@@ -49,7 +49,7 @@ func (k *Knowledge) LeavesNames(st *Statement) bool {
 			return false
 		}
 	}
-	return st.Kind == KindCall && len(st.Functions) > 0
+	return st.calls
 }
 
 // conduct notes what a function or procedure does by itself, and what it calls.
@@ -100,7 +100,7 @@ func (v *Verdict) conduct() Conduct {
 		if st.CreatesTemp {
 			c |= ConductTemp
 		}
-		if st.Redefines && !(st.Kind == KindCall && len(st.Functions) > 0) { // of CALL the procedure says more
+		if st.Redefines && !st.calls { // of CALL the procedure says more
 			c |= ConductRedefines
 		}
 	}

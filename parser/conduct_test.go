@@ -63,6 +63,13 @@ procedure app.p_temp args=0 plpgsql: BEGIN CREATE TEMP TABLE x (a int); END
 		{sql: "CALL p_sql()", leaves: true},
 		{sql: "CALL p_c()", want: parser.ConductRedefines},
 		{sql: "CALL p_missing()"},
+		{sql: "DO 'BEGIN PERFORM sets(''a''); END'", want: parser.ConductSets, set: parser.SetOpaque},
+		{sql: "DO 'BEGIN UPDATE t SET a = 1; PERFORM reads(); END'"},
+		{sql: "DO 'BEGIN SET LOCAL timezone = ''UTC''; END'", set: parser.SetLocal},
+		{sql: "DO 'BEGIN SET search_path = a; END'", set: parser.SetOpaque},
+		{sql: "DO 'BEGIN CALL p_writes(); END'"},
+		{sql: "DO 'BEGIN DROP TABLE t; PERFORM reads(); END'"},
+		{sql: "DO LANGUAGE plpython3u 'x = 1'"},
 		{sql: "CALL p_temp()", want: parser.ConductTemp, leaves: true},
 	} {
 		v := parser.Classify(c.sql)

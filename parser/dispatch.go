@@ -73,13 +73,11 @@ var labels = map[string]string{
 func (w *walker) dispatch(node *pg.Node) {
 	switch n := node.Node.(type) {
 	case *pg.Node_DoStmt:
-		// Its body is a literal. One that may change settings makes them unknown.
 		w.literalDependent = true
-		body := bodyOfDo(n.DoStmt)
-		if maySet(body) {
-			w.st.Set = SetOpaque
-		}
-		w.st.CreatesTemp = mayMakeTemp(body)
+		w.block(n.DoStmt)
+	case *pg.Node_CallStmt:
+		w.st.calls = true
+		w.walk(n.CallStmt.ProtoReflect())
 	case *pg.Node_CopyStmt:
 		w.copyStmt(n.CopyStmt)
 	case *pg.Node_ExplainStmt:

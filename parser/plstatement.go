@@ -121,6 +121,8 @@ func (r *plReader) simple(word string) {
 	case "open":
 		r.step()
 		r.open()
+	case "do": // its body would have to be read too, and what is in that
+		r.failed = true
 	case "fetch", "move", "close":
 		r.until(";")
 		r.emit("CLOSE a_cursor")

@@ -23,7 +23,7 @@ var leavesNames = map[string]bool{
 func (w *walker) redefines(name string, kind Kind, node *pg.Node) bool {
 	switch n := node.Node.(type) {
 	case *pg.Node_DoStmt:
-		return mayDefine(bodyOfDo(n.DoStmt))
+		return w.st.Redefines
 	case *pg.Node_CreateStmt:
 		return !isTemp(n.CreateStmt.Relation)
 	case *pg.Node_CreateSeqStmt:

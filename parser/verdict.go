@@ -180,6 +180,8 @@ type Statement struct {
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool
+	// calls is CALL: only the procedure can say whether it changes definitions.
+	calls bool
 }
 
 // Verdict is the verdict on a whole query text. It is immutable and shared by

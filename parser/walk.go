@@ -454,10 +454,13 @@ func (w *walker) valueFunction(op pg.SQLValueFunctionOp) {
 	}
 }
 
-// sample knows the two methods that PostgreSQL is born with.
+// sample knows the two methods that PostgreSQL is born with, and those of its extensions
+// tsm_system_rows and tsm_system_time.
 func (w *walker) sample(n *pg.RangeTableSample) {
 	method := nameFrom(n.Method)
-	if method.Schema != "" && method.Schema != "pg_catalog" || method.Name != "bernoulli" && method.Name != "system" {
+	switch builtin := method.Schema == "" || method.Schema == "pg_catalog"; {
+	case method.Name == "system_rows", method.Name == "system_time":
+	case !builtin || method.Name != "bernoulli" && method.Name != "system":
 		w.raise(AccessUnknown, "sampling method "+method.String())
 	}
 }

@@ -83,9 +83,6 @@ func (s *session) sendRest(l *lease) error {
 func (s *session) prefix(l *lease) []byte {
 	tx := s.in.Session.Tx
 	block := (tx == balancer.TxDeferred || tx == balancer.TxOpen) && !l.inTransaction()
-	if tx == balancer.TxFailed && l.slot == balancer.ToPrimary && s.in.Session.TxNode != l.srv.Node && !l.inTransaction() {
-		block = true // it failed on the read node; the unit rolls it back and goes on here
-	}
 	stale := l.version != s.state.version && !l.inTransaction()
 	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
 	lacks := l.slot == balancer.ToRead && tx != balancer.TxNone && (block || l.applied < len(s.state.pending)) && len(s.state.pending) > 0

@@ -3,8 +3,10 @@ package proxy
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
 )
 
@@ -27,8 +29,10 @@ type state struct {
 	// temp, opaque and unsafe are the causes of pin.
 	temp, opaque, unsafe bool
 	temps                temps
-	// counters: it looked at usage counters of the primary; the mildest cause of pin.
+	// counters: it looked at usage counters of the primary, at looked (cluster.Now) for the last
+	// time; the mildest cause of pin.
 	counters bool
+	looked   int64
 	// hadTemp: there was something temporary, of which a server keeps the schema.
 	hadTemp bool
 	// listening: LISTEN is active on the primary connection.
@@ -83,8 +87,8 @@ func (s *session) note(stmt *parser.Statement) {
 		st.opaque, st.hadTemp = true, true // tables made without a word of TEMP may be temporary
 		st.repin()
 	}
-	if stmt.ReadsCounters && !st.counters {
-		st.counters = true
+	if stmt.ReadsCounters {
+		st.counters, st.looked = true, cluster.Now()
 		st.repin()
 	}
 	st.cursors = st.cursors || stmt.Hold
@@ -298,6 +302,19 @@ func (st *state) repin() {
 		st.pin = balancer.PinCounters
 	default:
 		st.pin = balancer.PinNone
+	}
+}
+
+// countersFor is how long a session that looked at usage counters stays on the primary, so that what it
+// does then is counted where it looks again. Who looks now and then, as a pool's
+// health check does, must not keep its connection there for good.
+const countersFor = time.Minute
+
+// forgetCounters ends that.
+func (st *state) forgetCounters(now int64) {
+	if st.pin == balancer.PinCounters && now-st.looked > int64(countersFor) {
+		st.counters = false
+		st.repin()
 	}
 }
 

@@ -144,6 +144,19 @@ func TestStateFollowsStatements(t *testing.T) {
 	}
 }
 
+// TestCountersAreForgotten: a look at usage counters keeps the session on the primary for a while.
+func TestCountersAreForgotten(t *testing.T) {
+	g := newLedger()
+	g.run(t, "SELECT seq_scan FROM pg_stat_user_tables")
+	last := g.state.looked + int64(countersFor)
+	if g.state.forgetCounters(last); g.state.pin != balancer.PinCounters {
+		t.Errorf("at %d: %v", last, g.state.pin)
+	}
+	if g.state.forgetCounters(last + 1); g.state.pin != balancer.PinNone {
+		t.Errorf("after %d: %v", last, g.state.pin)
+	}
+}
+
 // Too many settings are not kept without end: they pin the session.
 func TestStateIsBounded(t *testing.T) {
 	g := newLedger()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/parser/catalog"
 )
@@ -120,6 +121,9 @@ func (st *state) mayBeTemp(name parser.Name) bool {
 // unless the whole block would be bound to where it reads.
 func (s *session) pinOf(v *parser.Verdict) balancer.Pin {
 	st, bs := &s.state, &s.in.Session
+	if st.pin == balancer.PinCounters {
+		st.forgetCounters(cluster.Now())
+	}
 	if st.pin != balancer.PinTempObjects || st.temps.unsure || v == nil {
 		return st.pin
 	}

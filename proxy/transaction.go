@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"strings"
+	"unicode/utf8"
+
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
@@ -22,7 +25,11 @@ func (s *session) answerHere() (done bool, err error) {
 	if bs.Tx == balancer.TxFailed && bs.TxNode != cluster.NoNode && s.openBlock() == nil {
 		bs.TxNode = cluster.NoNode // its connection is gone, and the block with it
 	}
-	if bs.Tx == balancer.TxFailed && bs.TxNode == cluster.NoNode {
+	if bs.Tx == balancer.TxFailed && s.endsFirst() {
+		if err := s.endFirst(); err != nil {
+			return true, err
+		}
+	} else if bs.Tx == balancer.TxFailed && bs.TxNode == cluster.NoNode {
 		return true, s.answerAborted()
 	}
 	if u.opaque || u.verdict == nil || !u.ready || u.executes != 1 || u.parses() > 1 {
@@ -179,6 +186,48 @@ func (s *session) answerAborted() error {
 		return s.answerSelf(v, "ROLLBACK", func() { s.endAborted(v.Statements[0].Chain) })
 	}
 	return s.refuse("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+}
+
+// endsFirst is whether a Query ends a failed block, which is not the primary's, and has more to
+// say that the node of the block may not do: ROLLBACK; INSERT ….
+func (s *session) endsFirst() bool {
+	u := &s.unit
+	if !u.simple || len(u.msgs) != 1 || u.opaque || u.verdict == nil || len(u.verdict.Statements) < 2 {
+		return false
+	}
+	if l := s.openBlock(); l != nil && l.slot == balancer.ToPrimary {
+		return false
+	}
+	if first := u.verdict.Statements[0].Kind; first != parser.KindCommit && first != parser.KindRollback {
+		return false
+	}
+	for i := range u.verdict.Statements[1:] {
+		if access := u.verdict.Statements[i+1].Access; access > parser.AccessTransaction || s.in.Session.TxNode == cluster.NoNode {
+			return true
+		}
+	}
+	return false
+}
+
+// endFirst answers the statement that ends the failed block, and leaves the rest to be run as
+// a Query of its own: where it stood are spaces, so that errors show the right place.
+func (s *session) endFirst() error {
+	u := &s.unit
+	m := &u.msgs[0]
+	text, _, _ := wire.CString(s.client.Buffered()[m.off+wire.HeaderSize : m.off+m.size])
+	texts, ok := parser.Split(string(text))
+	if !ok || len(texts) != len(u.verdict.Statements) {
+		return nil
+	}
+	end := strings.Index(string(text), texts[0]) + len(texts[0])
+	rest := strings.Repeat(" ", utf8.RuneCount(text[:end])) + string(text[end:])
+	chain := u.verdict.Statements[0].Chain
+	s.endOthers(nil)
+	s.endAborted(chain)
+	m.instead, m.verdict = wire.AppendQuery(nil, rest), s.judge([]byte(rest))
+	u.verdict = nil
+	u.add(s.resolve(m.verdict))
+	return s.tell(wire.AppendMessage(s.out[:0], wire.CommandComplete, "ROLLBACK\x00"))
 }
 
 // endAborted ends a block that no server knows of; AND CHAIN begins another like it.

@@ -2,10 +2,12 @@ package catalog
 
 // extensionNames are functions of extensions that come with PostgreSQL 15, and of PostGIS 3.3,
 // whose overloads all are immutable or, after the bar, stable; of pgcrypto and uuid-ossp also those
-// that give random values. Functions that types and indexes are made of are left out. They were
+// that give random values. Functions that types and indexes are made of are mostly left out. They were
 // read from pg_proc with each extension created, those of PostGIS from its script.
 var extensionNames = map[string]string{
-	"citext": `citext citext_hash_extended citextin citextout | citextsend`,
+	"citext": `citext citext_cmp citext_eq citext_ge citext_gt citext_hash citext_hash_extended citext_larger citext_le
+		citext_lt citext_ne citext_pattern_cmp citext_pattern_ge citext_pattern_gt citext_pattern_le
+		citext_pattern_lt citext_smaller citextin citextout | citextsend`,
 	"cube": `cube cube_contained cube_contains cube_coord cube_coord_llur cube_dim cube_distance cube_enlarge
 		cube_inter cube_is_point cube_ll_coord cube_overlap cube_size cube_subset cube_union cube_ur_coord
 		distance_chebyshev distance_taxicab`,
@@ -13,7 +15,7 @@ var extensionNames = map[string]string{
 	"fuzzystrmatch": `difference dmetaphone dmetaphone_alt levenshtein levenshtein_less_equal metaphone soundex
 		text_soundex`,
 	"hstore": `akeys avals defined each exist exists_all exists_any fetchval hs_concat hs_contained
-		hs_contains hstore hstore_hash_extended hstore_to_array hstore_to_json hstore_to_json_loose
+		hs_contains hstore hstore_hash hstore_hash_extended hstore_to_array hstore_to_json hstore_to_json_loose
 		hstore_to_jsonb hstore_to_jsonb_loose hstore_to_matrix hstore_version_diag isdefined isexists
 		populate_record skeys slice slice_array svals tconvert`,
 	"intagg": `int_array_aggregate int_array_enum`,

@@ -151,7 +151,7 @@ const maxBody = 128 << 10
 func (l *loader) functions(f *Facts, version int) {
 	// Functions are worth more than their bodies: of too much source none is read.
 	bodied := fmt.Sprintf(`l.lanname = 'sql' OR l.lanname = 'plpgsql' AND octet_length(p.prosrc) <= %d
-		AND (SELECT sum(octet_length(x.prosrc)) FROM pg_proc x WHERE x.prolang = p.prolang) < %d`, maxBody, l.room/4)
+		AND (SELECT sum(octet_length(x.prosrc)) FROM pg_proc x JOIN pg_language y ON y.oid = x.prolang WHERE y.lanname = 'plpgsql') < %d`, maxBody, l.room/4)
 	body := "p.prosrc, 'f'"
 	if version >= 140000 {
 		body = "coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), p.prosqlbody IS NOT NULL"
