@@ -81,6 +81,31 @@ func TestUserMakesRoomForItself(t *testing.T) {
 	}
 }
 
+// A login that is to be checked anew does not wait where all connections are idle: one of them gives way.
+func TestOpenAtTheLimit(t *testing.T) {
+	f := newFake(t)
+	p := newPool(t, func(s *pool.Settings) { s.MaxPerUser = 1 })
+	old := acquire(t, p, f, keyA)
+	p.ReleaseUnused(old)
+	s, err := p.Open(t.Context(), f.node, keyA, auth.Credentials{})
+	if err != nil || s == old {
+		t.Fatalf("got %v, %v; want a new connection", s, err)
+	}
+	wantStats(t, p, pool.Stats{Open: 1})
+	// With none idle it gets the first that comes back.
+	got := make(chan *pool.Server, 1)
+	go func() {
+		if again, err := p.Open(t.Context(), f.node, keyA, auth.Credentials{}); err == nil {
+			got <- again
+		}
+	}()
+	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
+	p.ReleaseUnused(s)
+	if again := <-got; again != s {
+		t.Error("the one that came back was not lent")
+	}
+}
+
 // So many logins at a time, and the rest as they end.
 func TestLoginsAtATime(t *testing.T) {
 	f := newFake(t)

@@ -138,7 +138,7 @@ func (np *nodePool) evict(set *Settings, g *group) *Server {
 	}
 	var oldest *group
 	for _, other := range np.groups {
-		if other != g && len(other.idle) > 0 && (oldest == nil || other.idle[0].freed.Before(oldest.idle[0].freed)) && np.mayOpen(set, g, other) {
+		if len(other.idle) > 0 && (oldest == nil || other.idle[0].freed.Before(oldest.idle[0].freed)) && np.mayOpen(set, g, other) {
 			oldest = other
 		}
 	}

@@ -43,6 +43,7 @@ type site struct {
 	backends    []int  // ports of 127.0.0.1, the primary first
 	clients     int    // most clients at once
 	connections int    // most connections it may open to a backend
+	kind        kind
 	user        string
 	database    string
 }
@@ -155,6 +156,7 @@ type launcher struct {
 	programs    map[string]string
 	nodes       []int // ports of the servers, the primary first
 	connections int   // the servers' own limit
+	kind        kind
 	database    string
 	user        string
 }
@@ -200,7 +202,7 @@ func (l launcher) site(c contender, as string, clients int) (site, error) {
 		return site{}, err
 	}
 	return site{dir: dir, program: l.programs[c.program], port: port, spare: spare, backends: l.nodes[:c.nodes],
-		clients: clients, connections: l.connections, user: l.user, database: l.database}, nil
+		clients: clients, connections: l.connections, kind: l.kind, user: l.user, database: l.database}, nil
 }
 
 // write makes a file that the server account may read.

@@ -24,6 +24,9 @@ func howdahConfig(s site) string {
 	}
 	b.WriteString("auth:\n  hba: [\"host all all 127.0.0.1/32 trust\"]\n")
 	fmt.Fprintf(&b, "limits: {max_clients: %d}\n", s.clients)
+	if s.kind == kindShared {
+		fmt.Fprintf(&b, "pool: {mode: transaction, max_per_user: %d, max_waiters: %d}\n", poolSize, s.clients)
+	}
 	// A drain waits for sessions; at the end of the benchmark there is nothing to wait for.
 	b.WriteString("timeouts: {drain: 1s}\nlog: {level: warn}\n")
 	return b.String()
@@ -40,6 +43,10 @@ func launchPgBouncer(s site) (command, error) {
 }
 
 func pgbouncerConfig(s site, users string) string {
+	mode, size := "session", min(s.clients, s.connections)
+	if s.kind == kindShared {
+		mode, size = "transaction", poolSize
+	}
 	return fmt.Sprintf(`[databases]
 %[1]s = host=127.0.0.1 port=%[2]d dbname=%[1]s
 [pgbouncer]
@@ -48,14 +55,14 @@ listen_port = %[3]d
 unix_socket_dir =
 auth_type = trust
 auth_file = %[4]s
-pool_mode = session
+pool_mode = %[7]s
 max_client_conn = %[5]d
 default_pool_size = %[6]d
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
 log_stats = 0
-`, s.database, s.backends[0], s.port, users, s.clients, min(s.clients, s.connections))
+`, s.database, s.backends[0], s.port, users, s.clients, size, mode)
 }
 
 func launchHAProxy(s site) (command, error) {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := raiseFileLimit(o.idle + maxConnections(o) + 512); err != nil {
+	if err := raiseFileLimit(max(o.idle, slices.Max(append(o.shared, 0))) + maxConnections(o) + 512); err != nil {
 		return err
 	}
 	ctx, cancel := withParent(ctx)
@@ -109,9 +110,24 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 	m := measurer{bench: bench, proc: procfs{root: "/proc"}, rounds: o.rounds, progress: progress}
 	if len(rep.loads) > 0 {
 		readers := func(ctx context.Context) ([]int, error) { return countReaders(ctx, cluster) }
-		if rep.results, rep.routing, err = measureLoads(ctx, l, m, chosen, rep.loads, readers); err != nil {
-			return rep, err
+		rep.results = results{}
+		for _, k := range kinds {
+			loads := slices.DeleteFunc(slices.Clone(rep.loads), func(ld load) bool { return ld.kind != k })
+			field := k.fieldOf(chosen)
+			if len(loads) == 0 || len(field) == 0 {
+				continue
+			}
+			l.kind = k
+			found, routing, err := measureLoads(ctx, l, m, field, loads, readers)
+			if err != nil {
+				return rep, err
+			}
+			maps.Copy(rep.results, found)
+			if k == kindSession {
+				rep.routing = routing
+			}
 		}
+		l.kind = kindSession
 	}
 	rep.idle, err = measureIdle(ctx, l, m, chosen, o, cluster)
 	return rep, err
@@ -135,7 +151,7 @@ func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contende
 	}()
 	for _, c := range chosen {
 		// Some more than pgbench's clients: the last round's may still be leaving.
-		r, err := l.start(ctx, c, c.name, busiest.clients+16)
+		r, err := l.start(ctx, c, c.name+"-"+string(busiest.kind), busiest.clients+16)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -146,7 +162,7 @@ func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contende
 	}
 	var routing []routed
 	for _, r := range field {
-		if r.nodes == 1 {
+		if r.nodes == 1 || busiest.kind != kindSession {
 			continue
 		}
 		where, err := m.lookRouting(ctx, r, busiest, readers)

@@ -15,6 +15,8 @@ import (
 type options struct {
 	rounds, seconds int
 	clients         []int
+	kinds           []kind
+	shared          []int // clients of kindShared
 	modes           []string
 	contenders      []string
 	scale           int
@@ -30,6 +32,7 @@ type options struct {
 // (net.ipv4.ip_local_port_range holds 28,232 by default) and patience bear.
 const (
 	mostClients = 200
+	mostShared  = 20_000
 	mostIdle    = 25_000
 	mostBusy    = 400
 	mostRounds  = 100
@@ -42,13 +45,15 @@ const (
 // given. Errors and the usage go to w.
 func parseOptions(args []string, w io.Writer) (options, error) {
 	var o options
-	var clients, modes, names string
+	var clients, modes, names, what, shared string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(w)
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds; results are medians over them")
 	fs.IntVar(&o.seconds, "seconds", 4, "length of each contender's turn in a round, seconds")
 	fs.StringVar(&clients, "clients", "8,64", "client counts, comma separated")
 	fs.StringVar(&modes, "modes", "simple,extended,prepared", "query modes (pgbench -M), comma separated; empty measures the idle clients alone")
+	fs.StringVar(&what, "kinds", "session,transaction,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, storms of logins, large results as rows and by COPY")
+	fs.StringVar(&shared, "shared-clients", "8,64,1000,10000", "client counts of transaction pooling, comma separated")
 	fs.StringVar(&names, "contenders", "direct,howdah,howdah3,pgbouncer,haproxy,pgpool,pgpool3", "who takes part, comma separated")
 	fs.IntVar(&o.scale, "scale", 10, "pgbench scale factor (100,000 rows each)")
 	fs.IntVar(&o.jobs, "jobs", min(2, runtime.NumCPU()), "pgbench threads (pgbench -j)")
@@ -71,6 +76,14 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	if o.clients, err = splitInts(clients); err != nil {
 		return o, fmt.Errorf("-clients: %w", err)
 	}
+	if o.shared == nil {
+		if o.shared, err = splitInts(shared); err != nil {
+			return o, fmt.Errorf("-shared-clients: %w", err)
+		}
+	}
+	for _, k := range splitList(what) {
+		o.kinds = append(o.kinds, kind(k))
+	}
 	o.modes, o.contenders = splitList(modes), splitList(names)
 	return o, o.validate()
 }
@@ -83,6 +96,8 @@ func applyQuick(fs *flag.FlagSet, o *options) {
 		"seconds": func() { o.seconds = 1 },
 		"scale":   func() { o.scale = 5 },
 		"idle":    func() { o.idle = 2000 },
+		// A glance at the many, too.
+		"shared-clients": func() { o.shared = []int{64, 1000} },
 	} {
 		if !given[name] {
 			set()
@@ -107,6 +122,14 @@ func (o options) validate() error {
 	for _, c := range o.clients {
 		within("clients", c, 1, mostClients)
 	}
+	for _, c := range o.shared {
+		within("shared-clients", c, 1, mostShared)
+	}
+	for _, k := range o.kinds {
+		if !slices.Contains(kinds, k) {
+			errs = append(errs, fmt.Errorf("-kinds: %q is none of %v", k, kinds))
+		}
+	}
 	if o.sampling <= 0 || o.sampling > 1 {
 		errs = append(errs, fmt.Errorf("-sampling must be above 0 and at most 1, not %v", o.sampling))
 	}
@@ -121,16 +144,38 @@ func (o options) validate() error {
 	return errors.Join(errs...)
 }
 
-// loads are all combinations of mode and client count.
+// loads are those of all kinds, in the order of kinds.
 func (o options) loads() []load {
 	var all []load
-	for _, m := range o.modes {
-		for _, c := range o.clients {
-			all = append(all, load{mode: m, clients: c})
+	for _, k := range kinds {
+		if !slices.Contains(o.kinds, k) || len(o.modes) == 0 {
+			continue
+		}
+		modes, clients := o.modes, o.clients
+		switch k {
+		case kindShared:
+			// PgBouncer 1.18 knows no named statements there.
+			modes = slices.DeleteFunc(slices.Clone(modes), func(m string) bool { return m == "prepared" })
+			clients = o.shared
+		case kindStorm:
+			modes, clients = []string{"simple"}, []int{stormClients}
+		case kindRows, kindCopy:
+			modes, clients = []string{""}, []int{streamClients}
+		}
+		for _, m := range modes {
+			for _, c := range clients {
+				all = append(all, load{kind: k, mode: m, clients: c})
+			}
 		}
 	}
 	return all
 }
+
+// The clients of the kinds that have a fixed number.
+const (
+	stormClients  = 8
+	streamClients = 2
+)
 
 func splitList(s string) []string {
 	var list []string

@@ -19,14 +19,16 @@ import (
 
 // load is one pgbench run, less the address.
 type load struct {
-	mode    string // simple, extended or prepared (pgbench -M)
+	kind    kind
+	mode    string // simple, extended or prepared (pgbench -M); empty of what streams
 	clients int
 }
 
 // result is what one round of one contender gave. Latencies in milliseconds,
-// CPU in microseconds per transaction (NaN where there is no proxy).
+// CPU in microseconds per transaction (NaN where there is no proxy); of what streams, tps is MB/s
+// and cpu milliseconds per MB.
 type result struct {
-	tps, average, p99, cpu float64
+	tps, average, p50, p99, cpu float64
 }
 
 // pgbench runs loads against one host, 127.0.0.1. It is not safe for
@@ -52,7 +54,7 @@ var (
 	reProcessed = regexp.MustCompile(`(?m)^number of transactions actually processed: (\d+)`)
 	reFailed    = regexp.MustCompile(`(?m)^number of failed transactions: (\d+)`)
 	reAverage   = regexp.MustCompile(`(?m)^latency average = ([0-9.]+) ms`)
-	reTPS       = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \((?:without initial connection time|excluding connections establishing)\)`)
+	reTPS       = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \((?:without initial connection time|including reconnection times|excluding connections establishing)\)`)
 )
 
 // parseSummary reads pgbench's report (versions 13 and later). Failed
@@ -101,20 +103,19 @@ func parseLog(r io.Reader, into []float64) ([]float64, error) {
 }
 
 // run puts the load on port for b.seconds.
-func (b pgbench) run(ctx context.Context, port int, l load) (summary, float64, error) {
+func (b pgbench) run(ctx context.Context, port int, l load) (s summary, p50, p99 float64, err error) {
 	prefix := filepath.Join(b.dir, "log")
 	out, err := b.exec(ctx, port, l,
 		"-T", strconv.Itoa(b.seconds), "-l", "--log-prefix="+prefix,
 		"--sampling-rate="+strconv.FormatFloat(b.sampling, 'f', -1, 64))
 	if err != nil {
-		return summary{}, 0, err
+		return s, 0, 0, err
 	}
-	s, err := parseSummary(out)
-	if err != nil {
-		return summary{}, 0, err
+	if s, err = parseSummary(out); err != nil {
+		return s, 0, 0, err
 	}
-	p99, err := b.takeLogs(prefix)
-	return s, p99, err
+	p50, p99, err = b.takeLogs(prefix)
+	return s, p50, p99, err
 }
 
 // warmUp fills the contender's pools and caches, and shows that it serves.
@@ -139,6 +140,9 @@ func (b pgbench) initialize(ctx context.Context, port, scale int) error {
 func (b pgbench) exec(ctx context.Context, port int, l load, args ...string) (string, error) {
 	all := append([]string{"-n", "-S", "-M", l.mode, "-c", strconv.Itoa(l.clients),
 		"-j", strconv.Itoa(min(b.jobs, l.clients))}, args...)
+	if l.kind == kindStorm {
+		all = append(all, "-C")
+	}
 	// A contender that stops answering must end the benchmark, not hang it.
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(b.seconds)*time.Second+time.Minute)
 	defer cancel()
@@ -160,27 +164,27 @@ func (b pgbench) command(ctx context.Context, port int, args ...string) *exec.Cm
 }
 
 // takeLogs reads and removes the logs of the last run (one for each thread).
-func (b pgbench) takeLogs(prefix string) (p99 float64, err error) {
+func (b pgbench) takeLogs(prefix string) (p50, p99 float64, err error) {
 	names, err := filepath.Glob(prefix + ".*")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var all []float64
 	for _, name := range names {
 		f, err := os.Open(name)
 		if err != nil {
-			return 0, fmt.Errorf("read pgbench log: %w", err)
+			return 0, 0, fmt.Errorf("read pgbench log: %w", err)
 		}
 		all, err = parseLog(f, all)
 		f.Close()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if err := os.Remove(name); err != nil {
-			return 0, fmt.Errorf("remove pgbench log: %w", err)
+			return 0, 0, fmt.Errorf("remove pgbench log: %w", err)
 		}
 	}
-	return percentile(all, 99), nil
+	return percentile(all, 50), percentile(all, 99), nil
 }
 
 // lastLines is the end of a program's output, short enough for an error.

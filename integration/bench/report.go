@@ -57,19 +57,32 @@ func (r report) tables() []table {
 
 func (r report) loadTable(l load) table {
 	t := table{
-		title:  fmt.Sprintf("%s protocol, %d clients", l.mode, l.clients),
-		header: []string{"contender", "tps", "÷ PgBouncer", "avg ms", "p99 ms", "CPU µs/tx", "÷ PgBouncer", "± %"},
+		title:  l.title(),
+		header: []string{"contender", "tps", "÷ PgBouncer", "avg ms", "p50 ms", "p99 ms", "p99/p50", "CPU µs/tx", "÷ PgBouncer", "± %"},
+	}
+	if l.kind.streams() {
+		t.header = []string{"contender", "MB/s", "÷ PgBouncer", "CPU ms/MB", "÷ PgBouncer", "± %"}
 	}
 	ref := r.results[l][base]
-	for _, c := range r.field {
+	for _, c := range l.kind.fieldOf(r.field) {
 		s := r.results[l][c.name]
 		tps, cpu := s.column(tpsOf), s.column(cpuOf)
+		if l.kind.streams() {
+			t.rows = append(t.rows, []string{
+				c.name + " (" + c.about + ")",
+				number(median(tps), 0), number(medianRatio(tps, ref.column(tpsOf)), 2),
+				number(median(cpu), 3), number(medianRatio(cpu, ref.column(cpuOf)), 2), number(100*spread(cpu), 0),
+			})
+			continue
+		}
 		t.rows = append(t.rows, []string{
 			c.name + " (" + c.about + ")",
 			number(median(tps), 0),
 			number(medianRatio(tps, ref.column(tpsOf)), 2),
 			number(median(s.column(averageOf)), 3),
+			number(median(s.column(p50Of)), 3),
 			number(median(s.column(p99Of)), 3),
+			number(median(s.column(tailOf)), 1),
 			number(median(cpu), 1),
 			number(medianRatio(cpu, ref.column(cpuOf)), 2),
 			number(100*spread(cpu), 0),
@@ -89,7 +102,7 @@ func (r report) goalTable() table {
 	for _, pair := range [][2]string{{"howdah", "pgpool"}, {"howdah3", "pgpool3"}} {
 		for _, l := range r.loads {
 			s, ok := r.results[l][pair[0]]
-			if !ok {
+			if !ok || l.kind != kindSession {
 				continue
 			}
 			cpu := s.column(cpuOf)

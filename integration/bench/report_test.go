@@ -8,7 +8,7 @@ import (
 
 // sampleReport has two rounds, of which the second is slower for all.
 func sampleReport() report {
-	l := load{mode: "simple", clients: 8}
+	l := load{kind: kindSession, mode: "simple", clients: 8}
 	field := []contender{
 		{name: "direct", about: "no proxy", nodes: 1},
 		{name: "howdah3", about: "three backends, reads routed", nodes: 3},
@@ -20,10 +20,10 @@ func sampleReport() report {
 		command: "go run ./integration/bench -rounds 2",
 		rounds:  2, seconds: 4, loads: []load{l}, field: field,
 		results: results{l: {
-			"direct":    {{40000, 0.2, 0.4, math.NaN()}, {20000, 0.4, 0.8, math.NaN()}},
-			"howdah3":   {{30000, 0.25, 0.5, 15}, {15000, 0.5, 1, 30}},
-			"pgbouncer": {{30000, 0.25, 0.5, 15}, {15000, 0.5, 1, 30}},
-			"pgpool3":   {{10000, 0.8, 2, 50}, {5000, 1.6, 4, 100}},
+			"direct":    {{40000, 0.2, 0.2, 0.4, math.NaN()}, {20000, 0.4, 0.4, 0.8, math.NaN()}},
+			"howdah3":   {{30000, 0.25, 0.25, 0.5, 15}, {15000, 0.5, 0.5, 1, 30}},
+			"pgbouncer": {{30000, 0.25, 0.25, 0.5, 15}, {15000, 0.5, 0.5, 1, 30}},
+			"pgpool3":   {{10000, 0.8, 0.8, 2, 50}, {5000, 1.6, 1.6, 4, 100}},
 		}},
 		routing: []routed{{"howdah3", []int{3, 2, 3}}, {"pgpool3", []int{2, 3, 3}}},
 		idle: []idleResult{

@@ -21,7 +21,9 @@ func (s series) column(pick func(result) float64) []float64 {
 
 func tpsOf(r result) float64     { return r.tps }
 func averageOf(r result) float64 { return r.average }
+func p50Of(r result) float64     { return r.p50 }
 func p99Of(r result) float64     { return r.p99 }
+func tailOf(r result) float64    { return r.p99 / r.p50 }
 func cpuOf(r result) float64     { return r.cpu }
 
 // results hold every series by load and contender's name.
@@ -39,6 +41,9 @@ type measurer struct {
 func (m measurer) warmUp(ctx context.Context, field []running, loads []load) error {
 	for _, c := range field {
 		for _, l := range loads {
+			if l.kind.streams() {
+				continue
+			}
 			if err := m.bench.warmUp(ctx, c.port, l); err != nil {
 				return c.explain(err)
 			}
@@ -60,8 +65,12 @@ func (m measurer) measure(ctx context.Context, field []running, loads []load) (r
 					return nil, c.explain(err)
 				}
 				all[l][c.name] = append(all[l][c.name], r)
-				fmt.Fprintf(m.progress, "%-8s %3d clients, round %d/%d: %-10s %7.0f tps, %6.3f ms, p99 %6.3f ms, CPU %s µs\n",
-					l.mode, l.clients, round+1, m.rounds, c.name, r.tps, r.average, r.p99, number(r.cpu, 1))
+				if l.kind.streams() {
+					fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %5.0f MB/s, CPU %s ms/MB\n", l.title(), round+1, m.rounds, c.name, r.tps, number(r.cpu, 3))
+					continue
+				}
+				fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %7.0f tps, %6.3f ms, p99 %6.3f ms, CPU %s µs\n",
+					l.title(), round+1, m.rounds, c.name, r.tps, r.average, r.p99, number(r.cpu, 1))
 			}
 		}
 	}
@@ -76,7 +85,10 @@ func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	s, p99, err := m.bench.run(ctx, c.port, l)
+	if l.kind.streams() {
+		return m.streamed(ctx, c, l, before)
+	}
+	s, p50, p99, err := m.bench.run(ctx, c.port, l)
 	if err != nil {
 		return result{}, err
 	}
@@ -84,9 +96,27 @@ func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	r := result{tps: s.tps, average: s.average, p99: p99, cpu: math.NaN()}
+	r := result{tps: s.tps, average: s.average, p50: p50, p99: p99, cpu: math.NaN()}
 	if c.proc != nil {
 		r.cpu = float64(after-before) / float64(time.Microsecond) / float64(s.transactions)
+	}
+	return r, nil
+}
+
+// streamed is turn for what is measured in bytes.
+func (m measurer) streamed(ctx context.Context, c running, l load, before time.Duration) (result, error) {
+	bytes, took, err := stream(ctx, c.port, l, m.bench.user, m.bench.database, m.bench.seconds)
+	if err != nil {
+		return result{}, err
+	}
+	after, err := m.cpu(c)
+	if err != nil {
+		return result{}, err
+	}
+	const mega = 1e6
+	r := result{tps: float64(bytes) / mega / took.Seconds(), average: math.NaN(), p50: math.NaN(), p99: math.NaN(), cpu: math.NaN()}
+	if c.proc != nil {
+		r.cpu = float64(after-before) / float64(time.Millisecond) / (float64(bytes) / mega)
 	}
 	return r, nil
 }

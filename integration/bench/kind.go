@@ -1,0 +1,67 @@
+package main
+
+import "slices"
+
+// kind is what a load is to show.
+type kind string
+
+const (
+	// kindSession: each client has a server connection of its own (session pooling).
+	kindSession kind = "session"
+	// kindShared: all clients share poolSize server connections (transaction pooling).
+	kindShared kind = "transaction"
+	// kindStorm: each transaction is a login of its own (pgbench -C).
+	kindStorm kind = "storm"
+	// kindRows and kindCopy: one large answer after the other, as rows of a SELECT and by COPY TO STDOUT.
+	kindRows kind = "rows"
+	kindCopy kind = "copy"
+)
+
+// kinds are all of them, in the order of the report.
+var kinds = []kind{kindSession, kindShared, kindStorm, kindRows, kindCopy}
+
+// poolSize is how many server connections all clients share in kindShared.
+const poolSize = 20
+
+// fieldOf keeps the contenders that can do it.
+func (k kind) fieldOf(chosen []contender) []contender {
+	var able []string
+	switch k {
+	case kindSession:
+		return chosen
+	case kindShared: // Pgpool-II pools sessions only, HAProxy nothing
+		able = []string{"howdah", "howdah3", base}
+	case kindStorm:
+		able = []string{"direct", "howdah", base, "haproxy", "pgpool"}
+	default:
+		able = []string{"direct", "howdah", base, "haproxy", "pgpool"}
+	}
+	var field []contender
+	for _, c := range chosen {
+		if slices.Contains(able, c.name) {
+			if c.name == base && k == kindShared {
+				c.about = "transaction mode"
+			}
+			field = append(field, c)
+		}
+	}
+	return field
+}
+
+// streams is whether it is measured in bytes.
+func (k kind) streams() bool { return k == kindRows || k == kindCopy }
+
+// title says what a load is, for the report.
+func (l load) title() string {
+	switch l.kind {
+	case kindShared:
+		return "transaction pooling on " + number(poolSize, 0) + " server connections, " + l.mode + " protocol, " + number(float64(l.clients), 0) + " clients"
+	case kindStorm:
+		return "a login for each transaction (pgbench -C), " + number(float64(l.clients), 0) + " clients"
+	case kindRows:
+		return "large results, " + number(float64(l.clients), 0) + " clients"
+	case kindCopy:
+		return "COPY TO STDOUT, " + number(float64(l.clients), 0) + " clients"
+	}
+	return l.mode + " protocol, " + number(float64(l.clients), 0) + " clients"
+}
