@@ -220,7 +220,8 @@ func (srv *Server) handle(nc net.Conn) {
 	c := wire.NewConn(nc)
 	defer c.Close()
 	count := srv.clients.Add(1)
-	defer srv.clients.Add(-1)
+	left := sync.OnceFunc(func() { srv.clients.Add(-1) })
+	defer left()
 	// A session that does not end by itself is ended by its socket.
 	stop := context.AfterFunc(srv.context, func() { nc.SetDeadline(time.Unix(1, 0)); nc.Close() })
 	defer stop()
@@ -233,6 +234,7 @@ func (srv *Server) handle(nc net.Conn) {
 	s, log, err := srv.receive(c, count, log)
 	if err == nil && s != nil {
 		defer srv.dismiss(s)
+		s.left = left
 		err = s.run(srv.context)
 	}
 	srv.farewell(s, c, log, err)

@@ -34,6 +34,8 @@ type session struct {
 	stream    *pool.Server
 	toPrimary bool
 	ended     atomic.Bool
+	// left takes the client off the count of limits.max_clients.
+	left func()
 
 	key      pool.Key
 	database uint64 // what stands for key.Database in Server.lessons
@@ -414,6 +416,9 @@ func (s *session) clientStatus() byte {
 
 // end gives the leases back.
 func (s *session) end() {
+	if s.left != nil {
+		s.left() // to make its connections clean takes a while, in which there is no client
+	}
 	s.stopWatch()
 	defer s.writes.ended()
 	for slot, l := range s.leases {
