@@ -293,6 +293,9 @@ var renamed = map[string]string{
 	"fail_over_on_backend_error": "failover_on_backend_error",
 	"delegate_ip":                "delegate_ip", // delegate_IP: names are read without regard to case
 	"trusted_server":             "trusted_servers",
+	"white_memqcache_table_list": "cache_safe_memqcache_table_list",
+	"black_memqcache_table_list": "cache_unsafe_memqcache_table_list",
+	"ifconfig_path":              "if_cmd_path",
 }
 
 // byName finds a parameter by the name in a file; index is its number, or -1.
