@@ -61,7 +61,7 @@ func TestPage(t *testing.T) {
 		t.Helper()
 		return p.Eval(`document.getElementById("` + id + `").innerText`)
 	}
-	for id, want := range map[string]string{"summary": "3 of 3 nodes up", "topology": "node0", "watchdog": "this howdah has no watchdog", "events": "primary is node0",
+	for id, want := range map[string]string{"summary": "3 of 3 nodes up", "topology": "node0", "watchdog": "this howdah has no watchdog", "events": "primary is node0", "failover": "mode",
 		"pools": "postgres", "sessions": "postgres", "pins": "LISTEN", "latency": "write", "decisions": "write", "user": "admin"} {
 		if got := text(id); !strings.Contains(got, want) {
 			t.Errorf("%s has no %q:\n%s", id, want, got)
@@ -105,6 +105,9 @@ func TestPage(t *testing.T) {
 
 	if os.Getenv("HOWDAH_SCREENSHOT") != "" {
 		time.Sleep(45 * time.Second) // so that there are curves to see
+	}
+	if n := p.Eval(`document.querySelectorAll("#topology [data-node=node1] button[data-command=switchover]").length`); n != "1" {
+		t.Errorf("%s buttons for a switchover", n)
 	}
 	looks(t, p)
 	if faults := p.Faults(); len(faults) > 0 {

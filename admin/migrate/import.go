@@ -48,12 +48,17 @@ func Import(files Files) (*Result, error) {
 	}
 	r := reader{open: files.Open}
 	r.read(files.Conf, conf, 0)
-	im := &importer{files: files, backends: map[int]*backend{}, values: map[string]setting{}}
-	for _, p := range r.problems {
+	return importSettings(files, r.settings, r.problems, nil)
+}
+
+// importSettings makes a Result of the settings of a pgpool.conf; before reports what is not among them.
+func importSettings(files Files, settings []setting, problems []string, before Report) (*Result, error) {
+	im := &importer{files: files, backends: map[int]*backend{}, values: map[string]setting{}, report: before}
+	for _, p := range problems {
 		im.report = append(im.report, Entry{Name: p, Fate: Refused})
 	}
 	last := map[string]int{}
-	for i, s := range r.settings {
+	for i, s := range settings {
 		name := s.name
 		if now, ok := renamed[name]; ok {
 			name = now
@@ -62,7 +67,7 @@ func Import(files Files) (*Result, error) {
 		im.values[name] = s
 	}
 	im.readKey()
-	for i, s := range r.settings {
+	for i, s := range settings {
 		if s.name == "" {
 			continue
 		}

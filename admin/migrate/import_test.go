@@ -57,6 +57,9 @@ func TestCases(t *testing.T) {
 			if _, ok := files["pgbouncer.ini"]; ok {
 				in.Conf, from = "/etc/pgpool2/pgbouncer.ini", migrate.ImportPgBouncer
 			}
+			if _, ok := files["pgpool.env"]; ok {
+				in.Conf, from = "/etc/pgpool2/pgpool.env", migrate.ImportBitnami
+			}
 			result, err := from(in)
 			if err != nil {
 				t.Fatal(err)

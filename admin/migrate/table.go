@@ -21,7 +21,7 @@ const (
 	oneProcess  = "howdah is one process, not one for every client"
 	noHealth    = "howdah asks every server every 100 ms (replication_check); one probe finds role, position and liveness"
 	noRecovery  = "failover.recovery is a command that howdah runs itself, over ssh for example, not a function of the primary; or make standbys with pg_basebackup, they are taken in when they stream"
-	useWatchdog = "members know each other by keys: howdah watchdog keygen, then the watchdog section (docs/OPERATIONS.md, configs/three.yml)"
+	useWatchdog = "members know each other by keys: howdah watchdog keygen, then the watchdog section (docs/OPERATIONS.md, configs/samples/three.yml)"
 	noHeartbeat = "the members of the watchdog need no settings for that; watchdog.profile says how fast they are"
 	majority    = "the watchdog always decides by a majority"
 	noCache     = "howdah has no query cache; reads are spread over the standbys instead"
@@ -220,7 +220,7 @@ var params = []param{
 	{name: "failover_when_quorum_exists", gate: "use_watchdog", fate: Unneeded, note: majority},
 	{name: "failover_require_consensus", gate: "use_watchdog", fate: Unneeded, note: majority},
 	{name: "allow_multiple_failover_requests_from_node", gate: "use_watchdog", fate: Unneeded, note: majority},
-	{name: "enable_consensus_with_half_votes", gate: "use_watchdog", defaults: "off", fate: ByHand, note: "half of the votes is no majority: two halves could both decide; give a pair a witness (configs/pair.yml)"},
+	{name: "enable_consensus_with_half_votes", gate: "use_watchdog", defaults: "off", fate: ByHand, note: "half of the votes is no majority: two halves could both decide; give a pair a witness (configs/samples/pair.yml)"},
 	{name: "wd_remove_shutdown_nodes", gate: "use_watchdog", defaults: "off", fate: Unneeded, note: "members stay until howdah watchdog remove; one that is away still counts for the majority"},
 	{name: "wd_lost_node_removal_timeout", gate: "use_watchdog", defaults: "0|0s", fate: Unneeded, note: "members stay until howdah watchdog remove; one that is away still counts for the majority"},
 	{name: "wd_no_show_node_removal_timeout", gate: "use_watchdog", defaults: "0|0s", fate: Unneeded, note: "members stay until howdah watchdog remove; one that is away still counts for the majority"},
@@ -293,6 +293,9 @@ var renamed = map[string]string{
 	"fail_over_on_backend_error": "failover_on_backend_error",
 	"delegate_ip":                "delegate_ip", // delegate_IP: names are read without regard to case
 	"trusted_server":             "trusted_servers",
+	"white_memqcache_table_list": "cache_safe_memqcache_table_list",
+	"black_memqcache_table_list": "cache_unsafe_memqcache_table_list",
+	"ifconfig_path":              "if_cmd_path",
 }
 
 // byName finds a parameter by the name in a file; index is its number, or -1.

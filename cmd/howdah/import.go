@@ -47,8 +47,13 @@ func runImport(_ context.Context, args []string, stdout, stderr io.Writer) error
 		files.Key = usualKey()
 	}
 	from := migrate.Import
-	if conf, err := readImported(files.Conf); err == nil && migrate.IsPgBouncer(conf) {
-		from = migrate.ImportPgBouncer
+	if conf, err := readImported(files.Conf); err == nil {
+		switch {
+		case migrate.IsPgBouncer(conf):
+			from = migrate.ImportPgBouncer
+		case migrate.IsBitnami(conf):
+			from = migrate.ImportBitnami
+		}
 	}
 	result, err := from(files)
 	if err != nil {

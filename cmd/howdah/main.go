@@ -45,7 +45,7 @@ func commands() []command {
 		{"check", "-c FILE [--show]", "say what is wrong with a configuration, or show what is in effect", runCheck},
 		{"explain", "[-c FILE] 'SQL'", "say where a statement would run, and why (--json, --jsonl: docs/ROUTING.md)", runExplain},
 		{"vip", "up|down -c FILE", "hold the floating address until interrupted, or take off what is left of it (docs/VIP.md)", runVIP},
-		{"import", "[-o FILE] PGPOOL.CONF | PGBOUNCER.INI", "write what a pgpool.conf or pgbouncer.ini asks for, and report on every setting (--hba, --passwd, --pcp, --key: docs/MIGRATING-FROM-PGPOOL.md)", runImport},
+		{"import", "[-o FILE] PGPOOL.CONF | PGBOUNCER.INI | PGPOOL.ENV", "write what a pgpool.conf or pgbouncer.ini asks for, and report on every setting (--hba, --passwd, --pcp, --key: docs/MIGRATING-FROM-PGPOOL.md)", runImport},
 		{"completion", "bash|zsh|fish", "print what teaches a shell these commands", runCompletion},
 		{"witness", "-c FILE", "run a member of the watchdog that has no clients, to give two others a majority", runWitness},
 		{"watchdog", "status -c FILE | keygen ... | ...", "show or change the quorum of howdahs (howdah watchdog help)", runWatchdog},

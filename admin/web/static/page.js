@@ -66,7 +66,7 @@ function offer() {
 }
 
 function nodeButtons(n) {
-  return commands.filter(c => (c.args || [])[0] === 'NODE').map(c => button(c.name, c.name, [n.name], c.name + ' ' + n.name + '? It will ' + c.summary + '.'));
+  return commands.filter(c => /^\[?NODE\]?$/.test((c.args || [])[0] || '')).map(c => button(c.name, c.name, [n.name], c.name + ' ' + n.name + '? It will ' + c.summary + '.'));
 }
 
 // sample takes in the nodes' counters.
@@ -121,7 +121,7 @@ const shown = 200;
 
 async function refresh() {
   try {
-    const names = ['status', 'nodes', 'pools', 'pool-users', 'waiters', 'sessions', 'decisions', 'examples', 'latency', 'pins', 'events'];
+    const names = ['status', 'nodes', 'pools', 'pool-users', 'waiters', 'sessions', 'decisions', 'examples', 'latency', 'pins', 'events', 'failover'];
     const answers = await Promise.all(names.map(ask)), a = Object.fromEntries(names.map((n, i) => [n, answers[i]]));
     const s = Object.fromEntries(a.status.rows.map(r => [r.item, r.value]));
     $('summary').textContent = [s.version, s.state, s['listens on'], s.clients + ' clients', s['nodes up'] + ' nodes up'].join(' · ');
@@ -141,6 +141,8 @@ async function refresh() {
     table($('examples'), a.examples, ['at', 'node', 'reason', 'detail', 'statement']);
     table($('latency'), a.latency, ['name', 'route', 'count', 'average_ms', 'p95_ms', 'p99_ms']);
     table($('pins'), a.pins, ['session', 'user', 'what', 'reason']);
+    a.failover.rows = a.failover.rows.filter(r => r.value !== '' && r.value !== 0 && r.value !== false);
+    table($('failover'), a.failover, ['item', 'value']);
     timeline($('events'), a.events.rows.reverse());
     await watchdog(s.watchdog !== 'none');
     document.body.dataset.ready = 'yes';
