@@ -249,7 +249,8 @@ func (s *stepping) promote() {
 }
 
 // isTooLate looks once more before the candidate is told, since howdah may have ended and started again in
-// between: if the old primary answers as one by now, the candidate is given up, for it may have been told before.
+// between: if the old primary answers as one by now, or a standby that was away and could not be cut off from it receives from it,
+// the candidate is given up, for it may have been told before.
 func (s *stepping) isTooLate() bool {
 	r := &s.record
 	if r.Kind == KindSwitchover || r.Old == "" {
@@ -266,6 +267,22 @@ func (s *stepping) isTooLate() bool {
 		s.taint()
 		s.giveUp(r.Old + " is alive after all")
 		return true
+	}
+	for i := range s.in.view.Nodes {
+		n := &s.in.view.Nodes[i]
+		o := s.seen(n)
+		if n.State == StateUnused || n.Name == r.Old || n.Name == r.Candidate {
+			continue
+		}
+		if o.evidence == evidenceNone {
+			return true // soon known
+		}
+		from, known := s.in.settings.address[o.server.receiver.sender]
+		if o.evidence == evidenceAnswered && o.server.role == RoleStandby && o.server.receiver.streaming && (!known || from == r.Old) {
+			s.taint()
+			s.giveUp(fmt.Sprintf("%s receives from %s", n.Name, r.Old))
+			return true
+		}
 	}
 	return false
 }

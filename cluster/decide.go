@@ -51,7 +51,7 @@ type draft struct {
 //     primary), and so is that one if another node was seen on a higher timeline, or
 //     if it is not the last primary and on no higher timeline than that: then
 //     no promotion can have made it one. Removing the other node from the configuration overrules this.
-//     One that was promoted while the last primary answers and another standby goes on to receive from that is false too,
+//     One that was promoted while the last primary is up and another standby goes on to receive from that is false too,
 //     whatever its timeline: it was promoted by mistake, or the rest has not been moved over yet.
 //     What a failover in progress has barred (orders) is not looked at.
 //  4. A standby that has log which the primary's history does not have is in quarantine (forked).
@@ -240,7 +240,7 @@ func (d *decision) choosePrimary() NodeID {
 	return best
 }
 
-// disown says who goes on to follow the last primary, which answers, so that the claimant on a higher timeline is none; or nothing.
+// disown says who goes on to follow the last primary, which is not lost, so that the claimant on a higher timeline is none; or nothing.
 func (d *decision) disown(claimant *Node) string {
 	last := d.next.Node(d.prev.last)
 	for i := range d.next.Nodes { // a howdah that has just been started knows it from its record
@@ -249,7 +249,7 @@ func (d *decision) disown(claimant *Node) string {
 		}
 	}
 	if last == nil || last.ID == claimant.ID || claimant.Timeline <= last.Timeline || last.Timeline == 0 || !d.usable(last.ID) ||
-		last.Role != RolePrimary || d.known[last.ID].evidence != evidenceAnswered || d.rules.orders.bar(d.next, last) != "" {
+		last.Role != RolePrimary || d.rules.orders.bar(d.next, last) != "" {
 		return ""
 	}
 	for i := range d.next.Nodes {

@@ -43,7 +43,7 @@
 // # One primary
 //
 // Not being in recovery is only a claim. A promotion always begins a timeline,
-// so the claimant on the highest wins; a server on a lower one than any node
+// so the claimant on the highest wins, unless another standby goes on to follow the one before; a server on a lower one than any node
 // was last seen on, or on the same one as another primary before it, is a false
 // primary, even while the true one is away. A node whose system identifier is not the
 // cluster's is foreign; a standby that has replayed what the primary's history does not have is forked (seen

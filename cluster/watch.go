@@ -13,6 +13,9 @@ const (
 	strayAfter = 5 * time.Second
 	// tendPause is between attempts at what was given up.
 	tendPause = 15 * time.Second
+	// untaintAfter is how long a server that was told to promote itself must have been a standby, and up, before it is
+	// believed that it does not: one that hung when it was told does it as soon as it goes on.
+	untaintAfter = 10 * time.Second
 	// disownAfter is how long a server that was promoted by hand has to be followed by the others, before
 	// it is never taken for the primary by itself.
 	disownAfter = 3 * time.Second
@@ -168,7 +171,7 @@ func (s *stepping) tend(p *Node) {
 		if o.evidence == evidenceAnswered && n.State != StateQuarantine && set.mode == modeNative && s.isStray(n, p) {
 			s.persist(action{kind: actionRepoint, node: n.Name, target: p.Name})
 		}
-		if o.evidence == evidenceAnswered && o.server.role == RoleStandby && n.State == StateUp {
+		if o.evidence == evidenceAnswered && o.server.role == RoleStandby && n.State == StateUp && s.age(n.Since) > untaintAfter {
 			s.record.Tainted = slices.DeleteFunc(s.record.Tainted, func(name string) bool { return name == n.Name })
 		}
 		s.tendFalse(n)

@@ -58,7 +58,7 @@ func TestRandomFaults(t *testing.T) {
 			t.Logf("node%d, a standby, is killed", standby)
 			must(t, r.cluster.Kill(standby))
 			r.load.more(20)
-			must(t, r.cluster.StartNode(t.Context(), standby))
+			r.start(standby)
 			r.wait(standby, "up standby")
 		case 4: // a standby hangs
 			t.Logf("node%d, a standby, hangs", standby)

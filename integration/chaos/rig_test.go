@@ -50,7 +50,7 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", schema))
 	must(t, r.cluster.WaitReplay(t.Context(), 0))
 	all := map[string]any{"failover.mode": "native", "failover.confirm": "300ms", "failover.state_file": r.state, "failover.hold": "50s",
-		"failover.cooldown": "1s", "replication_check.timeout": "400ms", "admin.socket": r.socket}
+		"failover.cooldown": "1s", "replication_check.timeout": "1s", "admin.socket": r.socket}
 	var backends []map[string]any
 	for i := range r.cluster.Nodes() {
 		backends = append(backends, map[string]any{"name": fmt.Sprintf("node%d", i), "host": "127.0.0.1", "port": r.cluster.Port(i),
@@ -185,10 +185,18 @@ func (r *rig) within(limit time.Duration) {
 	}
 }
 
+// start starts node i when nothing is left of it: a killed server's processes take their time.
+func (r *rig) start(i int) {
+	r.t.Helper()
+	must(r.t, r.cluster.WaitGone(r.t.Context(), i))
+	must(r.t, r.cluster.StartNode(r.t.Context(), i))
+}
+
 // rejoin makes a stopped old primary a standby of node upstream: rewound, if pg_rewind can, as recovery commands do.
 func (r *rig) rejoin(i, upstream int) {
 	r.t.Helper()
+	must(r.t, r.cluster.WaitGone(r.t.Context(), i))
 	must(r.t, r.cluster.Rewind(r.t.Context(), i, upstream))
-	must(r.t, r.cluster.StartNode(r.t.Context(), i))
+	r.start(i)
 	r.wait(i, "up standby")
 }

@@ -26,7 +26,7 @@ func TestPrimaryKilled(t *testing.T) {
 	r.wait(3-now, "up standby")
 	r.load.forget()
 
-	must(t, r.cluster.StartNode(t.Context(), 0)) // as a primary, after whatever time
+	r.start(0) // as a primary, after whatever time
 	if got := r.wait(0, "quarantine primary"); !strings.Contains(got.Reason, "false primary") {
 		t.Errorf("the old primary is in quarantine since %q", got.Reason)
 	}
@@ -144,7 +144,7 @@ func TestPrimaryShutDown(t *testing.T) {
 	r.load.more(100)
 	r.within(30 * time.Second)
 	must(t, r.cluster.Follow(t.Context(), 0, now)) // one that was stopped in order needs no rewinding
-	must(t, r.cluster.StartNode(t.Context(), 0))
+	r.start(0)
 	r.wait(0, "up standby")
 	r.load.end(r.cluster, now)
 }
@@ -184,9 +184,9 @@ func TestStandbyLost(t *testing.T) {
 		lose  func() error
 		back  func() error
 	}{
-		{"killed", 5 * time.Second, func() error { return r.cluster.Kill(1) }, func() error { return r.cluster.StartNode(t.Context(), 1) }},
+		{"killed", 5 * time.Second, func() error { return r.cluster.Kill(1) }, func() error { r.start(1); return nil }},
 		{"hangs", 10 * time.Second, func() error { return r.cluster.Hang(1) }, func() error { return r.cluster.Unhang(1) }},
-		{"stopped", 5 * time.Second, func() error { return r.cluster.StopNode(1) }, func() error { return r.cluster.StartNode(t.Context(), 1) }},
+		{"stopped", 5 * time.Second, func() error { return r.cluster.StopNode(1) }, func() error { r.start(1); return nil }},
 	} {
 		r.load.forget()
 		must(t, lose.lose())
@@ -255,7 +255,7 @@ func TestAllDown(t *testing.T) {
 	for i := range 3 {
 		r.wait(i, "down")
 	}
-	must(t, r.cluster.StartNode(t.Context(), 1))
+	r.start(1)
 	r.wait(1, "up standby")
 	c, err := open(t.Context(), r.server.DSN("postgres", "postgres"), 0)
 	must(t, err)
@@ -264,10 +264,10 @@ func TestAllDown(t *testing.T) {
 	}
 	c.close()
 	r.said("commits may have been confirmed by synchronous standbys out of reach")
-	must(t, r.cluster.StartNode(t.Context(), 0))
+	r.start(0)
 	r.wait(0, "up primary")
 	r.load.more(100)
-	must(t, r.cluster.StartNode(t.Context(), 2))
+	r.start(2)
 	r.wantPrimary(0, 0)
 	r.load.end(r.cluster, 0)
 }
@@ -285,9 +285,9 @@ func TestSynchronousStandbysLost(t *testing.T) {
 	if got := r.load.writes() - before; got > 3 {
 		t.Errorf("%d writes were acknowledged without a standby", got)
 	}
-	must(t, r.cluster.StartNode(t.Context(), 2))
+	r.start(2)
 	r.load.more(100)
-	must(t, r.cluster.StartNode(t.Context(), 1))
+	r.start(1)
 	r.wantPrimary(0, 0)
 	r.load.wantNoErrors()
 	r.load.end(r.cluster, 0)
@@ -303,12 +303,12 @@ func TestForked(t *testing.T) {
 	r.wait(2, "down")
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "SET synchronous_commit = local; CREATE TABLE lost AS SELECT generate_series(1, 100000)"))
 	must(t, r.cluster.Kill(0))
-	must(t, r.cluster.StartNode(t.Context(), 1))
-	must(t, r.cluster.StartNode(t.Context(), 2))
+	r.start(1)
+	r.start(2)
 	now := r.waitPrimary(0)
 	r.load.more(50)
 	must(t, r.cluster.Follow(t.Context(), 0, now))
-	must(t, r.cluster.StartNode(t.Context(), 0))
+	r.start(0)
 	if got := r.wait(0, "quarantine standby"); !strings.Contains(got.Reason, "forked") {
 		t.Errorf("it is in quarantine since %q", got.Reason)
 	}
@@ -326,7 +326,7 @@ func TestStandbyFlaps(t *testing.T) {
 	for range 4 {
 		must(t, r.cluster.Kill(1))
 		r.wait(1, "down")
-		must(t, r.cluster.StartNode(t.Context(), 1))
+		r.start(1)
 	}
 	r.said("must stay well for")
 	r.wait(1, "up standby")
