@@ -506,3 +506,38 @@ func TestClientOfALostHostNotices(t *testing.T) {
 		t.Error("it waits still")
 	}
 }
+
+// The leader and another member lose sight of the primary, which the others see: it is not replaced.
+func TestPrimaryThatSomebodySeesIsNotReplaced(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "p3", "p4")
+	c := n.startServers(1, "") // node0 beside p1, node1 beside p2
+	n.startAll()
+	n.recorded("")
+	primary := n.hosts[0]
+	if owner := n.owner(); owner != n.hosts[2] {
+		if err := owner.order("yield", n.hosts[2].name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.eventually(func() string {
+		if !n.hosts[2].owns() {
+			return "the address does not come to p3"
+		}
+		return ""
+	})
+	leader := n.hosts[2]
+	// p3 and p4 do not reach the host of the primary any more; p1 and p2 do.
+	for _, h := range n.hosts[2:] {
+		h.lose(primary)
+	}
+	n.eventually(func() string {
+		if s := leader.status(); s == nil || !strings.Contains(leader.log.String(), "seen alive by") && s.Leader == "p3" {
+			return "nobody vetoes, and the leader stays"
+		}
+		return ""
+	})
+	time.Sleep(2 * time.Second)
+	if got := promotions(t, c, 1); got != 0 {
+		t.Errorf("%d promotions of a standby whose primary is seen", got)
+	}
+}
