@@ -122,9 +122,6 @@ func (s *service) warnings(c *configs.Config) error {
 	if c.VIP.Mode != "none" && !c.Watchdog.Enabled() {
 		warnings = append(warnings, "vip.mode is "+c.VIP.Mode+", but watchdog.peers is empty: nobody says which host has the address, and howdah serve leaves it alone (howdah vip up holds it)")
 	}
-	if c.Watchdog.Enabled() && c.Routing.Consistency == "cluster" {
-		warnings = append(warnings, "routing.consistency is cluster: what is written through another member is not known here, and a standby may be read that does not have it yet")
-	}
 	for _, w := range warnings {
 		s.log.Warn("configuration", "file", s.path, "warning", w)
 	}

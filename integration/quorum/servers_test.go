@@ -541,3 +541,40 @@ func TestPrimaryThatSomebodySeesIsNotReplaced(t *testing.T) {
 		t.Errorf("%d promotions of a standby whose primary is seen", got)
 	}
 }
+
+// With consistency among all clients, a read through one howdah sees what was written through another a moment before, though the
+// standby that would serve it lags.
+func TestWritesThroughAnotherHowdahAreSeen(t *testing.T) {
+	n := newNetwork(t, "p1", "p2", "w1")
+	c := n.startServers(1, "routing: {consistency: cluster}\n")
+	n.backends = strings.Replace(n.backends, "{name: node0,", "{name: node0, weight: 0,", 1)
+	n.write()
+	n.startAll()
+	n.recorded("")
+	if err := c.PauseReplay(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	connect := func(h *host) *pgx.Conn {
+		w := &writer{n: n, address: h.address}
+		conn, err := w.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		return conn
+	}
+	to, from := connect(n.hosts[0]), connect(n.hosts[1])
+	for i := range 20 {
+		if _, err := to.Exec(t.Context(), "INSERT INTO pets VALUES ($1)", i); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(150 * time.Millisecond) // the promise is 100 ms
+		var count int
+		if err := from.QueryRow(t.Context(), "SELECT count(*) FROM pets").Scan(&count); err != nil {
+			t.Fatal(err)
+		}
+		if count != i+1 {
+			t.Errorf("%d of %d writes are seen through the other howdah", count, i+1)
+		}
+	}
+}
