@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"hash/maphash"
 	"math/bits"
 	"strings"
 	"sync/atomic"
@@ -21,10 +20,11 @@ import (
 // answer on. Whoever heard of the write, from its client or by reading it on the
 // primary, reads after that.
 type writeTable struct {
-	seed  maphash.Seed
 	slots []writeSlot // a power of two
 	// since is when (cluster.Now) the writes began to be tracked.
 	since atomic.Int64
+	// told has, for each place, the last write that other howdahs were told of; its one user is Written.
+	told []int64
 }
 
 // writeSlot is one place.
@@ -33,18 +33,31 @@ type writeSlot struct {
 	at atomic.Int64
 	// inFlight counts the writes that may have committed and are not answered.
 	inFlight atomic.Int64
+	// heard is when this howdah heard last of a write by another howdah.
+	heard atomic.Int64
 }
 
 func newWriteTable(places int) *writeTable {
-	return &writeTable{seed: maphash.MakeSeed(), slots: make([]writeSlot, 1<<bits.Len(uint(places-1)))}
+	return &writeTable{slots: make([]writeSlot, 1<<bits.Len(uint(places-1)))}
+}
+
+// hash is FNV-1a with a last mix (splitmix64's): the same in every howdah, which tell each other places.
+func hash(s string) uint64 {
+	h := uint64(0xcbf29ce484222325)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 0x100000001b3
+	}
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return h ^ h>>31
 }
 
 // database is the hash of a database's name.
-func (t *writeTable) database(name string) uint64 { return maphash.String(t.seed, name) }
+func (t *writeTable) database(name string) uint64 { return hash(name) }
 
 // slot is the place of a relation, by its bare name.
 func (t *writeTable) slot(database uint64, relation string) *writeSlot {
-	h := maphash.String(t.seed, relation) ^ (database*0x9e3779b97f4a7c15 | 1)
+	h := hash(relation) ^ (database*0x9e3779b97f4a7c15 | 1)
 	return &t.slots[h&uint64(len(t.slots)-1)]
 }
 
@@ -60,14 +73,17 @@ func (w *writeSlot) needed() int64 {
 	if w.inFlight.Load() > 0 {
 		return balancer.WriteInFlight
 	}
-	return w.at.Load()
+	return max(w.at.Load(), w.heard.Load())
 }
 
 // stamp notes that a write completed; times may come in any order.
-func (w *writeSlot) stamp(at int64) {
+func (w *writeSlot) stamp(at int64) { raise(&w.at, at) }
+
+// raise sets a time unless it is later already.
+func raise(t *atomic.Int64, to int64) {
 	for {
-		old := w.at.Load()
-		if old >= at || w.at.CompareAndSwap(old, at) {
+		old := t.Load()
+		if old >= to || t.CompareAndSwap(old, to) {
 			return
 		}
 	}

@@ -67,6 +67,8 @@ func (w *Watchdog) tryBegin(ctx context.Context) error {
 	mine := w.identity.Plan.hash()
 	for id, a := range answers {
 		if a.Running && (mine == "" || a.Plan != mine) {
+			w.identity.Generations = a.Generations
+			w.generations.Store(a.Generations)
 			return w.askToJoin(ctx, id)
 		}
 	}
@@ -119,7 +121,8 @@ func (w *Watchdog) planOf(answers map[core.MemberID]helloAnswer) *plan {
 
 // hello says what this member's directory holds.
 func (w *Watchdog) hello() answer {
-	return answer{Hello: &helloAnswer{Server: w.identity.Server, List: listHash(&w.cfg), Plan: w.plan.Load().(string), Running: w.joined.Load()}}
+	return answer{Hello: &helloAnswer{Server: w.identity.Server, List: listHash(&w.cfg), Plan: w.plan.Load().(string), Running: w.joined.Load(),
+		Generations: w.generations.Load().([]string)}}
 }
 
 // askToJoin asks every member to be let in, until the leader is among them.

@@ -33,6 +33,9 @@ func (w *Watchdog) Permission() core.Permission {
 	if p.Writes && p.Until != 0 && w.now() >= p.Until {
 		p.Writes, p.Reason = false, "the right to write ran out and was not renewed"
 	}
+	if why := w.outdated.Load(); why != nil {
+		p.Writes, p.Reason = false, *why
+	}
 	return p
 }
 

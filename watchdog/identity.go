@@ -34,6 +34,10 @@ type identity struct {
 	// then it is deaf: what is sent to its address is meant for a server that it was before,
 	// and has forgotten.
 	Joined bool `json:"joined,omitempty"`
+	// Generations has a tag for each time that a member went on without the majority (Shrink); all members of
+	// one cluster have the same. Shrunk: the others are to be forgotten.
+	Generations []string `json:"generations,omitempty"`
+	Shrunk      bool     `json:"shrunk,omitempty"`
 }
 
 // plan is the first configuration: the same text on all members.

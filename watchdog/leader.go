@@ -45,6 +45,7 @@ func (w *Watchdog) catchUp(term uint64) {
 			return
 		}
 		w.feed(core.CaughtUp{Term: term})
+		w.forgetOthers()
 		return
 	}
 }

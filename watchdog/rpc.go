@@ -43,6 +43,8 @@ type (
 		// Plan is the hash of the member's plan. Running: it has a log.
 		Plan    string `json:"plan,omitempty"`
 		Running bool   `json:"running,omitempty"`
+		// Generations are the identity's.
+		Generations []string `json:"generations,omitempty"`
 	}
 	routeRequest struct {
 		Ask     core.RouteAsk `json:"ask"`

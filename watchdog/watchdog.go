@@ -53,6 +53,10 @@ type Watchdog struct {
 	joining atomic.Bool  // a member is being let in
 	joined  atomic.Bool  // identity.Joined, for other goroutines than begin's
 	asking  atomic.Int32 // requests for a route lease under way
+	// generations are the identity's, []string; outdated says why this member must not write, if another
+	// one went on without it.
+	generations atomic.Value
+	outdated    atomic.Pointer[string]
 	// plan is the hash of the identity's plan.
 	plan atomic.Value
 	// requests numbers requests for failovers.
@@ -112,6 +116,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.goDo(func() { w.runLoop(background) })
 	w.goDo(func() { w.gossip.run(background, w.say) })
 	w.goDo(func() { w.begin(background) })
+	w.goDo(func() { w.watchGenerations(background) })
 	w.goDo(func() { w.watchHealth(background) })
 	w.goDo(func() { w.beat(background) })
 	w.goDo(func() { w.announce(background) })
@@ -139,6 +144,7 @@ func (w *Watchdog) open(ctx context.Context) (err error) {
 	}
 	w.plan.Store(w.identity.Plan.hash())
 	w.joined.Store(w.identity.Joined)
+	w.generations.Store(w.identity.Generations)
 	if w.store, err = openStore(w.cfg.DataDir, w.log, w.now); err != nil {
 		return err
 	}

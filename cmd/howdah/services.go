@@ -24,6 +24,7 @@ const (
 	serviceCancel  = "cancel"  // a cancel request: pid, 4 bytes, and secret
 	serviceClients = "clients" // who is connected to the floating address there
 	serviceOrder   = "order"   // an operator's order, for the leader
+	serviceWritten = "written" // what was written there since the last time
 )
 
 // services are this howdah's answers.
@@ -35,8 +36,10 @@ type services struct {
 
 	forwarding chan struct{} // bounds the cancel requests under way
 	mu         sync.Mutex
-	clients    []byte // the last answer about them
-	asked      time.Time
+	// heard is when another member last told what was written through it.
+	heard   map[core.MemberID]time.Time
+	clients []byte // the last answer about them
+	asked   time.Time
 }
 
 // maxForwarded is how many cancel requests may be on their way to others: anybody can send
@@ -55,7 +58,17 @@ func (s *services) table() map[string]watchdog.Service {
 			return []byte{1}, nil
 		},
 		serviceClients: func(context.Context, core.MemberID, []byte) ([]byte, error) { return s.ownClients() },
-		serviceOrder:   func(ctx context.Context, _ core.MemberID, q []byte) ([]byte, error) { return s.obeyOrder(ctx, q) },
+		serviceWritten: func(_ context.Context, from core.MemberID, q []byte) ([]byte, error) {
+			s.mu.Lock()
+			s.heard[from] = time.Now()
+			s.mu.Unlock()
+			if len(q) == 0 { // it was not heard for a while, and there may have been anything
+				s.proxy.DoubtWrites()
+				return nil, nil
+			}
+			return nil, s.proxy.NoteWritten(q)
+		},
+		serviceOrder: func(ctx context.Context, _ core.MemberID, q []byte) ([]byte, error) { return s.obeyOrder(ctx, q) },
 	}
 }
 
@@ -250,4 +263,71 @@ func order(ctx context.Context, nodes *cluster.Cluster, o orderQuestion) error {
 		return err
 	}
 	return fmt.Errorf("this version does not know the order %q", o.What)
+}
+
+const (
+	// tellEvery is how often members tell each other of writes (routing.consistency: cluster), and doubtAfter how long
+	// after one was heard last anything may have been written through it. doubtFor is when it has lost the right to
+	// write for sure.
+	tellEvery  = 50 * time.Millisecond
+	doubtAfter = 500 * time.Millisecond
+	doubtFor   = 15 * time.Second
+)
+
+// tellWritten tells the other members what was written through this one, and has reads look at the primary while
+// another one is not heard, until ctx ends.
+func (s *services) tellWritten(ctx context.Context) {
+	t := time.NewTicker(tellEvery)
+	defer t.Stop()
+	missed := map[core.MemberID]bool{} // who did not hear all
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !s.proxy.TracksWrites() {
+			continue
+		}
+		others := s.others()
+		s.doubt(others)
+		list := s.proxy.Written()
+		told := make(chan core.MemberID, len(others))
+		calling, cancel := context.WithTimeout(ctx, doubtAfter)
+		for _, id := range others {
+			q := list
+			if missed[id] {
+				q = nil
+			}
+			missed[id] = true
+			go func() { // ends with calling
+				if _, err := s.watchdog.Call(calling, id, serviceWritten, q); err != nil {
+					id = ""
+				}
+				told <- id
+			}()
+		}
+		for range others {
+			if id := <-told; id != "" {
+				missed[id] = false
+			}
+		}
+		cancel()
+	}
+}
+
+// doubt has reads need all that may have been written through members that are not heard.
+func (s *services) doubt(others []core.MemberID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range others {
+		at, ok := s.heard[id]
+		if !ok {
+			at = time.Now().Add(-doubtAfter)
+			s.heard[id] = at
+		}
+		if silent := time.Since(at); silent >= doubtAfter && silent < doubtFor {
+			s.proxy.DoubtWrites()
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/logs"
 	"github.com/howdah/howdah/watchdog"
 	"github.com/howdah/howdah/watchdog/core"
 )
@@ -22,13 +23,15 @@ const watchdogHelp = `usage:
   howdah watchdog prefer -c FILE MEMBER       where the address goes while it is as fit; - for none
   howdah watchdog pause|resume -c FILE        end and begin everything automatic
   howdah watchdog remove -c FILE MEMBER       take a member out for good
+  howdah watchdog shrink -c FILE --the-others-are-off
+                                              make this member, which must not run, the only one
   howdah watchdog keygen -o DIR -cluster NAME MEMBER...
                                               make keys: a folder for each member's host
-All but status and keygen are for the member that leads.
+All but status, shrink and keygen are for the member that leads.
 `
 
 // runWatchdog shows or changes the quorum, through the member on this host.
-func runWatchdog(ctx context.Context, args []string, stdout, _ io.Writer) error {
+func runWatchdog(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
 		all := admin.Commands()
 		i := slices.IndexFunc(all, func(c admin.Command) bool { return c.Name == "watchdog" })
@@ -40,11 +43,44 @@ func runWatchdog(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		return err
 	case "keygen":
 		return runKeygen(args[1:], stdout)
+	case "shrink":
+		return runShrink(args[1:], stdout, stderr)
 	case "status", "yield", "prefer", "pause", "resume", "remove":
 		return runOrder(ctx, what, args[1:], stdout)
 	default:
 		return &usageError{"watchdog", fmt.Sprintf("unknown word %q", what)}
 	}
+}
+
+// runShrink is for when the majority is lost for good.
+func runShrink(args []string, stdout, stderr io.Writer) error {
+	flags := newFlags("watchdog shrink")
+	path, sure := configFlag(flags), flags.Bool("the-others-are-off", false, "")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	if err := requireConfig("watchdog", *path); err != nil {
+		return err
+	}
+	c, err := configs.Load(*path)
+	switch {
+	case err != nil:
+		return err
+	case !c.Watchdog.Enabled():
+		return errors.New("this howdah stands alone: watchdog.peers is empty")
+	case !*sure:
+		return &usageError{"watchdog", "a member that goes on alone while others do, too, loses data: make sure that they are off, then add --the-others-are-off"}
+	}
+	logger, err := logs.New(c.Log, stderr)
+	if err != nil {
+		return err
+	}
+	defer logger.Close()
+	if err := watchdog.Shrink(c.Watchdog, logger.Logger); err != nil {
+		return err
+	}
+	_, err = io.WriteString(stdout, "this member is the only one now: start it. Remove the others' data directories before they are started; then they join again.\n")
+	return err
 }
 
 func runKeygen(args []string, stdout io.Writer) error {
