@@ -41,7 +41,7 @@ func newQuorum(c *configs.Config, nodes *cluster.Cluster, front *proxy.Server, l
 	case c.Watchdog.IsWitness():
 		return nil, errors.New("watchdog.name is a witness: run it with `howdah witness`")
 	}
-	q := &quorum{nodes: nodes, services: &services{nodes: nodes, proxy: front, forwarding: make(chan struct{}, maxForwarded), heard: map[core.MemberID]time.Time{}}}
+	q := &quorum{nodes: nodes, services: &services{log: log, nodes: nodes, proxy: front, forwarding: make(chan struct{}, maxForwarded), heard: map[core.MemberID]time.Time{}}}
 	check := lifecheck{listen: &c.Listen, nodes: nodes, linked: func() error { return anyUp(c.Watchdog.Interfaces) }}
 	parts := watchdog.Parts{Address: &watchdog.NoAddress{}, Nodes: watchedNodes{nodes}, Cooldown: c.Failover.Cooldown}
 	if c.VIP.Mode != "none" {

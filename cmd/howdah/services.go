@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 // services are this howdah's answers.
 type services struct {
 	watchdog *watchdog.Watchdog
+	log      *slog.Logger
 	nodes    *cluster.Cluster
 	proxy    *proxy.Server
 	address  *floating // nil without one
@@ -295,13 +297,16 @@ func (s *services) tellWritten(ctx context.Context) {
 		told := make(chan core.MemberID, len(others))
 		calling, cancel := context.WithTimeout(ctx, doubtAfter)
 		for _, id := range others {
-			q := list
-			if missed[id] {
+			q, again := list, missed[id]
+			if again {
 				q = nil
 			}
 			missed[id] = true
 			go func() { // ends with calling
 				if _, err := s.watchdog.Call(calling, id, serviceWritten, q); err != nil {
+					if !again {
+						s.log.Warn("a member did not hear what was written here", "peer", string(id), "error", err)
+					}
 					id = ""
 				}
 				told <- id
