@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -97,8 +98,10 @@ func TestExamplesAndLatency(t *testing.T) {
 	conn := connect(t, d.server)
 	_, err := conn.Exec(t.Context(), "CREATE TABLE t (id int, name text)")
 	must(t, err)
+	statements := []string{"SELECT 'hush' FROM pg_class WHERE relname = 'hush'", "INSERT INTO t VALUES (4711, 'hush')"}
 	eventually(t, "a read and a write are among the examples", func() error {
-		for _, sql := range []string{"SELECT 'hush' FROM pg_class WHERE relname = 'hush'", "INSERT INTO t VALUES (4711, 'hush')"} {
+		slices.Reverse(statements) // the first one after a pause is taken
+		for _, sql := range statements {
 			_, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 			must(t, err)
 		}

@@ -108,7 +108,8 @@ func TestRudeClients(t *testing.T) {
 	must(t, cluster.Exec(t.Context(), 0, "postgres", "CREATE TABLE pets (id int); INSERT INTO pets VALUES (1)"))
 	must(t, cluster.WaitReplay(t.Context(), 0))
 	server := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1},
-		Settings: map[string]any{"pool.idle_timeout": "1s", "timeouts.auth": "5s"}})
+		Settings: map[string]any{"pool.idle_timeout": "1s", "timeouts.auth": "5s",
+			"replication_check.timeout": "20s"}})
 	// All servers are known once a session has been through.
 	first, err := login(server.Address(), map[string]string{"user": "postgres"})
 	must(t, err)

@@ -3,6 +3,8 @@ package proxy
 import (
 	"net"
 	"strings"
+
+	"github.com/howdah/howdah/parser"
 )
 
 // Connections are alike only if their startup parameters are. Clients' application names are
@@ -52,4 +54,21 @@ func (s *session) beginWith(base []setting) {
 	for _, b := range base {
 		s.told = s.told.With(b.name, b.value)
 	}
+}
+
+// resets is whether the unit takes settings back to what the connection began with.
+func (u *unit) resets() bool {
+	for i := range u.msgs {
+		v := u.msgs[i].verdict
+		if v == nil || !v.Stateful {
+			continue
+		}
+		for j := range v.Statements {
+			st := &v.Statements[j]
+			if st.Kind == parser.KindDiscard || st.Set == parser.SetReset || st.Set == parser.SetResetAll {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -363,6 +363,15 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 func (s *session) parameter(l *lease, msg []byte, act action) action {
 	name, value := l.srv.NoteParameter(msg[wire.HeaderSize:])
 	old, ok := s.told.Get(name)
+	if b := find(s.state.base, name); b != nil && act != swallow && s.unit.resets() {
+		// To the connection it is as at its login, to the session not: the setting is put back before its next use.
+		if old == b.value {
+			return swallow
+		}
+		s.told = s.told.With(name, b.value)
+		s.instead = pool.AppendParameterStatus(s.instead[:0], name, b.value)
+		return replace
+	}
 	if l.slot != balancer.ToPrimary && (act == swallow || l.applied == 0 || old == value) {
 		return swallow
 	}

@@ -234,6 +234,10 @@ func TestStandbyPaused(t *testing.T) {
 		}
 		return nil
 	})
+	// What only the paused one has confirmed would rule the other one out.
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'node2'"))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
+	r.load.more(100)
 	must(t, r.cluster.Kill(0))
 	if now := r.waitPrimary(0); now != 2 {
 		t.Errorf("node%d was promoted, and its replay is paused", now)
@@ -327,6 +331,13 @@ func TestStandbyFlaps(t *testing.T) {
 		must(t, r.cluster.Kill(1))
 		r.wait(1, "down")
 		r.start(1)
+		eventually(t, "howdah to see node1 again", func() error {
+			all, err := r.nodes()
+			if err == nil && all[1].State == "down" {
+				err = fmt.Errorf("it is %+v", all[1])
+			}
+			return err
+		})
 	}
 	r.said("must stay well for")
 	r.wait(1, "up standby")
