@@ -222,11 +222,18 @@ func (l *load) wantNoErrors() {
 	}
 }
 
+// detailsKnown is how long what howdah asks seldom (who is synchronous, whether replay is paused) may be old.
+const detailsKnown = 3 * time.Second
+
 // A standby whose replay is paused is neither read nor promoted.
 func TestStandbyPaused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]any{"replication_check.max_lag_bytes": "64kB"})
+	// What only the paused one has confirmed would rule the other one out.
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'node2'"))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
 	must(t, r.cluster.PauseReplay(t.Context(), 1))
+	time.Sleep(detailsKnown)
 	eventually(t, "node1 to lag", func() error {
 		all, err := r.nodes()
 		if err != nil || !strings.Contains(all[1].Reason, "max_lag_bytes") {
@@ -234,10 +241,6 @@ func TestStandbyPaused(t *testing.T) {
 		}
 		return nil
 	})
-	// What only the paused one has confirmed would rule the other one out.
-	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'node2'"))
-	must(t, r.cluster.ReloadNode(t.Context(), 0))
-	r.load.more(100)
 	must(t, r.cluster.Kill(0))
 	if now := r.waitPrimary(0); now != 2 {
 		t.Errorf("node%d was promoted, and its replay is paused", now)
