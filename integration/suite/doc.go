@@ -11,8 +11,7 @@
 //
 // PostgreSQL's source of the servers' version is wanted for the scripts (-source, or fetched from
 // Debian's archive into the user's cache directory), and Debian's postgresql-server-dev for pg_regress and
-// the isolation tester; scripts/deps.sh suite installs it. If the archive has no source of the installed
-// server's version any more, the packages of the version that it has are unpacked privately.
+// the isolation tester; scripts/deps.sh suite installs it.
 //
 // A test differs if its output does, byte by byte. What is known to differ, and why, is in
 // testdata/differences.txt; a difference that is not there, and a line there that is not true any more, fail the run.

@@ -87,22 +87,36 @@ func fetch(ctx context.Context, w io.Writer, bin string) (string, error) {
 	}
 	major, _, _ := strings.Cut(version, ".")
 	archive := fmt.Sprintf("postgresql-%s_%s.orig.tar.bz2", major, version)
-	for _, mirror := range []string{"http://deb.debian.org/debian", "http://deb.debian.org/debian-security", "http://security.debian.org/debian-security"} {
-		url := fmt.Sprintf("%s/pool/%s/p/postgresql-%s/%s", mirror, map[bool]string{true: "updates/main", false: "main"}[strings.Contains(mirror, "security")], major, archive)
-		fmt.Fprintln(w, "fetching", url)
-		get := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "download-file", url, filepath.Join(parent, archive))
-		if text, err := get.CombinedOutput(); err != nil {
-			fmt.Fprintln(w, "  not there:", lastLine(text))
-			continue
-		}
-		unpack := exec.CommandContext(ctx, "tar", "-xjf", archive)
-		unpack.Dir = parent
-		if text, err := unpack.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("unpack %s: %w: %s", archive, err, text)
-		}
-		return dir, nil
+	url, err := besides(ctx, "postgresql-"+major, archive)
+	if err != nil {
+		return "", err
 	}
-	return "", fmt.Errorf("the archive has no source of PostgreSQL %s; unpack one and name it with -source", version)
+	fmt.Fprintln(w, "fetching", archive)
+	get := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "download-file", url, filepath.Join(parent, archive))
+	if text, err := get.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("fetch the source of PostgreSQL %s: %w: %s; if the archive has it no more, unpack one and name it with -source", version, err, lastLine(text))
+	}
+	unpack := exec.CommandContext(ctx, "tar", "-xjf", archive)
+	unpack.Dir = parent
+	if text, err := unpack.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpack %s: %w: %s", archive, err, text)
+	}
+	return dir, nil
+}
+
+// besides is where the archive has a file of the source package: next to the installed package.
+func besides(ctx context.Context, pkg, file string) (string, error) {
+	version, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", pkg).Output()
+	if err != nil {
+		return "", fmt.Errorf("ask for the version of %s: %w; name its unpacked source with -source", pkg, err)
+	}
+	text, err := exec.CommandContext(ctx, "apt-get", "--print-uris", "download", pkg+"="+string(version)).Output()
+	if err != nil {
+		return "", fmt.Errorf("ask where %s %s is: %w; name its unpacked source with -source", pkg, version, err)
+	}
+	quoted, _, _ := strings.Cut(string(text), " ") // 'URL' name size hash
+	url := strings.Trim(quoted, "'")
+	return url[:strings.LastIndex(url, "/")+1] + file, nil
 }
 
 func lastLine(text []byte) string {
