@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -75,6 +76,12 @@ func newNames(t *testing.T, settings map[string]any) *namesFixture {
 		all[key] = value
 	}
 	server := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1}, Settings: all})
+	eventually(t, "howdah to know the standby", func() error {
+		if !strings.Contains(server.Log(), `node=node1 from=waiting to="up standby"`) {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	return &namesFixture{T: t, cluster: cluster, server: server}
 }
 
