@@ -191,7 +191,11 @@ func (k *conductor) tell(next *machine) {
 		k.log.Log(context.Background(), level, "failover", "phase", r.Phase.String(), "epoch", r.Epoch, "kind", string(r.Kind), "old", r.Old,
 			"candidate", r.Candidate, "primary", r.Primary, "why", next.noted)
 	case next.noted != k.machine.noted && next.noted != "":
-		k.log.Warn("failover waits", "phase", r.Phase.String(), "why", next.noted)
+		level := slog.LevelWarn
+		if r.Primary == "" { // none was seen yet, as at each start
+			level = slog.LevelInfo
+		}
+		k.log.Log(context.Background(), level, "failover waits", "phase", r.Phase.String(), "why", next.noted)
 	}
 	if next.outcome != k.machine.outcome {
 		o := next.outcome

@@ -3,6 +3,8 @@ package integration_test
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +62,15 @@ func wantDemo(t *testing.T, shown string, port int) {
 	t.Helper()
 	if want := fmt.Sprintf("psql -h 127.0.0.1 -p %d -U postgres pgbench", port); !strings.Contains(shown, want) {
 		t.Errorf("the demo does not show %q:\n%s", want, shown)
+	}
+	page := regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(shown)
+	answer, err := http.Get(page)
+	if err != nil {
+		t.Fatalf("the page %q: %v", page, err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was read
+	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), "howdah") {
+		t.Errorf("the page %q answers %s: %.200s (%v)", page, answer.Status, text, err)
 	}
 	rows := regexp.MustCompile(`(?m)^ *node\d +(primary|standby) +\d+ +(\d+) +(\d+) *$`).FindAllStringSubmatch(shown, -1)
 	if len(rows) != 3 {

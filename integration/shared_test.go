@@ -252,6 +252,7 @@ func TestApplicationNames(t *testing.T) {
 		"shared":       {"pool.mode": "transaction", "pool.max_per_user": 1},
 		"with address": {"pool.mode": "transaction", "pool.max_per_user": 1, "pool.application_name_add_host": true},
 		"session":      {"pool.application_name_add_host": true},
+		"server pids":  {"pool.application_name_add_host": true, "pool.backend_pids": "server"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -266,6 +267,14 @@ func TestApplicationNames(t *testing.T) {
 				conn, err := pgx.ConnectConfig(t.Context(), config)
 				must(t, err)
 				defer conn.Close(t.Context())
+				if told := conn.PgConn().ParameterStatus("application_name"); !strings.HasPrefix(told, name) {
+					t.Errorf("at its login %q was told %q", name, told)
+				}
+				var pid uint32
+				must(t, conn.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
+				if own := conn.PgConn().PID(); (own == pid) != (mode == "server pids") {
+					t.Errorf("the process id is %d, the client was told %d", pid, own)
+				}
 				names[name] = conn
 			}
 			for _, before := range []string{"SELECT 1", "SET application_name = 'other'; RESET application_name", "RESET ALL", "DISCARD ALL", "BEGIN; RESET ALL; COMMIT"} {

@@ -316,22 +316,7 @@ func TestTLSWork(t *testing.T) {
 		}
 	})
 	t.Run("cancel", func(t *testing.T) { // to a server that takes nothing but TLS
-		done := make(chan error, 1)
-		go func() { _, err := conn.Exec(t.Context(), "SELECT pg_sleep(60)"); done <- err }()
-		eventually(t, "the statement to be cancelled", func() error {
-			if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
-				return err
-			}
-			select {
-			case err := <-done:
-				if sqlState(err) != "57014" {
-					t.Errorf("got %v", err)
-				}
-				return nil
-			case <-time.After(100 * time.Millisecond):
-				return fmt.Errorf("it still runs")
-			}
-		})
+		wantCancelled(t, conn.PgConn())
 	})
 	t.Run("the pool knows a dead connection", func(t *testing.T) {
 		must(t, conn.Close(t.Context()))

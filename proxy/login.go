@@ -106,12 +106,14 @@ func (s *session) borrowAtLogin(ctx context.Context) error {
 	if srv == nil {
 		var err error
 		if srv, err = s.srv.pool.Acquire(ctx, n, s.key, s.cred, nil); err != nil {
+			if s.tryElsewhere(n.ID, err) {
+				return nil // it is as if there were none; statements wait for the next
+			}
 			return err
 		}
 	}
 	s.borrow(srv, balancer.ToPrimary)
-	s.compared = srv.Defaults
-	s.told = srv.Defaults
+	s.compared = srv.Defaults // of which the client is told at its welcome
 	s.pid = srv.PID
 	return nil
 }

@@ -187,7 +187,7 @@ func FuzzImportPgBouncer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, conf, users string) {
 		result, err := migrate.ImportPgBouncer(migrate.Files{Conf: "/etc/pgpool2/pgbouncer.ini", Open: open(map[string]string{"pgbouncer.ini": conf, "userlist.txt": users})})
 		if err != nil {
-			t.Skip(err)
+			return // refused, which is an answer; what is asked is that nothing panics
 		}
 		if _, err := configs.Parse("imported.yml", result.YAML); err != nil && !result.Report.Refused() {
 			t.Errorf("howdah does not take it: %v\n%s", err, result.YAML)
@@ -210,7 +210,7 @@ func FuzzImport(f *testing.F) {
 		files := map[string]string{"pgpool.conf": conf, "pool_hba.conf": hba}
 		result, err := migrate.Import(migrate.Files{Conf: "/etc/pgpool2/pgpool.conf", Open: open(files)})
 		if err != nil {
-			t.Skip(err)
+			return // refused, which is an answer; what is asked is that nothing panics
 		}
 		if _, err := configs.Parse("imported.yml", result.YAML); err != nil && !result.Report.Refused() {
 			var faults configs.Faults

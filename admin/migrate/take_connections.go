@@ -82,27 +82,11 @@ func (im *importer) reserved(s setting) Entry {
 }
 
 func (im *importer) authTimeout(s setting) Entry {
-	d, ok := duration(s.value, "s")
-	switch {
-	case !ok:
-		return refused("%q is no duration", s.value)
-	case d == "0":
-		return changed("timeouts.auth", "howdah always has a limit; it stays at 1 min")
-	}
-	im.out.set("timeouts.auth", bare(d), s.comment())
-	return taken("timeouts.auth")
+	return im.positive(s, "timeouts.auth", "s", "howdah always has a limit; it stays at 1 min")
 }
 
 func (im *importer) connectTimeout(s setting) Entry {
-	d, ok := duration(s.value, "ms")
-	switch {
-	case !ok:
-		return refused("%q is no duration", s.value)
-	case d == "0":
-		return changed("timeouts.connect", "howdah always has a limit; it stays at 10 s")
-	}
-	im.out.set("timeouts.connect", bare(d), s.comment())
-	return taken("timeouts.connect")
+	return im.positive(s, "timeouts.connect", "ms", "howdah always has a limit; it stays at 10 s")
 }
 
 func (im *importer) connectionCache(s setting) Entry {
@@ -214,4 +198,17 @@ func files(key string) func(*importer, setting) Entry {
 		im.out.set(key, text(im.beside(s.value)), s.comment())
 		return taken(key)
 	}
+}
+
+// positive takes a duration for a key of howdah's that cannot be 0, which zero explains.
+func (im *importer) positive(s setting, key, unit, zero string) Entry {
+	d, ok := duration(s.value, unit)
+	switch {
+	case !ok:
+		return refused("%q is no duration", s.value)
+	case d == "0":
+		return changed(key, zero)
+	}
+	im.out.set(key, bare(d), s.comment())
+	return taken(key)
 }

@@ -248,13 +248,5 @@ func (im *importer) maxLagBytes(s setting) Entry {
 }
 
 func (im *importer) catalogTTL(s setting) Entry {
-	d, ok := duration(s.value, "s")
-	switch {
-	case !ok:
-		return refused("%q is no duration", s.value)
-	case d == "0":
-		return changed("catalog.ttl", "what changes past howdah is seen within a minute, not never")
-	}
-	im.out.set("catalog.ttl", bare(d), s.comment())
-	return taken("catalog.ttl")
+	return im.positive(s, "catalog.ttl", "s", "what changes past howdah is seen within a minute, not never")
 }

@@ -59,12 +59,16 @@ func run(ctx context.Context, out io.Writer, bin string, port int) (err error) {
 	if err := cluster.WaitReplay(ctx, 0); err != nil {
 		return err
 	}
-	server, err := startHowdah(bin, dir, port, cluster)
+	page, err := pgcluster.FreePort()
+	if err != nil {
+		return err
+	}
+	server, err := startHowdah(bin, dir, port, page, cluster)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	s := show{ctx: ctx, out: out, cluster: cluster, port: port}
+	s := show{ctx: ctx, out: out, cluster: cluster, port: port, page: page}
 	if err := s.all(server); err != nil {
 		return err
 	}
@@ -80,13 +84,14 @@ func run(ctx context.Context, out io.Writer, bin string, port int) (err error) {
 // startHowdah puts howdah's files below the cluster's directory, so that they go
 // with it even if this process is killed. The primary's weight is 0, which keeps
 // plain reads off it.
-func startHowdah(bin, dir string, port int, cluster *pgcluster.Cluster) (*howdahtest.Server, error) {
+func startHowdah(bin, dir string, port, page int, cluster *pgcluster.Cluster) (*howdahtest.Server, error) {
 	files := filepath.Join(dir, "howdah")
 	if err := os.Mkdir(files, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
 	server, err := howdahtest.Launch(bin, files, port, howdahtest.Options{
 		Cluster: cluster, Weights: []float64{0, 1, 1},
+		Settings: map[string]any{"admin.http.addresses": []string{"127.0.0.1"}, "admin.http.port": page, "admin.http.anonymous": true},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w\n(if port %d is taken: make demo, or go run ./integration/demo -port N)", err, port)

@@ -29,6 +29,7 @@ type show struct {
 	out     io.Writer
 	cluster *pgcluster.Cluster
 	port    int
+	page    int // the port of howdah's page
 }
 
 func (s *show) all(server *howdahtest.Server) error {
@@ -159,6 +160,7 @@ func (s *show) farewell() {
 	for i := range s.cluster.Nodes() {
 		fmt.Fprintf(s.out, "    node%d directly:  psql -h 127.0.0.1 -p %d -U postgres pgbench\n", i, s.cluster.Port(i))
 	}
+	fmt.Fprintf(s.out, "    howdah's page:   http://127.0.0.1:%d/\n", s.page)
 	fmt.Fprintf(s.out, "    logs:            %s\n", s.cluster.Dir())
 	fmt.Fprintln(s.out, "\nCtrl-C stops and removes everything.")
 }
