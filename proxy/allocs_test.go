@@ -73,6 +73,7 @@ type asker struct {
 	*client
 	steady
 	number int
+	addr   string // howdah's
 }
 
 func newAsker(t testing.TB, st steady, change func(*configs.Config)) *asker {
@@ -85,7 +86,7 @@ func newAsker(t testing.TB, st steady, change func(*configs.Config)) *asker {
 	} else {
 		primary.scripted(prompt()) // it is asked about its relations
 	}
-	a := &asker{client: connectAs(t, h.addr, "u"), steady: st, number: 100_000_000}
+	a := &asker{client: connectAs(t, h.addr, "u", "application_name", "steady"), steady: st, number: 100_000_000, addr: h.addr}
 	if st.before != nil {
 		a.send(st.before)
 		a.client.answer()
@@ -134,6 +135,26 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			newAsker(t, st, func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }).allocatesNothing(t)
 		})
 	}
+	// Nor where it waits for one that another session has.
+	t.Run("Queued", func(t *testing.T) {
+		a := newAsker(t, steadies()[0], func(c *configs.Config) { c.Pool.Mode, c.Pool.MaxPerUser = configs.PoolTransaction, 1 })
+		b := &asker{client: connectAs(t, a.addr, "u", "application_name", "steady"), steady: steadies()[0], number: 200_000_000}
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					b.once()
+				}
+			}
+		}()
+		a.allocatesNothing(t)
+		close(stop)
+		<-stopped
+	})
 	// What looks at others' work and writes does so without allocating, too.
 	t.Run("Cluster", func(t *testing.T) {
 		newAsker(t, steadies()[0], func(c *configs.Config) {

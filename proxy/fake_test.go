@@ -389,10 +389,10 @@ func startupPacket(params ...string) []byte {
 	return b
 }
 
-func connectAs(t testing.TB, addr, user string) *client {
+func connectAs(t testing.TB, addr, user string, params ...string) *client {
 	t.Helper()
 	c := dial(t, addr)
-	c.send(startupPacket("user", user, "database", "d"))
+	c.send(startupPacket(append([]string{"user", user, "database", "d"}, params...)...))
 	if got := c.answer(); !strings.HasSuffix(got, "Z(I)") {
 		t.Fatalf("login: %s", got)
 	}
