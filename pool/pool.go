@@ -43,6 +43,9 @@ type Pool struct {
 	closed bool
 	// renewed is when Renew was last called.
 	renewed time.Time
+	// tender runs tend from time to time while tending: somebody waits.
+	tender  *time.Timer
+	tending bool
 }
 
 // New makes an empty pool.
@@ -53,7 +56,10 @@ func New(settings Settings, log *slog.Logger) *Pool {
 }
 
 // Reconfigure replaces the settings; connections that are out or idle stay.
-func (p *Pool) Reconfigure(settings Settings) { p.settings.Store(&settings) }
+func (p *Pool) Reconfigure(settings Settings) {
+	p.settings.Store(&settings)
+	p.tend() // by the new limits
+}
 
 // trusted is how long after its return a connection is taken to be alive. The look costs a
 // system call, which connections that go from session to session should not pay.
@@ -71,32 +77,6 @@ func (s *Settings) limitOf(n *cluster.Node) int {
 		return max(1, n.MaxConnections-ownConnections)
 	}
 	return 0
-}
-
-// Idle returns an idle connection of key as Acquire would, nil if there is none to be
-// had at once.
-func (p *Pool) Idle(id cluster.NodeID, key *Key) *Server {
-	for {
-		s := p.takeIdle(id, key)
-		if s == nil || s.usable() {
-			return s
-		}
-		p.Discard(s)
-	}
-}
-
-func (p *Pool) takeIdle(id cluster.NodeID, key *Key) *Server {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	np := p.nodes[id]
-	if p.closed || np == nil {
-		return nil
-	}
-	g := np.groups[*key]
-	if g == nil {
-		return nil
-	}
-	return np.takeIdle(g)
 }
 
 // Take takes the connection s, which may have been closed long ago, if it is idle on the node.
@@ -125,39 +105,36 @@ func (s *Server) usable() bool {
 // Settings.WaitTimeout; a wait or a queue that is too long is an *wire.Error 53300.
 // After Settings.NoticeAfter it calls waits, once, if that is not nil.
 func (p *Pool) Acquire(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials, waits func()) (*Server, error) {
-	set := p.settings.Load()
-	for {
-		s, w, err := p.take(set, opener{n, cred}, key, true)
-		if err != nil {
-			return nil, err
-		}
-		if w != nil {
-			if s, err = p.await(ctx, set, n, key, w, waits); err != nil {
-				return nil, err
-			}
-		}
-		if s == nil {
-			return p.open(ctx, set, n, key, cred)
-		}
-		if s.usable() {
-			return s, nil
-		}
-		p.Discard(s)
+	line := &Line{Notice: waits != nil}
+	s, queued, err := p.Claim(n, &key, line)
+	if queued {
+		s, err = p.wait(ctx, line, waits)
 	}
+	if s != nil || err != nil {
+		return s, err
+	}
+	return p.OpenClaimed(ctx, n, key, cred)
 }
 
 // Open opens a new connection even if an idle one exists: a login that is
 // checked anew. It counts as acquired.
 func (p *Pool) Open(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
-	set := p.settings.Load()
-	s, w, err := p.take(set, opener{n, cred}, key, false)
-	if err == nil && w != nil {
-		s, err = p.await(ctx, set, n, key, w, nil)
+	line := &Line{}
+	s, queued, err := p.take(p.settings.Load(), n, &key, line, false)
+	if queued {
+		s, err = p.wait(ctx, line, nil)
 	}
 	if err != nil || s != nil {
 		return s, err // s was logged in for the same key: as good as a new one
 	}
-	return p.open(ctx, set, n, key, cred)
+	return p.OpenClaimed(ctx, n, key, cred)
+}
+
+// wait is Wait, which the end of ctx breaks off.
+func (p *Pool) wait(ctx context.Context, line *Line, notice func()) (*Server, error) {
+	stop := context.AfterFunc(ctx, func() { p.Break(line, context.Cause(ctx)) })
+	defer stop()
+	return p.Wait(line, notice)
 }
 
 // opener is what a connection is opened with.
@@ -168,96 +145,57 @@ type opener struct {
 
 // take returns an idle connection if one is wanted, or a place in the queue, or neither: then
 // the caller has the right to open a connection.
-func (p *Pool) take(set *Settings, o opener, key Key, idle bool) (*Server, *waiter, error) {
+func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle bool) (s *Server, queued bool, err error) {
 	var evicted *Server
 	defer func() {
 		if evicted != nil {
 			evicted.Close()
 		}
 	}()
-	n := o.node
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, nil, ErrClosed
+		return nil, false, ErrClosed
 	}
 	np := p.node(n.ID)
-	np.limit = set.limitOf(n)
-	g := np.group(key)
-	g.opener = o
+	np.limit, np.name = set.limitOf(n), n.Name
+	g := np.group(*key)
 	if idle {
 		if s := np.takeIdle(g); s != nil {
-			return s, nil, nil
+			return s, false, nil
 		}
 	}
 	if first := np.next(set, nil); first == nil { // nobody who waits could have it
 		if np.mayOpen(set, g, nil) {
 			np.opens(g)
-			return nil, nil, nil
+			return nil, false, nil
 		}
-		if len(g.waiters) == 0 {
+		if g.waiters.first == nil {
 			if evicted = np.evict(set, g); evicted != nil {
 				np.opens(g)
-				return nil, nil, nil
+				return nil, false, nil
 			}
 		}
 	}
 	if np.waiting >= set.MaxWaiters {
 		defer np.drop(g)
-		return nil, nil, &wire.Error{Code: "53300",
+		return nil, false, &wire.Error{Code: "53300",
 			Message: fmt.Sprintf("too many sessions wait for a connection to %s", n.Name),
 			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait.", np.total, np.waiting),
 			Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.max_waiters."}
 	}
-	return nil, np.enqueue(g), nil
+	if line.ready == nil {
+		line.ready = make(chan grant, grants)
+	}
+	line.node, line.key = n, key
+	np.enqueue(g, line)
+	p.queued(set)
+	return nil, true, nil
 }
 
-// await waits for what take promised: a connection, or nil for the right to open one.
-func (p *Pool) await(ctx context.Context, set *Settings, n *cluster.Node, key Key, w *waiter, waits func()) (*Server, error) {
-	timer := time.NewTimer(set.WaitTimeout)
-	defer timer.Stop()
-	var notice <-chan time.Time
-	if waits != nil && set.NoticeAfter > 0 {
-		after := time.NewTimer(set.NoticeAfter)
-		defer after.Stop()
-		notice = after.C
-	}
-	var err error
-	for err == nil {
-		select {
-		case s, ok := <-w.ready:
-			if !ok {
-				return nil, ErrClosed
-			}
-			return s, nil
-		case <-notice:
-			waits()
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case <-timer.C:
-			err = &wire.Error{Code: "53300",
-				Message: fmt.Sprintf("no connection to %s became free within %s", n.Name, set.WaitTimeout),
-				Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.wait_timeout."}
-		}
-	}
-	p.mu.Lock()
-	p.node(n.ID).leave(key, w)
-	p.mu.Unlock()
-	// It may have been served at the last moment: pass that on.
-	select {
-	case s, ok := <-w.ready:
-		if ok && s != nil {
-			p.put(s)
-		} else if ok {
-			p.freed(n.ID, key, true)
-		}
-	default:
-	}
-	return nil, err
-}
-
-// open opens a connection with a right that the caller holds.
-func (p *Pool) open(ctx context.Context, set *Settings, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
+// OpenClaimed opens a connection with the right that Claim or Wait gave the caller.
+func (p *Pool) OpenClaimed(ctx context.Context, n *cluster.Node, key Key, cred auth.Credentials) (*Server, error) {
+	set := p.settings.Load()
 	ctx, cancel := context.WithTimeoutCause(ctx, set.Connect, fmt.Errorf("no answer within %s", set.Connect))
 	defer cancel()
 	s, err := connect(ctx, n, key, cred)
@@ -269,6 +207,8 @@ func (p *Pool) open(ctx context.Context, set *Settings, n *cluster.Node, key Key
 	defer p.mu.Unlock()
 	np := p.node(n.ID)
 	np.opening--
+	s.group = np.group(key)
+	s.group.opener = opener{n, cred}
 	np.grant(set)
 	s.Params = p.intern(s.Params)
 	s.Defaults = s.Params
@@ -349,8 +289,7 @@ func (p *Pool) put(s *Server) {
 		return
 	}
 	p.mu.Lock()
-	np := p.node(s.Node)
-	g := np.group(s.Key)
+	np, g := p.node(s.Node), s.group
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
 	if p.closed || over || s.created.Before(p.renewed) || np.waiting > 0 && np.passes(set, g, now) {
 		// A waiter of another key opens its own in this one's place.
@@ -358,7 +297,7 @@ func (p *Pool) put(s *Server) {
 		p.Discard(s)
 		return
 	}
-	if len(g.waiters) > 0 {
+	if g.waiters.first != nil {
 		np.serve(g, s)
 	} else {
 		g.idle = append(g.idle, s)

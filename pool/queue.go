@@ -19,6 +19,7 @@ type nodePool struct {
 	idle        int
 	waiting     int
 	arrivals    uint64 // counts the waiters that ever came
+	name        string // the node's, for messages; as of the last Claim
 }
 
 // account is what pool.max_per_user counts by.
@@ -29,16 +30,9 @@ type group struct {
 	key     Key
 	open    int       // open or being opened
 	idle    []*Server // in the order they were freed
-	waiters []*waiter // in the order they came
+	waiters queue
 	// opener has what a further connection is opened with.
 	opener opener
-}
-
-// waiter gets either a connection of its key or, as nil, the right to open one.
-type waiter struct {
-	number uint64
-	since  time.Time
-	ready  chan *Server
 }
 
 // overtaken bounds how long, where connections are shared, those who wait for a
@@ -60,7 +54,7 @@ func (np *nodePool) group(key Key) *group {
 
 // drop forgets a group that has nothing.
 func (np *nodePool) drop(g *group) {
-	if g.open == 0 && len(g.waiters) == 0 {
+	if g.open == 0 && g.waiters.first == nil {
 		delete(np.groups, g.key)
 	}
 }
@@ -80,7 +74,7 @@ func (np *nodePool) takeIdle(g *group) *Server {
 
 // remove takes s out of the idle ones.
 func (np *nodePool) remove(s *Server) bool {
-	g := np.groups[s.Key]
+	g := s.group
 	if g == nil {
 		return false
 	}
@@ -153,34 +147,24 @@ func (np *nodePool) evict(set *Settings, g *group) *Server {
 }
 
 // enqueue adds a waiter to the group.
-func (np *nodePool) enqueue(g *group) *waiter {
+func (np *nodePool) enqueue(g *group, w *Line) {
 	np.arrivals++
 	np.waiting++
-	w := &waiter{number: np.arrivals, since: time.Now(), ready: make(chan *Server, 1)}
-	g.waiters = append(g.waiters, w)
-	return w
+	w.number, w.since, w.noticed = np.arrivals, time.Now(), false
+	w.pool, w.group = np, g
+	g.waiters.add(w)
 }
 
-// leave takes a waiter out of its queue.
-func (np *nodePool) leave(key Key, w *waiter) {
-	g := np.groups[key]
-	if g == nil {
-		return
-	}
-	if i := slices.Index(g.waiters, w); i >= 0 {
-		g.waiters = slices.Delete(g.waiters, i, i+1)
-		np.waiting--
-		np.drop(g)
-	}
+// leave takes a waiter out of its queue and tells it why.
+func (np *nodePool) leave(w *Line, g grant) {
+	w.group.waiters.remove(w)
+	np.waiting--
+	w.pool, w.group = nil, nil
+	w.ready <- g
 }
 
 // serve gives the group's oldest waiter s, or as nil the right to open a connection.
-func (np *nodePool) serve(g *group, s *Server) {
-	w := g.waiters[0]
-	g.waiters = slices.Delete(g.waiters, 0, 1)
-	np.waiting--
-	w.ready <- s
-}
+func (np *nodePool) serve(g *group, s *Server) { np.leave(g.waiters.first, grant{server: s}) }
 
 // next returns the group whose oldest waiter came first among those for which a connection
 // may be opened, after one less of given if that is not nil; nil if there is none.
@@ -190,7 +174,7 @@ func (np *nodePool) next(set *Settings, given *group) *group {
 	}
 	var first *group
 	for _, g := range np.groups {
-		if g != given && len(g.waiters) > 0 && (first == nil || g.waiters[0].number < first.waiters[0].number) && np.mayOpen(set, g, given) {
+		if w := g.waiters.first; g != given && w != nil && (first == nil || w.number < first.waiters.first.number) && np.mayOpen(set, g, given) {
 			first = g
 		}
 	}
@@ -212,18 +196,18 @@ func (np *nodePool) grant(set *Settings) {
 // passes reports whether s, which comes back, must give way to a waiter of another
 // key: one who came before those of its own.
 func (np *nodePool) passes(set *Settings, g *group, now time.Time) bool {
-	if np.waiting == len(g.waiters) {
+	if np.waiting == g.waiters.length {
 		return false
 	}
 	other := np.next(set, g)
 	if other == nil {
 		return false
 	}
-	if len(g.waiters) == 0 {
+	if g.waiters.first == nil {
 		return true
 	}
-	w := other.waiters[0]
-	return w.number < g.waiters[0].number && (!g.key.Shared || now.Sub(w.since) > overtaken)
+	w := other.waiters.first
+	return w.number < g.waiters.first.number && (!g.key.Shared || now.Sub(w.since) > overtaken)
 }
 
 // node returns the pool of a node; the caller holds mu.

@@ -46,6 +46,7 @@ type Server struct {
 	Carried any
 
 	node           *cluster.Node // as it was then, for a cancel request
+	group          *group        // of its key
 	encrypted      bool
 	created, freed time.Time
 	age            float64 // the share of pool.max_age that it may reach, so that not all end at once

@@ -50,9 +50,9 @@ func (p *Pool) Groups() []Group {
 			}
 			sum.Open += g.open
 			sum.Idle += len(g.idle)
-			sum.Waiting += len(g.waiters)
-			if len(g.waiters) > 0 && (sum.Oldest.IsZero() || g.waiters[0].since.Before(sum.Oldest)) {
-				sum.Oldest = g.waiters[0].since
+			sum.Waiting += g.waiters.length
+			if w := g.waiters.first; w != nil && (sum.Oldest.IsZero() || w.since.Before(sum.Oldest)) {
+				sum.Oldest = w.since
 			}
 		}
 	}
@@ -80,7 +80,7 @@ func (p *Pool) Waiters() []Waiter {
 	var all []numbered
 	for node, np := range p.nodes {
 		for key, g := range np.groups {
-			for _, w := range g.waiters {
+			for w := g.waiters.first; w != nil; w = w.next {
 				all = append(all, numbered{Waiter{node, key.User, key.Database, w.since}, w.number})
 			}
 		}

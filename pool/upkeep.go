@@ -48,11 +48,9 @@ func (p *Pool) close() {
 	p.closed = true
 	for _, np := range p.nodes {
 		for _, g := range np.groups {
-			for _, w := range g.waiters {
-				close(w.ready)
+			for g.waiters.first != nil {
+				np.leave(g.waiters.first, grant{err: ErrClosed})
 			}
-			np.waiting -= len(g.waiters)
-			g.waiters = nil
 		}
 	}
 	idle := p.takeAll()
@@ -135,7 +133,7 @@ func (p *Pool) warmUp(ctx context.Context) {
 	p.mu.Unlock()
 	for _, w := range wants {
 		go func() { // ends after timeouts.connect at the latest
-			if s, err := p.open(ctx, set, w.node, w.key, w.cred); err == nil {
+			if s, err := p.OpenClaimed(ctx, w.node, w.key, w.cred); err == nil {
 				p.put(s)
 			} else {
 				p.log.Debug("open a connection ahead of need", "error", err)

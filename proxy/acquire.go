@@ -101,9 +101,6 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	}
 	srv := s.preferred(n.ID, d.Target)
 	if srv == nil {
-		srv = s.srv.pool.Idle(n.ID, &s.key)
-	}
-	if srv == nil {
 		var err error
 		if srv, err = s.acquireFrom(ctx, n); err != nil {
 			return nil, err
@@ -116,11 +113,21 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	return l, nil
 }
 
-// acquireFrom waits for a connection to the node. A cancel request ends the wait.
+// acquireFrom returns a connection to the node, for which it may have to wait or to log in. A cancel
+// request ends either.
 func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Server, error) {
+	srv, queued, err := s.srv.pool.Claim(n, &s.key, &s.line)
+	if queued {
+		s.cancelState.Store(cancelQueued)
+		srv, err = s.srv.pool.Wait(&s.line, func() { s.noticeWait(n) })
+		s.cancelling.end(cancelQueued)
+	}
+	if srv != nil || err != nil {
+		return srv, err
+	}
 	ctx, done := s.waiting(ctx)
 	defer done()
-	return s.srv.pool.Acquire(ctx, n, s.key, s.cred, func() { s.noticeWait(n) })
+	return s.srv.pool.OpenClaimed(ctx, n, s.key, s.cred)
 }
 
 // noticeWait tells a client that waits for long why it does.

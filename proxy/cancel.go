@@ -17,7 +17,8 @@ import (
 const (
 	cancelNothing  uint32 = iota // the session is idle
 	cancelServer                 // a server works for it: that one is asked
-	cancelWait                   // it waits for a node or a connection: the wait is broken off
+	cancelWait                   // it waits for a node or a login: the wait is broken off
+	cancelQueued                 // it waits for a connection: the same
 	cancelUnderWay               // a cancel is under way
 	cancelAwaited                // and the session waits for its end
 )
@@ -28,6 +29,9 @@ type cancelling struct {
 	cancelState atomic.Uint32
 	running     atomic.Pointer[pool.Server]
 	breakOff    atomic.Pointer[context.CancelCauseFunc]
+	// line is the session's place among those who wait for a connection of pool.
+	line pool.Line
+	pool *pool.Pool
 	// cancelled gets a value when a cancel that was awaited is over.
 	cancelled chan struct{}
 }
@@ -98,6 +102,10 @@ func (c *cancelling) cancel(ctx context.Context) error {
 	if over, ok := c.begin(cancelWait); ok {
 		defer over()
 		(*c.breakOff.Load())(errCanceled)
+	}
+	if over, ok := c.begin(cancelQueued); ok {
+		defer over()
+		c.pool.Break(&c.line, errCanceled)
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.usesSequences = s.shared && srv.sequences.has(&req.key)
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
+	s.cancelling.pool, s.line.Notice = srv.pool, true
 	s.shown.begin(req.from, req.application)
 	s.in.Session = balancer.NewSession(set.balancer)
 	s.in.Session.FloorPrimary = srv.defaultsSince.Load()
@@ -102,15 +103,12 @@ func (s *session) borrowAtLogin(ctx context.Context) error {
 	if n == nil {
 		return nil
 	}
-	srv := s.srv.pool.Idle(n.ID, &s.key)
-	if srv == nil {
-		var err error
-		if srv, err = s.srv.pool.Acquire(ctx, n, s.key, s.cred, nil); err != nil {
-			if s.tryElsewhere(n.ID, err) {
-				return nil // it is as if there were none; statements wait for the next
-			}
-			return err
+	srv, err := s.srv.pool.Acquire(ctx, n, s.key, s.cred, nil)
+	if err != nil {
+		if s.tryElsewhere(n.ID, err) {
+			return nil // it is as if there were none; statements wait for the next
 		}
+		return err
 	}
 	s.borrow(srv, balancer.ToPrimary)
 	s.compared = srv.Defaults // of which the client is told at its welcome

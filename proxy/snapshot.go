@@ -106,7 +106,7 @@ func (s *session) snapshot() Session {
 	switch s.cancelState.Load() {
 	case cancelServer, cancelUnderWay:
 		out.State = "Execute command"
-	case cancelWait:
+	case cancelWait, cancelQueued:
 		out.State = "Waiting"
 	}
 	for i := range w.servers {

@@ -61,7 +61,7 @@ func (s *session) lookAfter(ctx context.Context) {
 // session itself looks at its client only when there is something to tell.
 // It may be called from any goroutine.
 func (s *session) cancelIfGone(ctx context.Context) {
-	if state := s.cancelState.Load(); state != cancelServer && state != cancelWait {
+	if state := s.cancelState.Load(); state != cancelServer && state != cancelWait && state != cancelQueued {
 		return
 	}
 	if !hungUp(s.client) {
