@@ -27,6 +27,10 @@ type Conn struct {
 	onRead, onWrite, onExchange, onServe func(fd uintptr) bool
 	handle                               func() bool // Serve's
 
+	// served: Serve's handle runs, so that socket cannot be closed meanwhile, whoever calls Close.
+	served bool
+	socket uintptr
+
 	out   []byte // onWrite, onExchange: still to be sent
 	wait  bool   // wait until the socket is ready
 	errno syscall.Errno
@@ -175,6 +179,8 @@ func (c *Conn) Serve(handle func() bool) error {
 }
 
 func (c *Conn) serveReady(fd uintptr) bool {
+	c.served, c.socket = true, fd
+	defer func() { c.served = false }()
 	for {
 		if c.buf == nil {
 			c.buf = buffers.get(c.want)
