@@ -44,6 +44,7 @@ type site struct {
 	clients     int    // most clients at once
 	connections int    // most connections it may open to a backend
 	kind        kind
+	shows       certificate
 	user        string
 	database    string
 }
@@ -157,6 +158,7 @@ type launcher struct {
 	nodes       []int // ports of the servers, the primary first
 	connections int   // the servers' own limit
 	kind        kind
+	shows       certificate
 	database    string
 	user        string
 }
@@ -202,7 +204,7 @@ func (l launcher) site(c contender, as string, clients int) (site, error) {
 		return site{}, err
 	}
 	return site{dir: dir, program: l.programs[c.program], port: port, spare: spare, backends: l.nodes[:c.nodes],
-		clients: clients, connections: l.connections, kind: l.kind, user: l.user, database: l.database}, nil
+		clients: clients, connections: l.connections, kind: l.kind, shows: l.shows, user: l.user, database: l.database}, nil
 }
 
 // write makes a file that the server account may read.

@@ -10,6 +10,8 @@ const (
 	kindSession kind = "session"
 	// kindShared: all clients share poolSize server connections (transaction pooling).
 	kindShared kind = "transaction"
+	// kindTLS is kindSession with TLS to the clients and to the servers.
+	kindTLS kind = "tls"
 	// kindStorm: each transaction is a login of its own (pgbench -C).
 	kindStorm kind = "storm"
 	// kindRows and kindCopy: one large answer after the other, as rows of a SELECT and by COPY TO STDOUT.
@@ -18,7 +20,7 @@ const (
 )
 
 // kinds are all of them, in the order of the report.
-var kinds = []kind{kindSession, kindShared, kindStorm, kindRows, kindCopy}
+var kinds = []kind{kindSession, kindShared, kindTLS, kindStorm, kindRows, kindCopy}
 
 // poolSize is how many server connections all clients share in kindShared.
 const poolSize = 20
@@ -31,6 +33,8 @@ func (k kind) fieldOf(chosen []contender) []contender {
 		return chosen
 	case kindShared: // Pgpool-II pools sessions only, HAProxy nothing
 		able = []string{"howdah", "howdah3", base}
+	case kindTLS: // HAProxy passes on what client and server encrypt
+		able = []string{"direct", "howdah", base, "pgpool"}
 	case kindStorm:
 		able = []string{"direct", "howdah", base, "haproxy", "pgpool"}
 	default:
@@ -56,6 +60,8 @@ func (l load) title() string {
 	switch l.kind {
 	case kindShared:
 		return "transaction pooling on " + number(poolSize, 0) + " server connections, " + l.mode + " protocol, " + number(float64(l.clients), 0) + " clients"
+	case kindTLS:
+		return "TLS on both sides, " + l.mode + " protocol, " + number(float64(l.clients), 0) + " clients"
 	case kindStorm:
 		return "a login for each transaction (pgbench -C), " + number(float64(l.clients), 0) + " clients"
 	case kindRows:

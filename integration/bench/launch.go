@@ -8,7 +8,7 @@ import (
 
 // Every contender keeps its own defaults, but for addresses, limits that the
 // clients need, trusting logins, and no logging of single connections. All talk
-// plain TCP to both sides.
+// plain TCP to both sides, but for kindTLS.
 
 func launchHowdah(s site) (command, error) {
 	conf, err := s.write("howdah.yaml", howdahConfig(s))
@@ -26,6 +26,11 @@ func howdahConfig(s site) string {
 	fmt.Fprintf(&b, "limits: {max_clients: %d}\n", s.clients)
 	if s.kind == kindShared {
 		fmt.Fprintf(&b, "pool: {mode: transaction, max_per_user: %d, max_waiters: %d}\n", poolSize, s.clients)
+	}
+	if s.kind == kindTLS {
+		fmt.Fprintf(&b, "tls:\n  client: {mode: require, cert: %q, key: %q}\n  backend: {mode: require}\n", s.shows.cert, s.shows.key)
+	} else {
+		b.WriteString("tls: {backend: {mode: disable}}\n")
 	}
 	// A drain waits for sessions; at the end of the benchmark there is nothing to wait for.
 	b.WriteString("timeouts: {drain: 1s}\nlog: {level: warn}\n")
@@ -47,6 +52,10 @@ func pgbouncerConfig(s site, users string) string {
 	if s.kind == kindShared {
 		mode, size = "transaction", poolSize
 	}
+	tls := "server_tls_sslmode = disable\n"
+	if s.kind == kindTLS {
+		tls = fmt.Sprintf("client_tls_sslmode = require\nclient_tls_cert_file = %s\nclient_tls_key_file = %s\nserver_tls_sslmode = require\n", s.shows.cert, s.shows.key)
+	}
 	return fmt.Sprintf(`[databases]
 %[1]s = host=127.0.0.1 port=%[2]d dbname=%[1]s
 [pgbouncer]
@@ -62,7 +71,7 @@ ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
 log_stats = 0
-`, s.database, s.backends[0], s.port, users, s.clients, size, mode)
+%[8]s`, s.database, s.backends[0], s.port, users, s.clients, size, mode, tls)
 }
 
 func launchHAProxy(s site) (command, error) {
@@ -124,6 +133,9 @@ child_life_time = 0
 load_balance_mode = on
 log_min_messages = warning
 `, s.port, s.spare, s.dir, s.user, s.clients+pgpoolSpareChildren)
+	if s.kind == kindTLS { // to the servers, too, if they have it
+		fmt.Fprintf(&b, "ssl = on\nssl_cert = '%s'\nssl_key = '%s'\n", s.shows.cert, s.shows.key)
+	}
 	for i, port := range s.backends {
 		fmt.Fprintf(&b, `backend_hostname%[1]d = '127.0.0.1'
 backend_port%[1]d = %[2]d

@@ -86,7 +86,11 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 	dir string, acc account, progress io.Writer) (report, error) {
 	rep := report{rounds: o.rounds, seconds: o.seconds, loads: o.loads(), field: chosen}
 	fmt.Fprintf(progress, "starting PostgreSQL, filling %s at scale %d\n", benchDatabase, o.scale)
-	cluster, err := startCluster(ctx, filepath.Join(dir, "pg"), maxConnections(o))
+	shows, err := makeCertificate(dir, acc)
+	if err != nil {
+		return rep, err
+	}
+	cluster, err := startCluster(ctx, filepath.Join(dir, "pg"), maxConnections(o), shows)
 	if cluster != nil {
 		defer cluster.Close() //nolint:errcheck // the measurement does not depend on it
 	}
@@ -103,7 +107,7 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 		return rep, err
 	}
 	l := launcher{dir: dir, account: acc, programs: programs, connections: maxConnections(o) - 50,
-		user: benchUser, database: benchDatabase}
+		shows: shows, user: benchUser, database: benchDatabase}
 	for i := range cluster.Nodes() {
 		l.nodes = append(l.nodes, cluster.Port(i))
 	}

@@ -52,7 +52,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.IntVar(&o.seconds, "seconds", 4, "length of each contender's turn in a round, seconds")
 	fs.StringVar(&clients, "clients", "8,64", "client counts, comma separated")
 	fs.StringVar(&modes, "modes", "simple,extended,prepared", "query modes (pgbench -M), comma separated; empty measures the idle clients alone")
-	fs.StringVar(&what, "kinds", "session,transaction,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, storms of logins, large results as rows and by COPY")
+	fs.StringVar(&what, "kinds", "session,transaction,tls,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, TLS, storms of logins, large results as rows and by COPY")
 	fs.StringVar(&shared, "shared-clients", "8,64,1000,10000", "client counts of transaction pooling, comma separated")
 	fs.StringVar(&names, "contenders", "direct,howdah,howdah3,pgbouncer,haproxy,pgpool,pgpool3", "who takes part, comma separated")
 	fs.IntVar(&o.scale, "scale", 10, "pgbench scale factor (100,000 rows each)")
@@ -157,6 +157,8 @@ func (o options) loads() []load {
 			// PgBouncer 1.18 knows no named statements there.
 			modes = slices.DeleteFunc(slices.Clone(modes), func(m string) bool { return m == "prepared" })
 			clients = o.shared
+		case kindTLS:
+			modes, clients = []string{"prepared"}, []int{tlsClients}
 		case kindStorm:
 			modes, clients = []string{"simple"}, []int{stormClients}
 		case kindRows, kindCopy:
@@ -173,6 +175,7 @@ func (o options) loads() []load {
 
 // The clients of the kinds that have a fixed number.
 const (
+	tlsClients    = 64
 	stormClients  = 8
 	streamClients = 2
 )

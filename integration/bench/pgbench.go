@@ -147,6 +147,9 @@ func (b pgbench) exec(ctx context.Context, port int, l load, args ...string) (st
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(b.seconds)*time.Second+time.Minute)
 	defer cancel()
 	cmd := b.command(ctx, port, all...)
+	if l.kind == kindTLS {
+		cmd.Env = append(cmd.Env, "PGSSLMODE=require")
+	}
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {

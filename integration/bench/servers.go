@@ -19,7 +19,7 @@ func maxConnections(o options) int {
 
 // startCluster makes a primary and its standbys in dir. A cluster that is
 // returned must be closed also on error.
-func startCluster(ctx context.Context, dir string, connections int) (*pgcluster.Cluster, error) {
+func startCluster(ctx context.Context, dir string, connections int, shows certificate) (*pgcluster.Cluster, error) {
 	cluster, err := pgcluster.New(dir, pgcluster.Options{
 		Standbys: serverNodes - 1,
 		Settings: map[string]string{
@@ -27,6 +27,9 @@ func startCluster(ctx context.Context, dir string, connections int) (*pgcluster.
 			"shared_buffers":  "256MB",
 			"autovacuum":      "off", // none may come up in the middle of someone's turn
 			"max_wal_size":    "4GB",
+			"ssl":             "on",
+			"ssl_cert_file":   shows.cert,
+			"ssl_key_file":    shows.key,
 		},
 	})
 	if err != nil {
