@@ -80,7 +80,7 @@ func describeFunction(env *Env, st *Statement, name Name) string {
 	switch {
 	case words != "":
 		return words
-	case env.Waiting:
+	case env.Waiting || env.Doubtful[name.Name]:
 		return "not known yet: the catalog is being read"
 	case env.Knowledge == nil:
 		return "not built in, taken for a writer"

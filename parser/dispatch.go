@@ -30,7 +30,9 @@ func (w *walker) statement(node *pg.Node) {
 	w.st.Kind, w.floor = r.kind, r.access
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
-	w.st.Redefines = w.st.Redefines || w.redefines(name, w.st.Kind, node)
+	if r := w.redefinition(name, w.st.Kind, node); !w.st.Redefines {
+		w.st.Redefines, w.st.Tame, w.st.Adds = r.redefines, r.tame, r.adds
+	}
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")
 	}

@@ -1,6 +1,10 @@
 package parser
 
-import "sync/atomic"
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+)
 
 // Env is what the names of a session's statements are resolved with. It is
 // immutable; sessions of one database, search_path and configuration share one, as
@@ -14,6 +18,10 @@ type Env struct {
 	// Waiting: there will be Knowledge soon. Until then a statement that it could
 	// turn into anything but a read is AccessUnknown.
 	Waiting bool
+	// Doubtful are names, without schema, of which Knowledge may not be right any more. A statement with
+	// one of them is AccessUnknown, too. Functions and views that use them are taken as before: until there
+	// is new Knowledge it is as with a definition that changed unseen.
+	Doubtful map[string]bool
 	// Extensions: there is no database to ask, and functions that are called as those of
 	// well-known extensions are taken for these.
 	Extensions bool
@@ -39,7 +47,7 @@ func NewEnv(e Env) *Env {
 // sharedID is the identity of all Envs that differ in their search path only;
 // without Knowledge no path matters, but then sessions share the Env too.
 func (e *Env) sharedID() uint64 {
-	if e.Knowledge == nil {
+	if e.Knowledge == nil || len(e.Doubtful) > 0 {
 		return e.id
 	}
 	return e.Knowledge.id
@@ -49,3 +57,36 @@ var ids atomic.Uint64
 
 // nextID is a number never used before.
 func nextID() uint64 { return ids.Add(1) }
+
+// Doubts is whether a statement of v has a doubtful name.
+func (e *Env) Doubts(v *Verdict) bool {
+	if len(e.Doubtful) == 0 {
+		return false
+	}
+	for i := range v.Statements {
+		if e.doubts(&v.Statements[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Env) doubts(st *Statement) bool {
+	for _, name := range st.Relations {
+		// A second sequence of the same name for a serial column has a number behind it.
+		if e.Doubtful[name.Name] || e.Doubtful[strings.TrimRight(name.Name, "0123456789")] {
+			return true
+		}
+	}
+	if st.Uses == nil {
+		return false
+	}
+	for i := range st.Uses.Calls {
+		if e.Doubtful[st.Uses.Calls[i].Function.Name] {
+			return true
+		}
+	}
+	doubtful := func(n Name) bool { return e.Doubtful[n.Name] }
+	return slices.ContainsFunc(st.Uses.Operators, doubtful) || slices.ContainsFunc(st.Uses.Types, doubtful) ||
+		slices.ContainsFunc(st.Uses.Fields, func(f string) bool { return e.Doubtful[f] })
+}

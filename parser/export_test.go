@@ -137,6 +137,10 @@ func (st *Statement) line() string {
 	if st.CreatesTemp {
 		parts = append(parts, "creates-temp")
 	}
+	if st.Tame {
+		parts = append(parts, "tame")
+	}
+	add("adds", strings.Join(st.Adds, ","))
 	add("temp", strings.Join(st.TempNames, ","))
 	if st.DropsAtCommit {
 		parts = append(parts, "drops-at-commit")

@@ -142,6 +142,9 @@ func (r *resolver) parts(st *Statement) (calls, rest effect) {
 	if r.env.Waiting {
 		rest.join(r.waiting(st))
 	}
+	if r.env.doubts(st) {
+		rest.join(effect{access: AccessUnknown, reason: notReadYet})
+	}
 	if r.env.Knowledge != nil {
 		r.known(&rest, st)
 	} else {
@@ -176,11 +179,12 @@ func (r *resolver) call(c *Call, planned bool) effect {
 	return e
 }
 
+const notReadYet = "catalog not read yet"
+
 // waiting is what a statement is while the catalogs are not known yet: a read
 // only if it uses nothing that a user could have defined.
 func (r *resolver) waiting(st *Statement) effect {
-	const reason = "catalog not read yet"
-	unsure := effect{access: AccessUnknown, reason: reason}
+	unsure := effect{access: AccessUnknown, reason: notReadYet}
 	for _, name := range st.Relations {
 		if system, _ := systemRelation(name.Schema, name.Name); !system {
 			return unsure

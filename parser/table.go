@@ -148,6 +148,10 @@ func (v *Verdict) size() int64 {
 		n += int64(unsafe.Sizeof(*st))
 		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value))
 		n += namesSize(st.Relations) + namesSize(st.Functions) + st.Uses.size()
+		n += int64(cap(st.Adds)) * int64(unsafe.Sizeof(""))
+		for _, name := range st.Adds {
+			n += int64(len(name))
+		}
 		n += int64(cap(st.TempNames)) * int64(unsafe.Sizeof("")) // the texts are those of Relations
 	}
 	return n

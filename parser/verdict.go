@@ -175,8 +175,11 @@ type Statement struct {
 	// with: ALTER DATABASE SET, ALTER ROLE SET.
 	ChangesDefaults bool
 	// Redefines is a statement that may change what names mean to other
-	// sessions, so that their Knowledge ends with it.
+	// sessions, so that their Knowledge ends with it; but not if it is Tame: then nothing is more
+	// than a read that was none before. If it has Adds, only these names, without a schema, are in doubt.
 	Redefines bool
+	Tame      bool
+	Adds      []string
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool

@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/wire"
@@ -165,15 +167,21 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 
 func (a *asker) allocatesNothing(t *testing.T) {
 	const queries = 5000
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for range queries {
-		a.once()
+	a.nc.SetDeadline(time.Now().Add(10 * patience))
+	least := math.Inf(1)
+	// On a busy machine it takes long enough for others, the probes say, to allocate.
+	for try := 0; try < 3 && least >= 0.05; try++ {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range queries {
+			a.once()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/queries)
 	}
-	runtime.ReadMemStats(&after)
-	if n := float64(after.Mallocs-before.Mallocs) / queries; n >= 0.05 {
-		t.Errorf("%.2f allocations per query, want 0", n)
+	if least >= 0.05 {
+		t.Errorf("%.2f allocations per query, want 0", least)
 	}
 }
 

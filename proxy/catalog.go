@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -48,8 +49,8 @@ type catalogs struct {
 // What current says is never younger than what a standby shows that a session
 // may read from, and never older than the definitions that changed through howdah:
 //
-//   - A definition changes through howdah: invalidate, before the client learns that
-//     it has changed. From then on nothing that the change could concern is a
+//   - A definition changes through howdah: invalidate, or doubt if it only adds names, before the client
+//     learns that it has changed. From then on nothing that the change could concern is a
 //     read, for any session, until the catalogs were read again, after the
 //     change. A session that then uses the new knowledge takes its age as its horizon's floor
 //     (session.environment), so that a standby which lags behind the change does not
@@ -68,8 +69,11 @@ type database struct {
 	definitions atomic.Uint64
 
 	mu sync.Mutex
-	// changed counts invalidations. A reading during which it grew is of no use.
-	changed uint64
+	// changed counts invalidations and doubts. A reading that began before an invalidation is of no
+	// use; what was doubted since a reading began is in doubt after it, too.
+	changed     uint64
+	invalidated uint64            // changed at the last invalidation
+	doubted     map[string]uint64 // changed when a name was doubted last
 
 	// from is the node that was asked last; noteFailover compares it.
 	from atomic.Int64
@@ -93,7 +97,9 @@ type knowing struct {
 	// knowledge is nil while the catalogs are being read (waiting) and if they cannot be.
 	knowledge *parser.Knowledge
 	waiting   bool
-	rules     *parser.Rules
+	// doubtful are names of which knowledge may not be right any more.
+	doubtful map[string]bool
+	rules    *parser.Rules
 	// since is when (cluster.Now) the definitions were as knowledge has them at the
 	// latest, if they have ever changed; else 0.
 	since int64
@@ -167,7 +173,7 @@ func waitFor(rules *parser.Rules) *knowing {
 func (d *database) invalidate() {
 	d.definitions.Add(1)
 	d.mu.Lock()
-	d.changed++
+	d.forget()
 	// While the catalogs cannot be read nothing is known that could be wrong.
 	if now := d.current.Load(); now.knowledge != nil {
 		d.current.Store(waitFor(now.rules))
@@ -176,10 +182,55 @@ func (d *database) invalidate() {
 	d.wakeUp()
 }
 
+// forget makes all readings that have begun useless; the caller holds mu.
+func (d *database) forget() {
+	d.changed++
+	d.invalidated, d.doubted = d.changed, nil
+}
+
+// maxDoubted bounds the names in doubt; with more of them all is.
+const maxDoubted = 1000
+
+// doubt makes what names may concern unknown until the catalogs have been read again. It may be called
+// from any goroutine.
+func (d *database) doubt(names []string) {
+	d.mu.Lock()
+	if len(d.doubted)+len(names) > maxDoubted {
+		d.mu.Unlock()
+		d.invalidate()
+		return
+	}
+	d.changed++
+	if d.doubted == nil {
+		d.doubted = map[string]uint64{}
+	}
+	for _, name := range names {
+		d.doubted[name] = d.changed
+	}
+	if now := d.current.Load(); now.knowledge != nil {
+		d.current.Store(&knowing{knowledge: now.knowledge, rules: now.rules, since: now.since, doubtful: d.doubtful()})
+	}
+	d.mu.Unlock()
+	d.definitions.Add(1)
+	d.wakeUp()
+}
+
+// doubtful are the names in doubt; the caller holds mu.
+func (d *database) doubtful() map[string]bool {
+	if len(d.doubted) == 0 {
+		return nil
+	}
+	names := make(map[string]bool, len(d.doubted))
+	for name := range d.doubted {
+		names[name] = true
+	}
+	return names
+}
+
 // reconfigured is invalidate with other rules.
 func (d *database) reconfigured(set *settings) {
 	d.mu.Lock()
-	d.changed++
+	d.forget()
 	now := d.current.Load()
 	d.current.Store(firstKnowing(set))
 	now.release()
@@ -343,20 +394,22 @@ func (d *database) learn(facts *catalog.Facts, changed uint64, set *settings) er
 	return nil
 }
 
-// settle makes next what sessions know, unless definitions have changed since.
+// settle makes next what sessions know, unless definitions have changed since; it reports whether nothing
+// has. changed is what it was when the reading began.
 func (d *database) settle(changed uint64, next *knowing) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.changed != changed {
+	if d.invalidated > changed {
 		return false
 	}
+	maps.DeleteFunc(d.doubted, func(_ string, at uint64) bool { return at <= changed })
+	next.doubtful = d.doubtful()
 	now := d.current.Load()
-	if now.knowledge == next.knowledge && now.rules == next.rules && !now.waiting {
-		return true
+	if now.knowledge != next.knowledge || now.rules != next.rules || now.waiting || !maps.Equal(now.doubtful, next.doubtful) {
+		d.current.Store(next)
+		now.release()
 	}
-	d.current.Store(next)
-	now.release()
-	return true
+	return d.changed == changed
 }
 
 // release lets go on who waits for what comes after k. The caller holds the database's mu.
@@ -404,7 +457,7 @@ func (k *knowing) environment(key string, path []string, anyPath bool) *parser.E
 	if k.envs == nil || len(k.envs) >= maxEnvs {
 		k.envs = map[string]*parser.Env{}
 	}
-	env := parser.NewEnv(parser.Env{Rules: k.rules, Knowledge: k.knowledge, Waiting: k.waiting, SearchPath: path, AnyPath: anyPath})
+	env := parser.NewEnv(parser.Env{Rules: k.rules, Knowledge: k.knowledge, Waiting: k.waiting, Doubtful: k.doubtful, SearchPath: path, AnyPath: anyPath})
 	k.envs[key] = env
 	return env
 }

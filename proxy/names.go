@@ -17,8 +17,8 @@ type names struct {
 	// unchecked are verdicts with functions that ran while the catalogs were not
 	// known: it is still to be seen whether they may have made temporary objects, or changed settings.
 	unchecked []*parser.Verdict
-	// redefined: a statement of the transaction may have changed what names mean.
-	redefined bool
+	// redefined is what the transaction may have changed of what names mean.
+	redefined redefinition
 }
 
 // resolve is the verdict when its names are looked up as this session would
@@ -28,7 +28,7 @@ func (s *session) resolve(v *parser.Verdict) *parser.Verdict {
 		return v
 	}
 	env := s.environment()
-	if env.Waiting {
+	if env.Waiting || env.Doubts(v) {
 		s.names.check(v)
 	} else if env.Knowledge != nil {
 		s.unit.conduct |= env.Knowledge.Conduct(v)
@@ -77,7 +77,7 @@ func (s *session) environment() *parser.Env {
 	if n.known != known && known.knowledge != nil {
 		// A standby that does not show the definitions yet must not be read from.
 		s.in.Session.FloorPrimary = max(s.in.Session.FloorPrimary, known.since)
-		if len(n.unchecked) > 0 {
+		if len(n.unchecked) > 0 && len(known.doubtful) == 0 {
 			c := n.checked(known.knowledge)
 			if c&parser.ConductTemp != 0 {
 				s.state.noteUnseen()
@@ -186,14 +186,48 @@ func (p *pathState) unknown(name string) {
 	}
 }
 
+// redefinition is what a transaction did to what names mean.
+type redefinition struct {
+	done  bool     // something
+	all   bool     // and any name may be concerned
+	names []string // or these
+	fewer bool     // something is gone
+}
+
+func (r *redefinition) add(stmt *parser.Statement) {
+	r.done = true
+	r.fewer = r.fewer || stmt != nil && stmt.Drops
+	switch {
+	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names) > maxDoubted:
+		r.all, r.names = true, nil
+	case !r.all:
+		r.names = append(r.names, stmt.Adds...)
+	}
+}
+
 // noteRedefined takes note that names may mean something else now, before the
 // client does; a nil statement is not known.
 func (s *session) noteRedefined(stmt *parser.Statement) {
 	if s.names.database == nil || stmt != nil && (s.state.dropsTemp(stmt) || s.names.leaves(stmt)) {
 		return
 	}
-	s.names.redefined = true
-	s.names.database.invalidate()
+	s.names.redefined.add(stmt)
+	s.names.database.redefined(&s.names.redefined)
+}
+
+// redefined takes in what a transaction did.
+func (d *database) redefined(r *redefinition) {
+	switch {
+	case r.all:
+		d.invalidate()
+	case len(r.names) > 0:
+		d.doubt(r.names)
+	default:
+		d.definitions.Add(1)
+		if r.fewer {
+			d.wakeUp() // what is known is right, but more careful than it need be
+		}
+	}
 }
 
 // leaves is whether a CALL certainly leaves definitions alone.
@@ -222,19 +256,19 @@ var (
 	unseenLocalSetting = parser.Statement{Kind: parser.KindSelect, Set: parser.SetLocal}
 )
 
-// endRedefinition invalidates once more at the end of a transaction: what was read
+// endRedefinition does it once more at the end of a transaction: what was read
 // of the catalogs meanwhile did not show its changes.
 func (s *session) endRedefinition() {
-	if s.names.redefined {
-		s.names.redefined = false
-		s.names.database.invalidate()
+	if r := s.names.redefined; r.done {
+		s.names.redefined = redefinition{}
+		s.names.database.redefined(&r)
 	}
 }
 
 // doubtDefinitions is for work that broke off: whether it has changed what names mean is not known.
 func (s *session) doubtDefinitions() {
-	if v := s.unit.verdict; s.names.database != nil && (s.names.redefined || s.cycle != nil && (v == nil || v.Redefines)) {
-		s.names.redefined = false
+	if v := s.unit.verdict; s.names.database != nil && (s.names.redefined.done || s.cycle != nil && (v == nil || v.Redefines)) {
+		s.names.redefined = redefinition{}
 		s.names.database.invalidate()
 	}
 }

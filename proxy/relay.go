@@ -265,7 +265,7 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 		l.hasSettings(&s.state)
 	}
 	if msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
-		if s.names.redefined {
+		if s.names.redefined.done {
 			s.endRedefinition()
 		}
 		if s.newDefaults {
