@@ -261,7 +261,7 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	if len(msg) != wire.HeaderSize+1 || !isTxStatus(msg[wire.HeaderSize]) {
 		return act, serverError{errors.New("malformed ReadyForQuery")}
 	}
-	if e.version != 0 && !l.failed {
+	if e.version != 0 && !l.failed && !l.healing { // healing began with it: it failed
 		l.hasSettings(&s.state)
 	}
 	if msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
