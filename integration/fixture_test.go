@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +71,7 @@ func (f *fixture) address() string { return fmt.Sprintf("127.0.0.1:%d", f.port) 
 
 // command is one of PostgreSQL's programs that connects to the fixture.
 func (f *fixture) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(f.cluster.Bin(), program), args...)
+	cmd := exec.CommandContext(ctx, f.cluster.Program(program), args...)
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", f.port),
 		"PGUSER=postgres", "PGDATABASE=postgres", "PGCONNECT_TIMEOUT=20", "LC_ALL=C.UTF-8", "PSQLRC=/dev/null")
 	if f.sslmode != "" {
