@@ -53,6 +53,9 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 	if err := s.catchUpPrimary(l); err != nil {
 		return s.serverFailed(l, err)
 	}
+	if err := s.checkColumns(l); err != nil {
+		return s.orReport(l, err)
+	}
 	s.cycle = l
 	if s.set.notices || s.set.logsStatements || s.announces.notices != byDefault || s.announces.log != byDefault {
 		if err := s.announce(l); err != nil {
@@ -276,7 +279,8 @@ func (s *session) exchange(l *lease) error {
 	u.sent, u.continues = true, l.cycling
 	s.began = cluster.Now()
 	s.keepExample(l, s.began)
-	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && s.mayHold(l)
+	u.remakable = s.mayRemake(l)
+	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && (s.mayHold(l) || u.remakable)
 	l.healing = false
 	s.closeElsewhere(l)
 	s.noteSent(l)

@@ -17,6 +17,12 @@ type prepared struct {
 	// on holds, per lease slot, the id of the lease that has the statement (or
 	// was sent its Parse); an id is never used again, so an old one means absent.
 	on [2]uint64
+	// told are the columns of its result that the client was told of, found those that howdah found; changed
+	// says that these differ on a connection that has it under its own name. borrowed: its Parse was
+	// answered by a statement that was there.
+	told, found       columns
+	changed, borrowed bool
+	refusal           []byte // the error with which it could not be made unseen
 	// used is the number of the last unit that referred to the statement.
 	used uint64
 }
@@ -62,6 +68,7 @@ func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *
 	}
 	p.parse = append(p.parse[:0], msg...)
 	p.verdict, p.used, p.on = v, unit, [2]uint64{}
+	p.told, p.found, p.changed, p.borrowed = 0, 0, false, false
 	st.displaceUnnamed(unit)
 	st.unnamed = p
 	return p

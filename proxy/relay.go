@@ -156,9 +156,13 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 		}
 		return act, l.answered(e, replyClose, typ)
 	case wire.NoData:
+		l.noteColumns(e, noColumns)
 		return act, l.answered(e, replyDescribe, typ)
 	case wire.RowDescription:
 		if e.reply == replyDescribe {
+			if e.stmt != nil {
+				l.noteColumns(e, columnsOf(msg))
+			}
 			l.pop()
 		}
 	case wire.CopyInResponse:
@@ -299,7 +303,10 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		}
 		return swallow, nil
 	}
-	if l.holding && s.curable(body, l.srv.Node) {
+	if l.holding && refusesColumns(body) && s.unit.remakable && e.remakes() {
+		return swallow, s.remake(l, e)
+	}
+	if l.holding && l.slot == balancer.ToRead && s.curable(body, l.srv.Node) {
 		s.noteRefusal(l, e, body)
 		l.healing, l.holding, l.held = true, false, 0
 		if !fatal {
@@ -311,6 +318,9 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		return swallow, nil
 	}
 	if e != nil && e.quiet && !fatal {
+		if e.stmt != nil {
+			e.stmt.refusal = append([]byte(nil), body...)
+		}
 		l.dropToSync(nil)
 		return swallow, nil
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/howdah/howdah/balancer"
@@ -92,8 +93,7 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	b := s.out[:0]
 	if stale {
-		b = wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
-		l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
+		b = s.appendSettings(b, l)
 	}
 	if discard {
 		b = wire.AppendQuery(b, "DISCARD SEQUENCES")
@@ -137,6 +137,12 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	s.out = b[:0]
 	return b
+}
+
+// appendSettings brings the connection to the session's settings.
+func (s *session) appendSettings(b []byte, l *lease) []byte {
+	l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
+	return wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
 }
 
 // appendPending makes the settings that the block made on the primary, on the
@@ -302,7 +308,7 @@ func (l *lease) expectFor(m *message) {
 	case wire.Bind:
 		l.expect(expected{reply: replyBind, stmt: m.stmt})
 	case wire.Describe:
-		l.expect(expected{reply: replyDescribe, stmt: m.stmt})
+		l.expect(expected{reply: replyDescribe, stmt: cmp.Or(m.stmt, m.shows)})
 	case wire.Execute:
 		l.expect(expected{reply: replyExecute, verdict: m.verdict})
 	case wire.Close:

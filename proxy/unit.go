@@ -15,6 +15,7 @@ type message struct {
 	typ       byte
 	off, size int
 	stmt      *prepared       // the statement it makes or uses, nil if not known
+	shows     *prepared       // Describe of a portal: the named statement that it runs, if it was bound in this unit
 	verdict   *parser.Verdict // Execute, Query: what runs
 	taken     bool            // a Parse whose name is taken: the server refuses it
 	inject    bool            // stmt's Parse must be sent before it
@@ -59,6 +60,8 @@ type unit struct {
 	// cure is why it was run again last.
 	reruns      int
 	cure        cure
+	remakable   bool      // it can run again for that
+	remade      *prepared // the statement that is made anew for cureColumns
 	refused     *parser.Verdict
 	refusedCode string
 	// conduct is what the functions and procedures do that it calls.
@@ -385,6 +388,7 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 				s.planUse(&m, name)
 			} else {
 				m.verdict = s.stmts.portalVerdict(name)
+				m.shows = u.lastBound()
 				u.add(s.resolve(m.verdict))
 			}
 		}
