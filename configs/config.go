@@ -366,6 +366,13 @@ type Limits struct {
 	// MaxClients is the most client connections; one more gets 53300.
 	// Pgpool-II: num_init_children.
 	MaxClients int `yaml:"max_clients" min:"1"`
+	// ReservedClients is how many of them are for superusers only (what is_superuser says on the servers).
+	// PostgreSQL: superuser_reserved_connections.
+	ReservedClients int `yaml:"reserved_clients" min:"0"`
+	// MaxDBClients and MaxUserClients are the most clients of each database and of each user; 0 is no limit.
+	// pool.rules has max_clients for some. PgBouncer: max_db_client_connections, max_user_client_connections.
+	MaxDBClients   int `yaml:"max_db_client_connections" min:"0"`
+	MaxUserClients int `yaml:"max_user_client_connections" min:"0"`
 	// MaxUnauthenticated is how many of them may not have logged in yet; one more, and the
 	// oldest is closed. 0 is half of MaxClients.
 	MaxUnauthenticated int `yaml:"max_unauthenticated" min:"0"`

@@ -206,8 +206,8 @@ func (p *Pool) take(set *Settings, o opener, key Key, idle bool) (*Server, *wait
 		defer np.drop(g)
 		return nil, nil, &wire.Error{Code: "53300",
 			Message: fmt.Sprintf("too many sessions wait for a connection to %s", n.Name),
-			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait.", np.total, np.waiting),
-			Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.max_waiters."}
+			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait. %s", np.total, np.waiting, np.why(set, g)),
+			Hint:    "Raise that limit, or pool.max_waiters."}
 	}
 	return nil, np.enqueue(g), nil
 }
@@ -237,11 +237,15 @@ func (p *Pool) await(ctx context.Context, set *Settings, n *cluster.Node, key Ke
 		case <-timer.C:
 			err = &wire.Error{Code: "53300",
 				Message: fmt.Sprintf("no connection to %s became free within %s", n.Name, set.WaitTimeout),
-				Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.wait_timeout."}
+				Hint:    "Raise that limit, or pool.wait_timeout."}
 		}
 	}
 	p.mu.Lock()
-	p.node(n.ID).leave(key, w)
+	np := p.node(n.ID)
+	if full, ok := err.(*wire.Error); ok && full.Code == "53300" {
+		full.Detail = np.why(set, np.group(key))
+	}
+	np.leave(key, w)
 	p.mu.Unlock()
 	// It may have been served at the last moment: pass that on.
 	select {
@@ -269,6 +273,7 @@ func (p *Pool) open(ctx context.Context, set *Settings, n *cluster.Node, key Key
 	defer p.mu.Unlock()
 	np := p.node(n.ID)
 	np.opening--
+	np.learn(s)
 	np.grant(set)
 	s.Params = p.intern(s.Params)
 	s.Defaults = s.Params
