@@ -388,6 +388,8 @@ type Limits struct {
 	// MaxStatements is how many prepared statements, and how many portals, of one client
 	// are known to howdah; those over it still work, on the primary.
 	MaxStatements int `yaml:"max_statements" min:"1"`
+	// MaxStatementMemory is how much of a client's named prepared statements is kept; the same holds for those over it.
+	MaxStatementMemory ByteSize `yaml:"max_statement_memory" min:"64kB" max:"1GB"`
 	// Threads is how many processors may run sessions at the same time; 0 is half of
 	// what the machine has, at least one. One busy thread spends less per query than
 	// several half-idle ones, and the servers often share the machine. The
@@ -487,7 +489,7 @@ func Default() Config {
 			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		VIP:      defaultVIP(),
 		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second},
-		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
+		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000, MaxStatementMemory: 32 << 20},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),
 		Log:      Log{Level: "info", Format: "text", Destination: "stderr", RepeatInterval: 10 * time.Second, Syslog: Syslog{Facility: "local0", Ident: "howdah"}},

@@ -163,6 +163,7 @@ func TestDefaults(t *testing.T) {
 		"limits.failed_login_rate":           10,
 		"auth.fail_delay":                    time.Duration(0),
 		"limits.max_statements":              10_000,
+		"limits.max_statement_memory":        configs.ByteSize(32 << 20),
 		"limits.threads":                     0,
 		"limits.max_buffered":                configs.ByteSize(1 << 20),
 		"timeouts.auth":                      time.Minute,

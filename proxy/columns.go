@@ -203,19 +203,6 @@ func (e *expected) remakes() bool {
 	return e.stmt.told != 0 || e.stmt.borrowed
 }
 
-// lastBound is the named statement of the last Bind, nil if there is none.
-func (u *unit) lastBound() *prepared {
-	for i := len(u.msgs) - 1; i >= 0; i-- {
-		if m := &u.msgs[i]; m.typ == wire.Bind {
-			if m.stmt != nil && m.stmt.name != "" {
-				return m.stmt
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
 // remake begins to run the unit again on the same connection, for the statement of e.
 func (s *session) remake(l *lease, e *expected) error {
 	s.unit.cure = cureColumns

@@ -307,7 +307,13 @@ func (s *session) exchange(l *lease) error {
 		}
 	}
 	if !u.ready && !u.flush {
-		return nil // cut short: the server answers when the cycle goes on
+		if len(l.owed)-l.head < maxUnitMessages {
+			return nil // cut short: the server answers when the cycle goes on
+		}
+		s.draining = l
+		if err := l.srv.WriteDuplex(flushMessage, s.drainFn); err != nil {
+			return asServerError(err)
+		}
 	}
 	return s.relay(l)
 }
@@ -352,6 +358,9 @@ func (s *session) finish(l *lease) error {
 	u := &s.unit
 	s.client.Discard(u.size)
 	u.size = 0
+	if cap(s.out) > keptScratch {
+		s.out = nil
+	}
 	s.noteUse(l)
 	if u.conduct != 0 {
 		s.noteSets(l, u.conduct)

@@ -36,6 +36,8 @@ type statements struct {
 	named   map[string]*prepared // nil until the first
 	unnamed *prepared            // nil if there is none
 	spare   *prepared            // a retired unnamed statement, to be used again
+	// held is how many bytes the named statements take.
+	held int
 	// portals hold the verdict of the statement each open portal runs.
 	portals map[string]*parser.Verdict
 	portal  *parser.Verdict // the unnamed portal's
@@ -54,10 +56,7 @@ func (st *statements) find(name []byte) *prepared {
 func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *prepared {
 	if len(name) > 0 {
 		p := &prepared{name: string(name), parse: append([]byte(nil), msg...), verdict: v, used: unit}
-		if st.named == nil {
-			st.named = map[string]*prepared{}
-		}
-		st.named[p.name] = p
+		st.keep(p)
 		return p
 	}
 	// The statement that it displaces stays what it was for as long as the unit
@@ -98,8 +97,32 @@ func (st *statements) forget(p *prepared) {
 		}
 	} else if st.named[p.name] == p {
 		delete(st.named, p.name)
+		st.held -= p.size()
 	}
 }
+
+// keep takes in a named statement.
+func (st *statements) keep(p *prepared) {
+	if st.named == nil {
+		st.named = map[string]*prepared{}
+	}
+	if old := st.named[p.name]; old != nil {
+		st.held -= old.size()
+	}
+	st.named[p.name] = p
+	st.held += p.size()
+}
+
+// forgetAll removes all named statements.
+func (st *statements) forgetAll() {
+	clear(st.named)
+	st.held = 0
+}
+
+// preparedSize is about what a statement takes besides its text and name.
+const preparedSize = 512
+
+func (p *prepared) size() int { return preparedSize + 2*len(p.name) + cap(p.parse) }
 
 // restore puts back a statement whose Close was not carried out.
 func (st *statements) restore(p *prepared) {
@@ -111,12 +134,12 @@ func (st *statements) restore(p *prepared) {
 			}
 		}
 	} else if st.named[p.name] == nil {
-		if st.named == nil {
-			st.named = map[string]*prepared{}
-		}
-		st.named[p.name] = p
+		st.keep(p)
 	}
 }
+
+// maxPortalName is the longest name of a portal that is remembered.
+const maxPortalName = 256
 
 // bound notes which statement a portal runs. Of more than limit named portals the
 // rest stay unknown, which makes them the primary's.
@@ -125,7 +148,7 @@ func (st *statements) bound(portal []byte, v *parser.Verdict, limit int) {
 		st.portal = v
 		return
 	}
-	if len(st.portals) >= limit {
+	if len(st.portals) >= limit || len(portal) > maxPortalName {
 		delete(st.portals, string(portal))
 		return
 	}

@@ -94,6 +94,9 @@ func (s *session) process(l *lease) error {
 // flush gives the client in[start:pos] and marks all before pos as used. While the
 // lease is holding, it only remembers what was understood.
 func (s *session) flush(l *lease, in []byte, start, pos int) error {
+	if l.holding && pos-start > maxControl {
+		l.holding = false // a flood of notices, say
+	}
 	if l.holding {
 		l.srv.Discard(start)
 		l.held = pos - start
@@ -128,6 +131,9 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	}
 	switch typ {
 	case wire.NoticeResponse:
+		if l.slot == balancer.ToPrimary && e != nil && e.reply == replyExecute {
+			l.holding = false // it runs: what it says is for now
+		}
 		return act, nil
 	case wire.NotificationResponse:
 		return s.notification(l), nil

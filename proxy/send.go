@@ -9,6 +9,12 @@ import (
 	"github.com/howdah/howdah/wire"
 )
 
+// keptScratch is how much of session.out is kept from one unit to the next.
+const keptScratch = 16 << 10
+
+// flushMessage asks a server for the answers of a cycle that has become very long: what is owed is bounded.
+var flushMessage = wire.AppendMessage(nil, wire.Flush)
+
 // send sends the unit on the lease, with what must go before it, in one
 // write, and waits for the first of the answer. If nothing must, the client's bytes are sent as they lie in its buffer.
 func (s *session) send(l *lease) error {

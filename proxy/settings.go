@@ -33,6 +33,7 @@ type settings struct {
 	rates              rateLimits
 	maxBuffered        int
 	maxStatements      int
+	maxStatementMemory int
 	maxPrepared        int
 	pool               configs.Pool
 	debug              bool // decisions are logged
@@ -63,7 +64,7 @@ func (set *settings) readForeign() bool { return set.catalog.ForeignTables == "r
 func newSettings(c *configs.Config) (*settings, error) {
 	set := &settings{auth: c.Auth, timeouts: c.Timeouts, failover: c.Failover,
 		limits: &c.Limits, maxBuffered: int(c.Limits.MaxBuffered),
-		maxStatements: c.Limits.MaxStatements, maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
+		maxStatements: c.Limits.MaxStatements, maxStatementMemory: int(c.Limits.MaxStatementMemory), maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
 	set.maxUnauthenticated = c.Limits.MaxUnauthenticated
 	if set.maxUnauthenticated == 0 {
 		set.maxUnauthenticated = max(1, set.limits.MaxClients/2)
