@@ -4,12 +4,19 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Unit tests are of every package but these, which need servers.
 INTEGRATION := ./integration/...
+# What depends on the servers' version.
+VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
+# The part of it that takes few minutes.
+OF_VERSIONS := ^(TestScripts|TestScriptsShared|TestPgx|TestDriversOfOtherLanguagesShared|TestColumnsChangeShared)$$
+# What needs the servers' own programs and extensions, which these servers come without; and what reads statistics of
+# servers with shifted clocks, by which those before 15 are confused themselves.
+NOT_FOR_VERSIONS := ^(TestBaseBackup|TestReceiveLog|TestPgpoolAdm$(if $(filter 13,$(PG)),|TestClocksOfServers))$$
 UNIT = $(shell go list ./... | grep -v /integration)
 
 FUZZ_TIME ?= 20s
 EVENTS ?= 100
 
-.PHONY: build deb check test unit schedules simulation integration chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
+.PHONY: build deb check test unit schedules simulation integration versions chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -45,8 +52,17 @@ simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken r
 	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run TestSimulation ./watchdog/core
 	go test -count=1 -timeout 20m ./integration/mutants
 
-integration: ## the built binary against real servers and drivers
+integration: ## the built binary against real servers and drivers; PG=13 or PG=18: against servers of that version
+ifdef PG
+	bin=$$(scripts/server.sh $(PG)) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 25m -skip '$(NOT_FOR_VERSIONS)' $(VERSIONED)
+else
 	go test -count=1 -timeout 25m $(INTEGRATION) # what they test is a binary, of which the cache of results knows nothing
+endif
+
+versions: ## the scripts and the drivers with the oldest and the newest server
+	for version in 13 18; do \
+		bin=$$(scripts/server.sh $$version) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 20m -run '$(OF_VERSIONS)' ./integration ./integration/parity || exit 1; \
+	done
 
 CHAOS_TIME ?= 10m
 chaos: ## the matrix of failures on real servers, three times over, and random faults for CHAOS_TIME

@@ -366,6 +366,13 @@ type Limits struct {
 	// MaxClients is the most client connections; one more gets 53300.
 	// Pgpool-II: num_init_children.
 	MaxClients int `yaml:"max_clients" min:"1"`
+	// ReservedClients is how many of them are for superusers only (what is_superuser says on the servers).
+	// PostgreSQL: superuser_reserved_connections.
+	ReservedClients int `yaml:"reserved_clients" min:"0"`
+	// MaxDBClients and MaxUserClients are the most clients of each database and of each user; 0 is no limit.
+	// pool.rules has max_clients for some. PgBouncer: max_db_client_connections, max_user_client_connections.
+	MaxDBClients   int `yaml:"max_db_client_connections" min:"0"`
+	MaxUserClients int `yaml:"max_user_client_connections" min:"0"`
 	// MaxUnauthenticated is how many of them may not have logged in yet; one more, and the
 	// oldest is closed. 0 is half of MaxClients.
 	MaxUnauthenticated int `yaml:"max_unauthenticated" min:"0"`
@@ -381,6 +388,8 @@ type Limits struct {
 	// MaxStatements is how many prepared statements, and how many portals, of one client
 	// are known to howdah; those over it still work, on the primary.
 	MaxStatements int `yaml:"max_statements" min:"1"`
+	// MaxStatementMemory is how much of a client's named prepared statements is kept; the same holds for those over it.
+	MaxStatementMemory ByteSize `yaml:"max_statement_memory" min:"64kB" max:"1GB"`
 	// Threads is how many processors may run sessions at the same time; 0 is half of
 	// what the machine has, at least one. One busy thread spends less per query than
 	// several half-idle ones, and the servers often share the machine. The
@@ -480,7 +489,7 @@ func Default() Config {
 			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		VIP:      defaultVIP(),
 		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second},
-		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000},
+		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000, MaxStatementMemory: 32 << 20},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),
 		Log:      Log{Level: "info", Format: "text", Destination: "stderr", RepeatInterval: 10 * time.Second, Syslog: Syslog{Facility: "local0", Ident: "howdah"}},

@@ -21,6 +21,12 @@ type Pool struct {
 	// MaxPerUser is the most server connections of one user and database to one
 	// node; 0 is no limit. PgBouncer: default_pool_size.
 	MaxPerUser int `yaml:"max_per_user" min:"0"`
+	// MaxDBConnections and MaxUserConnections are the most server connections of each database, and of each
+	// user in all databases, to one node; 0 is no limit. PgBouncer has both names.
+	MaxDBConnections   int `yaml:"max_db_connections" min:"0"`
+	MaxUserConnections int `yaml:"max_user_connections" min:"0"`
+	// ReservedPerNode is how many of the connections to one node are for superusers only.
+	ReservedPerNode int `yaml:"reserved_per_node" min:"0"`
 	// MinPerUser is how many connections of a user, database and startup parameters stay
 	// open although nobody uses them, and are opened ahead of need once there is one.
 	// PgBouncer: min_pool_size.
@@ -64,12 +70,16 @@ const (
 )
 
 // PoolRule is one of Pool.Rules. An empty name matches all; an empty mode and a limit of
-// 0 are those of Pool.
+// 0 are those of Pool. MaxConnections and MaxClients bound all together that the rule matches, whatever
+// rules stand before it: the server connections to one node, and the clients.
 type PoolRule struct {
 	User       string `yaml:"user"`
 	Database   string `yaml:"database"`
 	Mode       string `yaml:"mode" enum:",session,transaction,statement"`
 	MaxPerUser int    `yaml:"max_per_user" min:"0"`
+
+	MaxConnections int `yaml:"max_connections" min:"0"`
+	MaxClients     int `yaml:"max_clients" min:"0"`
 }
 
 // maxPoolRules bounds what every login looks through.
@@ -78,7 +88,7 @@ const maxPoolRules = 1000
 func (p *Pool) rule(user, database string) *PoolRule {
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		if (r.User == "" || r.User == user) && (r.Database == "" || r.Database == database) {
+		if r.matches(user, database) && (r.Mode != "" || r.MaxPerUser > 0) {
 			return r
 		}
 	}
@@ -101,10 +111,69 @@ func (p *Pool) MaxOf(user, database string) int {
 	return p.MaxPerUser
 }
 
+// Bound is a limit on what is counted by a user and a database: an empty one stands for all.
+type Bound struct {
+	User, Database string
+	Max            int
+	Setting        string // where it comes from
+}
+
+// For says whose it is, for messages.
+func (b *Bound) For() string {
+	switch {
+	case b.User == "":
+		return fmt.Sprintf("database %q", b.Database)
+	case b.Database == "":
+		return fmt.Sprintf("role %q", b.User)
+	}
+	return fmt.Sprintf("role %q in database %q", b.User, b.Database)
+}
+
+// Connections calls yield with the bounds on a user's server connections to one node in a database.
+func (p *Pool) Connections(user, database string, yield func(Bound) bool) {
+	bounds := [...]Bound{
+		{user, database, p.MaxOf(user, database), "pool.max_per_user"},
+		{"", database, p.MaxDBConnections, "pool.max_db_connections"},
+		{user, "", p.MaxUserConnections, "pool.max_user_connections"},
+	}
+	for _, b := range bounds {
+		if b.Max > 0 && !yield(b) {
+			return
+		}
+	}
+	for i := range p.Rules {
+		if r := &p.Rules[i]; r.MaxConnections > 0 && r.matches(user, database) && !yield(Bound{r.User, r.Database, r.MaxConnections, "max_connections in pool.rules"}) {
+			return
+		}
+	}
+}
+
+// Clients calls yield with the bounds on the clients of a user in a database.
+func (p *Pool) Clients(l *Limits, user, database string, yield func(Bound) bool) {
+	if l.MaxDBClients > 0 && !yield(Bound{"", database, l.MaxDBClients, "limits.max_db_client_connections"}) {
+		return
+	}
+	if l.MaxUserClients > 0 && !yield(Bound{user, "", l.MaxUserClients, "limits.max_user_client_connections"}) {
+		return
+	}
+	for i := range p.Rules {
+		if r := &p.Rules[i]; r.MaxClients > 0 && r.matches(user, database) && !yield(Bound{r.User, r.Database, r.MaxClients, "max_clients in pool.rules"}) {
+			return
+		}
+	}
+}
+
+func (r *PoolRule) matches(user, database string) bool {
+	return (r.User == "" || r.User == user) && (r.Database == "" || r.Database == database)
+}
+
 func validatePool(p *Pool, list *faultList) {
 	needText(list, "pool.reset_query", p.ResetQuery, "DISCARD ALL makes a connection clean for the next session")
 	if n := len(p.Rules); n > maxPoolRules {
 		list.addAt("pool.rules", fmt.Sprintf("has %d entries", n), fmt.Sprintf("give at most %d", maxPoolRules))
+	}
+	if p.MaxPerNode > 0 && p.ReservedPerNode >= p.MaxPerNode && !list.isBad("pool.reserved_per_node") {
+		list.addAt("pool.reserved_per_node", fmt.Sprintf("leaves none of %d connections for others than superusers", p.MaxPerNode), "give fewer than pool.max_per_node")
 	}
 	for i := range p.Rules {
 		if r := &p.Rules[i]; r.User == "" && r.Database == "" {

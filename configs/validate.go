@@ -50,6 +50,9 @@ func validate(c *Config, list *faultList) {
 	validateDependencies(c.Routing.DMLDependencies, list)
 	validateRedirects(c, list)
 	validatePool(&c.Pool, list)
+	if l := &c.Limits; l.ReservedClients >= l.MaxClients && !list.isBad("limits.reserved_clients") && !list.isBad("limits.max_clients") {
+		list.addAt("limits.reserved_clients", fmt.Sprintf("leaves none of %d clients for others than superusers", l.MaxClients), "give fewer than limits.max_clients")
+	}
 	validateFailover(&c.Failover, list)
 	validateVIP(&c.VIP, list)
 	validateAdmin(c, list)

@@ -336,7 +336,7 @@ func TestPgpoolSet(t *testing.T) {
 	var out strings.Builder
 	script := "PGPOOL SET notice_per_node_statement TO on;\nPGPOOL SHOW notice_per_node_statement;\nSELECT 'told';\n" +
 		"PGPOOL RESET notice_per_node_statement;\nSELECT 'not told';\n"
-	cmd := exec.CommandContext(t.Context(), filepath.Join(d.cluster.Bin(), "psql"), "-X", "-At", d.server.DSN("postgres", "postgres"))
+	cmd := exec.CommandContext(t.Context(), d.cluster.Program("psql"), "-X", "-At", d.server.DSN("postgres", "postgres"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(script), &out, &out
 	must(t, cmd.Run())
 	got := regexp.MustCompile(`node id: \d backend pid: \d+`).ReplaceAllString(out.String(), "node id: N backend pid: P")
@@ -354,7 +354,7 @@ func TestPgpoolSet(t *testing.T) {
 func TestShowNodesLikeAProbe(t *testing.T) {
 	t.Parallel()
 	d := newDoors(t, nil)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(d.cluster.Bin(), "psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
+	cmd := exec.CommandContext(t.Context(), d.cluster.Program("psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
 	out, err := cmd.CombinedOutput()
 	must(t, err)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -368,7 +368,7 @@ func TestShowNodesLikeAProbe(t *testing.T) {
 	}
 	must(t, d.cluster.StopNode(2))
 	eventually(t, "a node that went away is down", func() error {
-		cmd := exec.CommandContext(t.Context(), filepath.Join(d.cluster.Bin(), "psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
+		cmd := exec.CommandContext(t.Context(), d.cluster.Program("psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
 		out, err := cmd.CombinedOutput()
 		if err != nil || !regexp.MustCompile(`(?m)^2\|127.0.0.1\|\d+\|down\|down\|`).Match(out) {
 			return fmt.Errorf("%v: %s", err, out)

@@ -21,6 +21,7 @@ var drivers = map[string][]string{
 	"psycopg2":      {"/usr/bin/python3", "-B", "drivers/psycopg2_features.py"},
 	"psycopg3":      {"/usr/bin/python3", "-B", "drivers/psycopg3_features.py"},
 	"node-postgres": {"node", "--unhandled-rejections=strict", "drivers/node/features.js"},
+	"pgjdbc":        {"java", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/postgresql.jar", "drivers/pgjdbc_features.java"},
 }
 
 func TestDriversOfOtherLanguages(t *testing.T) {

@@ -160,7 +160,7 @@ func TestFailoverByCommand(t *testing.T) {
 	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 1})
 	must(t, cluster.Exec(t.Context(), 0, "postgres", "CREATE TABLE pets (id bigint)"))
 	must(t, cluster.WaitReplay(t.Context(), 0))
-	psql := cluster.Bin() + "/psql -XAtq -U postgres -d postgres"
+	psql := cluster.Program("psql") + " -XAtq -U postgres -d postgres"
 	server := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1}, Settings: map[string]any{
 		"failover.mode": "command", "failover.confirm": "200ms",
 		"failover.command": psql + ` -h %H -p %r -c "SELECT pg_promote(true)" && echo promoted %m after %P was lost at %N:%S`,

@@ -66,10 +66,21 @@ type namesFixture struct {
 	server  *howdahtest.Server
 }
 
+// forVersion writes the bodies of SQL's standard, which are of PostgreSQL 14, as older servers know them.
+func forVersion(schema string, major int) string {
+	if major >= 14 {
+		return schema
+	}
+	return strings.NewReplacer("BEGIN ATOMIC SELECT a FROM t; SELECT x + 1; END;", "AS 'SELECT a FROM t; SELECT x + 1';",
+		"RETURN public.writer(1);", "AS 'SELECT public.writer(1)';").Replace(schema)
+}
+
 func newNames(t *testing.T, settings map[string]any) *namesFixture {
 	t.Helper()
 	cluster := pgcluster.ForTest(t, pgcluster.Options{Standbys: 1})
-	must(t, cluster.Exec(t.Context(), 0, "postgres", nameSchema))
+	major, err := cluster.Major(t.Context())
+	must(t, err)
+	must(t, cluster.Exec(t.Context(), 0, "postgres", forVersion(nameSchema, major)))
 	must(t, cluster.WaitReplay(t.Context(), 0))
 	all := map[string]any{"log.level": "debug", "routing.functions.read_only": []string{"allowed"}}
 	for key, value := range settings {

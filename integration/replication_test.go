@@ -31,7 +31,7 @@ func (f *fixture) tool(t *testing.T, name string, args ...string) (string, error
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, filepath.Join(f.cluster.Bin(), name), args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, f.cluster.Program(name), args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -66,7 +66,7 @@ func TestReceiveLog(t *testing.T) {
 	t.Parallel()
 	f := replicationFixture(t)
 	dir := t.TempDir()
-	receive := exec.Command(filepath.Join(f.cluster.Bin(), "pg_receivewal"), "-D", dir, "--synchronous",
+	receive := exec.Command(f.cluster.Program("pg_receivewal"), "-D", dir, "--synchronous",
 		"-d", fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=receiver", f.port))
 	receive.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder

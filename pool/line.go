@@ -172,7 +172,8 @@ func (np *nodePool) tend(set *Settings, w *Line, now time.Time) time.Duration {
 	if waited >= set.WaitTimeout {
 		np.leave(w, grant{err: &wire.Error{Code: "53300",
 			Message: fmt.Sprintf("no connection to %s became free within %s", np.name, set.WaitTimeout),
-			Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.wait_timeout."}})
+			Detail:  np.why(set, w.group),
+			Hint:    "Raise that limit, or pool.wait_timeout."}})
 		return 0
 	}
 	due := set.WaitTimeout - waited

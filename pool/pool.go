@@ -181,8 +181,8 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle b
 		defer np.drop(g)
 		return nil, false, &wire.Error{Code: "53300",
 			Message: fmt.Sprintf("too many sessions wait for a connection to %s", n.Name),
-			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait.", np.total, np.waiting),
-			Hint:    "Raise pool.max_per_node (and the server's max_connections), pool.max_per_user or pool.max_waiters."}
+			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait. %s", np.total, np.waiting, np.why(set, g)),
+			Hint:    "Raise that limit, or pool.max_waiters."}
 	}
 	if line.ready == nil {
 		line.ready = make(chan grant, grants)
@@ -209,6 +209,7 @@ func (p *Pool) OpenClaimed(ctx context.Context, n *cluster.Node, key Key, cred a
 	np.opening--
 	s.group = np.group(key)
 	s.group.opener = opener{n, cred}
+	np.learn(s)
 	np.grant(set)
 	s.Params = p.intern(s.Params)
 	s.Defaults = s.Params

@@ -1,16 +1,19 @@
 package pool
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/configs"
 )
 
 // nodePool is one node's connections and who waits for them; guarded by Pool.mu.
 type nodePool struct {
 	groups   map[Key]*group
-	accounts map[account]int // open connections of each
+	accounts map[account]int // open connections of each, of each user and of each database
+	ordinary map[string]bool // users that are no superusers
 	total    int             // open or being opened, lent out or idle
 	opening  int             // being opened
 	// mostOpening is the highest that opening ever was.
@@ -22,8 +25,18 @@ type nodePool struct {
 	name        string // the node's, for messages; as of the last Claim
 }
 
-// account is what pool.max_per_user counts by.
+// account is what limits count by; an empty name stands for all.
 type account struct{ user, database string }
+
+// accounts are those that a connection of the key counts in.
+func accounts(key *Key) [3]account {
+	return [...]account{{key.User, key.Database}, {key.User, ""}, {"", key.Database}}
+}
+
+// of is whether a connection of the key counts in it.
+func (a account) of(key *Key) bool {
+	return (a.user == "" || a.user == key.User) && (a.database == "" || a.database == key.Database)
+}
 
 // group is what a node has of one key.
 type group struct {
@@ -39,8 +52,6 @@ type group struct {
 // connection of another key are passed over by transactions that need no new login: else a
 // full node would log in anew for every transaction.
 const overtaken = 50 * time.Millisecond
-
-func (np *nodePool) account(key *Key) account { return account{key.User, key.Database} }
 
 // group returns the group of key, which it makes if need be.
 func (np *nodePool) group(key Key) *group {
@@ -93,15 +104,72 @@ func (np *nodePool) mayOpen(set *Settings, g, given *group) bool {
 	if set.MaxLogins > 0 && np.opening >= set.MaxLogins {
 		return false
 	}
-	total, own := np.total, np.accounts[np.account(&g.key)]
+	total := np.total
 	if given != nil {
 		total--
-		if np.account(&given.key) == np.account(&g.key) {
-			own--
-		}
 	}
-	limit := set.MaxOf(g.key.User, g.key.Database)
-	return (np.limit == 0 || total < np.limit) && (limit == 0 || own < limit)
+	return (np.limit == 0 || total < np.limitFor(set, g)) && !np.isFull(set, g, given)
+}
+
+// limitFor is how many connections the node may have when one of the group is opened: the last ones are the superusers'.
+func (np *nodePool) limitFor(set *Settings, g *group) int {
+	if np.ordinary[g.key.User] {
+		return max(1, np.limit-set.ReservedPerNode)
+	}
+	return np.limit
+}
+
+// isFull reports whether one more connection of the group would exceed a bound.
+func (np *nodePool) isFull(set *Settings, g, given *group) bool {
+	_, full := np.exceeded(set, g, given)
+	return full
+}
+
+// exceeded is the bound that one more connection of the group would exceed, if there is one.
+func (np *nodePool) exceeded(set *Settings, g, given *group) (bound configs.Bound, full bool) {
+	set.Connections(g.key.User, g.key.Database, func(b configs.Bound) bool {
+		a := account{b.User, b.Database}
+		count := np.accounts[a]
+		if given != nil && a.of(&given.key) {
+			count--
+		}
+		if count >= b.Max {
+			bound, full = b, true
+		}
+		return !full
+	})
+	return bound, full
+}
+
+// why says what keeps the group from opening one more connection.
+func (np *nodePool) why(set *Settings, g *group) string {
+	if b, full := np.exceeded(set, g, nil); full {
+		return fmt.Sprintf("%s has %d of at most %d connections there (%s).", b.For(), np.accounts[account{b.User, b.Database}], b.Max, b.Setting)
+	}
+	limit := np.limitFor(set, g)
+	switch {
+	case np.limit == 0 || np.total < limit:
+		return "Others are being opened, or wait longer."
+	case limit < np.limit:
+		return fmt.Sprintf("%d of %d connections are open; the last %d are for superusers (pool.reserved_per_node).", np.total, np.limit, set.ReservedPerNode)
+	case set.MaxPerNode > 0:
+		return fmt.Sprintf("%d of %d connections are open (pool.max_per_node).", np.total, np.limit)
+	}
+	return fmt.Sprintf("%d of %d connections are open, which is what the server allows (max_connections).", np.total, np.limit)
+}
+
+// maxOrdinary bounds the names of users that are kept.
+const maxOrdinary = 10_000
+
+// learn takes note of whether a user is a superuser, as the server says at a login.
+func (np *nodePool) learn(s *Server) {
+	switch superuser, ok := s.Params.Get("is_superuser"); {
+	case !ok:
+	case superuser == "on":
+		delete(np.ordinary, s.Key.User)
+	case len(np.ordinary) < maxOrdinary:
+		np.ordinary[s.Key.User] = true
+	}
 }
 
 // opens notes that a connection of the group is being opened.
@@ -110,16 +178,19 @@ func (np *nodePool) opens(g *group) {
 	np.total++
 	np.opening++
 	np.mostOpening = max(np.mostOpening, np.opening)
-	np.accounts[np.account(&g.key)]++
+	for _, a := range accounts(&g.key) {
+		np.accounts[a]++
+	}
 }
 
 // closes notes that a connection of the group is no more.
 func (np *nodePool) closes(g *group) {
 	g.open--
 	np.total--
-	a := np.account(&g.key)
-	if np.accounts[a]--; np.accounts[a] == 0 {
-		delete(np.accounts, a)
+	for _, a := range accounts(&g.key) {
+		if np.accounts[a]--; np.accounts[a] == 0 {
+			delete(np.accounts, a)
+		}
 	}
 	np.drop(g)
 }
@@ -214,7 +285,7 @@ func (np *nodePool) passes(set *Settings, g *group, now time.Time) bool {
 func (p *Pool) node(id cluster.NodeID) *nodePool {
 	np := p.nodes[id]
 	if np == nil {
-		np = &nodePool{groups: map[Key]*group{}, accounts: map[account]int{}}
+		np = &nodePool{groups: map[Key]*group{}, accounts: map[account]int{}, ordinary: map[string]bool{}}
 		p.nodes[id] = np
 	}
 	return np

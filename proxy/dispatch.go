@@ -53,6 +53,9 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 	if err := s.catchUpPrimary(l); err != nil {
 		return s.serverFailed(l, err)
 	}
+	if err := s.checkColumns(l); err != nil {
+		return s.orReport(l, err)
+	}
 	s.cycle = l
 	if s.set.notices || s.set.logsStatements || s.announces.notices != byDefault || s.announces.log != byDefault {
 		if err := s.announce(l); err != nil {
@@ -276,7 +279,8 @@ func (s *session) exchange(l *lease) error {
 	u.sent, u.continues = true, l.cycling
 	s.began = cluster.Now()
 	s.keepExample(l, s.began)
-	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && s.mayHold(l)
+	u.remakable = s.mayRemake(l)
+	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && (s.mayHold(l) || u.remakable)
 	l.healing = false
 	s.closeElsewhere(l)
 	s.noteSent(l)
@@ -303,7 +307,13 @@ func (s *session) exchange(l *lease) error {
 		}
 	}
 	if !u.ready && !u.flush {
-		return nil // cut short: the server answers when the cycle goes on
+		if len(l.owed)-l.head < maxUnitMessages {
+			return nil // cut short: the server answers when the cycle goes on
+		}
+		s.draining = l
+		if err := l.srv.WriteDuplex(flushMessage, s.drainFn); err != nil {
+			return asServerError(err)
+		}
 	}
 	return s.relay(l)
 }
@@ -348,6 +358,9 @@ func (s *session) finish(l *lease) error {
 	u := &s.unit
 	s.client.Discard(u.size)
 	u.size = 0
+	if cap(s.out) > keptScratch {
+		s.out = nil
+	}
 	s.noteUse(l)
 	if u.conduct != 0 {
 		s.noteSets(l, u.conduct)

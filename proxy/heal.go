@@ -66,6 +66,9 @@ func (s *session) heal(ctx context.Context, l *lease) error {
 	if l.broken {
 		s.dropLease(l)
 	}
+	if s.unit.cure == cureColumns {
+		return s.runRemade(ctx, l)
+	}
 	return s.runAgain(ctx, l.srv.Node)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,35 @@ func TestReplayFailsOnReadNode(t *testing.T) {
 			h.settled(t, 1)
 			if got := connectAs(t, h.addr, "u").query("SELECT y"); got != "T D(standby) C(SELECT 1) Z(I)" {
 				t.Errorf("another session: %s", got)
+			}
+		})
+	}
+}
+
+// Settings that a read node refused for a reason of its own (a conflict with replay, say) are not there afterwards,
+// though the statement behind them ran: whoever gets the connection next makes them again.
+func TestReplayRefusedOnReadNode(t *testing.T) {
+	for _, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
+		t.Run(mode, func(t *testing.T) {
+			primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+			h := start(t, func(c *configs.Config) { c.Pool.Mode = mode }, primary, standby)
+			c := connectAs(t, h.addr, "u")
+			if got := c.query("SET a.b = 1"); got != "C(SET) Z(I)" {
+				t.Fatal(got)
+			}
+			standby.scripted(on("SET a.b", join(failure("ERROR", "40001"), idle), false))
+			if got := c.query("SELECT x"); got != "T D(primary) C(SELECT 1) Z(I)" {
+				t.Errorf("got %s", got)
+			}
+			var made atomic.Bool
+			standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+				if typ == wire.Query && bytes.HasPrefix(body, []byte("SET a.b")) {
+					made.Store(true)
+				}
+				return pass
+			})
+			if got := c.query("SELECT y"); got != "T D(standby) C(SELECT 1) Z(I)" || !made.Load() {
+				t.Errorf("got %s; the settings were made there: %v", got, made.Load())
 			}
 		})
 	}

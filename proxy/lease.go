@@ -99,9 +99,14 @@ type lease struct {
 // owes reports whether replies are outstanding.
 func (l *lease) owes() bool { return l.head < len(l.owed) }
 
+// keptReplies is how much room for replies is kept.
+const keptReplies = 1024
+
 func (l *lease) expect(e expected) {
 	if l.head == len(l.owed) {
-		l.owed, l.head = l.owed[:0], 0
+		if l.owed, l.head = l.owed[:0], 0; cap(l.owed) > keptReplies {
+			l.owed = nil
+		}
 	}
 	l.owed = append(l.owed, e)
 }

@@ -56,6 +56,7 @@ type Server struct {
 
 	registry registry
 	clients  atomic.Int64 // connections, logged in or not
+	seats    seats
 	held     atomic.Int64 // statements that wait for a primary
 	stopping atomic.Bool
 	sessions sync.WaitGroup
@@ -219,9 +220,8 @@ func (srv *Server) handle(nc net.Conn) {
 	defer srv.sessions.Done()
 	c := wire.NewConn(nc)
 	defer c.Close()
-	count := srv.clients.Add(1)
-	left := sync.OnceFunc(func() { srv.clients.Add(-1) })
-	defer left()
+	st := srv.sit()
+	defer st.leave()
 	// A session that does not end by itself is ended by its socket.
 	stop := context.AfterFunc(srv.context, func() { nc.SetDeadline(time.Unix(1, 0)); nc.Close() })
 	defer stop()
@@ -231,10 +231,10 @@ func (srv *Server) handle(nc net.Conn) {
 			log.Error("session ended by a defect of howdah", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	s, log, err := srv.receive(c, count, log)
+	s, log, err := srv.receive(c, st, log)
 	if err == nil && s != nil {
 		defer srv.dismiss(s)
-		s.left = left
+		s.left = st.leave
 		err = s.run(srv.context)
 	}
 	srv.farewell(s, c, log, err)

@@ -37,6 +37,9 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 		srv.failedLogin(req.from, clientErrorOf(err).Code, set)
 		return nil, err
 	}
+	if err := req.seat.take(set, req.key.User, req.key.Database); err != nil {
+		return nil, err
+	}
 	req.key.Credentials = cred.Identity()
 	if req.replication != notReplication {
 		return srv.loginReplication(ctx, c, req, cred, set, log)
@@ -55,6 +58,9 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	}
 	if err != nil {
 		return nil, err
+	}
+	if superuser, _ := p.params.Get("is_superuser"); req.seat.reserved && superuser != "on" {
+		return nil, errReserved(set.limits)
 	}
 	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params, shared: req.key.Shared, statementMode: mode == configs.PoolStatement}
 	s.usesSequences = s.shared && srv.sequences.has(&req.key)

@@ -37,7 +37,7 @@ func (s *session) serverFailed(l *lease, err error) error {
 	}
 	node := l.srv.Node
 	s.srv.cluster.Report(node, err)
-	again := l.holding || l.healing
+	again := l.slot == balancer.ToRead && (l.holding || l.healing)
 	if l.slot == balancer.ToPrimary {
 		// Whatever took effect there must be visible to the session's next read.
 		s.in.Session.FloorPrimary = cluster.Now()

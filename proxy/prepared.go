@@ -17,6 +17,12 @@ type prepared struct {
 	// on holds, per lease slot, the id of the lease that has the statement (or
 	// was sent its Parse); an id is never used again, so an old one means absent.
 	on [2]uint64
+	// told are the columns of its result that the client was told of, found those that howdah found; changed
+	// says that these differ on a connection that has it under its own name. borrowed: its Parse was
+	// answered by a statement that was there.
+	told, found       columns
+	changed, borrowed bool
+	refusal           []byte // the error with which it could not be made unseen
 	// used is the number of the last unit that referred to the statement.
 	used uint64
 }
@@ -30,6 +36,8 @@ type statements struct {
 	named   map[string]*prepared // nil until the first
 	unnamed *prepared            // nil if there is none
 	spare   *prepared            // a retired unnamed statement, to be used again
+	// held is how many bytes the named statements take.
+	held int
 	// portals hold the verdict of the statement each open portal runs.
 	portals map[string]*parser.Verdict
 	portal  *parser.Verdict // the unnamed portal's
@@ -48,10 +56,7 @@ func (st *statements) find(name []byte) *prepared {
 func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *prepared {
 	if len(name) > 0 {
 		p := &prepared{name: string(name), parse: append([]byte(nil), msg...), verdict: v, used: unit}
-		if st.named == nil {
-			st.named = map[string]*prepared{}
-		}
-		st.named[p.name] = p
+		st.keep(p)
 		return p
 	}
 	// The statement that it displaces stays what it was for as long as the unit
@@ -62,6 +67,7 @@ func (st *statements) parsed(name, msg []byte, v *parser.Verdict, unit uint64) *
 	}
 	p.parse = append(p.parse[:0], msg...)
 	p.verdict, p.used, p.on = v, unit, [2]uint64{}
+	p.told, p.found, p.changed, p.borrowed = 0, 0, false, false
 	st.displaceUnnamed(unit)
 	st.unnamed = p
 	return p
@@ -91,8 +97,32 @@ func (st *statements) forget(p *prepared) {
 		}
 	} else if st.named[p.name] == p {
 		delete(st.named, p.name)
+		st.held -= p.size()
 	}
 }
+
+// keep takes in a named statement.
+func (st *statements) keep(p *prepared) {
+	if st.named == nil {
+		st.named = map[string]*prepared{}
+	}
+	if old := st.named[p.name]; old != nil {
+		st.held -= old.size()
+	}
+	st.named[p.name] = p
+	st.held += p.size()
+}
+
+// forgetAll removes all named statements.
+func (st *statements) forgetAll() {
+	clear(st.named)
+	st.held = 0
+}
+
+// preparedSize is about what a statement takes besides its text and name.
+const preparedSize = 512
+
+func (p *prepared) size() int { return preparedSize + 2*len(p.name) + cap(p.parse) }
 
 // restore puts back a statement whose Close was not carried out.
 func (st *statements) restore(p *prepared) {
@@ -104,12 +134,12 @@ func (st *statements) restore(p *prepared) {
 			}
 		}
 	} else if st.named[p.name] == nil {
-		if st.named == nil {
-			st.named = map[string]*prepared{}
-		}
-		st.named[p.name] = p
+		st.keep(p)
 	}
 }
+
+// maxPortalName is the longest name of a portal that is remembered.
+const maxPortalName = 256
 
 // bound notes which statement a portal runs. Of more than limit named portals the
 // rest stay unknown, which makes them the primary's.
@@ -118,7 +148,7 @@ func (st *statements) bound(portal []byte, v *parser.Verdict, limit int) {
 		st.portal = v
 		return
 	}
-	if len(st.portals) >= limit {
+	if len(st.portals) >= limit || len(portal) > maxPortalName {
 		delete(st.portals, string(portal))
 		return
 	}

@@ -165,7 +165,7 @@ func TestUnitAdd(t *testing.T) {
 
 // planner is a session that can plan, and nothing else.
 func planner() *session {
-	s := &session{srv: &Server{parser: parser.New(parser.Options{})}, set: &settings{maxBuffered: 1 << 20, maxStatements: 100}}
+	s := &session{srv: &Server{parser: parser.New(parser.Options{})}, set: &settings{maxBuffered: 1 << 20, maxStatements: 100, maxStatementMemory: 1 << 20}}
 	s.unit.reset()
 	return s
 }

@@ -94,6 +94,9 @@ func (s *session) process(l *lease) error {
 // flush gives the client in[start:pos] and marks all before pos as used. While the
 // lease is holding, it only remembers what was understood.
 func (s *session) flush(l *lease, in []byte, start, pos int) error {
+	if l.holding && pos-start > maxControl {
+		l.holding = false // a flood of notices, say
+	}
 	if l.holding {
 		l.srv.Discard(start)
 		l.held = pos - start
@@ -128,6 +131,9 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	}
 	switch typ {
 	case wire.NoticeResponse:
+		if l.slot == balancer.ToPrimary && e != nil && e.reply == replyExecute {
+			l.holding = false // it runs: what it says is for now
+		}
 		return act, nil
 	case wire.NotificationResponse:
 		return s.notification(l), nil
@@ -156,9 +162,13 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 		}
 		return act, l.answered(e, replyClose, typ)
 	case wire.NoData:
+		l.noteColumns(e, noColumns)
 		return act, l.answered(e, replyDescribe, typ)
 	case wire.RowDescription:
 		if e.reply == replyDescribe {
+			if e.stmt != nil {
+				l.noteColumns(e, columnsOf(msg))
+			}
 			l.pop()
 		}
 	case wire.CopyInResponse:
@@ -261,7 +271,7 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	if len(msg) != wire.HeaderSize+1 || !isTxStatus(msg[wire.HeaderSize]) {
 		return act, serverError{errors.New("malformed ReadyForQuery")}
 	}
-	if e.version != 0 && !l.failed {
+	if e.version != 0 && !l.failed && !l.healing { // healing began with it: it failed
 		l.hasSettings(&s.state)
 	}
 	if msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
@@ -299,7 +309,10 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		}
 		return swallow, nil
 	}
-	if l.holding && s.curable(body, l.srv.Node) {
+	if l.holding && refusesColumns(body) && s.unit.remakable && e.remakes() {
+		return swallow, s.remake(l, e)
+	}
+	if l.holding && l.slot == balancer.ToRead && s.curable(body, l.srv.Node) {
 		s.noteRefusal(l, e, body)
 		l.healing, l.holding, l.held = true, false, 0
 		if !fatal {
@@ -311,6 +324,9 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		return swallow, nil
 	}
 	if e != nil && e.quiet && !fatal {
+		if e.stmt != nil {
+			e.stmt.refusal = append([]byte(nil), body...)
+		}
 		l.dropToSync(nil)
 		return swallow, nil
 	}

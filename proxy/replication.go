@@ -34,6 +34,9 @@ const (
 
 // loginReplication is the rest of login for a replication connection.
 func (srv *Server) loginReplication(ctx context.Context, c *wire.Conn, req *startupRequest, cred auth.Credentials, set *settings, log *slog.Logger) (*session, error) {
+	if req.seat.reserved {
+		return nil, errReserved(set.limits)
+	}
 	hint := parser.Hint{Route: parser.RoutePrimary}
 	if req.route != nil {
 		var ok bool

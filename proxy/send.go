@@ -1,12 +1,19 @@
 package proxy
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/wire"
 )
+
+// keptScratch is how much of session.out is kept from one unit to the next.
+const keptScratch = 16 << 10
+
+// flushMessage asks a server for the answers of a cycle that has become very long: what is owed is bounded.
+var flushMessage = wire.AppendMessage(nil, wire.Flush)
 
 // send sends the unit on the lease, with what must go before it, in one
 // write, and waits for the first of the answer. If nothing must, the client's bytes are sent as they lie in its buffer.
@@ -92,8 +99,7 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	b := s.out[:0]
 	if stale {
-		b = wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
-		l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
+		b = s.appendSettings(b, l)
 	}
 	if discard {
 		b = wire.AppendQuery(b, "DISCARD SEQUENCES")
@@ -137,6 +143,12 @@ func (s *session) prefix(l *lease) []byte {
 	}
 	s.out = b[:0]
 	return b
+}
+
+// appendSettings brings the connection to the session's settings.
+func (s *session) appendSettings(b []byte, l *lease) []byte {
+	l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
+	return wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
 }
 
 // appendPending makes the settings that the block made on the primary, on the
@@ -302,7 +314,7 @@ func (l *lease) expectFor(m *message) {
 	case wire.Bind:
 		l.expect(expected{reply: replyBind, stmt: m.stmt})
 	case wire.Describe:
-		l.expect(expected{reply: replyDescribe, stmt: m.stmt})
+		l.expect(expected{reply: replyDescribe, stmt: cmp.Or(m.stmt, m.shows)})
 	case wire.Execute:
 		l.expect(expected{reply: replyExecute, verdict: m.verdict})
 	case wire.Close:

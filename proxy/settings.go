@@ -27,12 +27,13 @@ type settings struct {
 	auth        configs.Auth
 	timeouts    configs.Timeouts
 	failover    configs.Failover
-	maxClients  int
+	limits      *configs.Limits
 	// maxUnauthenticated is how many connections may not have logged in yet.
 	maxUnauthenticated int
 	rates              rateLimits
 	maxBuffered        int
 	maxStatements      int
+	maxStatementMemory int
 	maxPrepared        int
 	pool               configs.Pool
 	debug              bool // decisions are logged
@@ -62,11 +63,11 @@ func (set *settings) readForeign() bool { return set.catalog.ForeignTables == "r
 // newSettings reads the files that the configuration names.
 func newSettings(c *configs.Config) (*settings, error) {
 	set := &settings{auth: c.Auth, timeouts: c.Timeouts, failover: c.Failover,
-		maxClients: c.Limits.MaxClients, maxBuffered: int(c.Limits.MaxBuffered),
-		maxStatements: c.Limits.MaxStatements, maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
+		limits: &c.Limits, maxBuffered: int(c.Limits.MaxBuffered),
+		maxStatements: c.Limits.MaxStatements, maxStatementMemory: int(c.Limits.MaxStatementMemory), maxPrepared: c.Pool.MaxPrepared, pool: c.Pool, debug: c.Log.Level == "debug"}
 	set.maxUnauthenticated = c.Limits.MaxUnauthenticated
 	if set.maxUnauthenticated == 0 {
-		set.maxUnauthenticated = max(1, set.maxClients/2)
+		set.maxUnauthenticated = max(1, set.limits.MaxClients/2)
 	}
 	set.rates = rateLimits{logins: c.Limits.LoginRate, failed: c.Limits.FailedLoginRate}
 	var err error

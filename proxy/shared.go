@@ -109,6 +109,7 @@ func (s *session) appendShared(b []byte, l *lease, m *message, msg []byte) []byt
 			b = appendRenamed(b, p.parse, 0, p)
 		}
 		if m.reused = m.makes() && had; m.reused {
+			p.borrowed = true
 			b = wire.AppendMessage(b, wire.Close, "S", absentName, "\x00")
 		} else {
 			b = appendRenamed(b, msg, 0, p)

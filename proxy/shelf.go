@@ -13,6 +13,7 @@ type shelved struct {
 	name string
 	// definitions is the database's count of redefinitions before it was made.
 	definitions  uint64
+	columns      columns // of its result, if a Describe has said so
 	newer, older *shelved
 }
 

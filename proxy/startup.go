@@ -53,6 +53,7 @@ type startupRequest struct {
 	minor       uint32  // of the protocol version that is spoken
 	negotiate   []byte  // a NegotiateProtocolVersion message that must be sent first
 	from        net.Addr
+	seat        *seat
 	tls         *tls.ConnectionState // nil: not encrypted
 }
 
@@ -244,7 +245,7 @@ func (srv *Server) ForwardCancels(forward func(pid uint32, secret []byte) bool) 
 
 // receive takes a connection from accept to the end of its login. It returns the session,
 // nil without an error if the connection was not for one, and the log for what follows.
-func (srv *Server) receive(c *wire.Conn, count int64, log *slog.Logger) (*session, *slog.Logger, error) {
+func (srv *Server) receive(c *wire.Conn, st *seat, log *slog.Logger) (*session, *slog.Logger, error) {
 	set := srv.settings.Load()
 	deadline := time.Now().Add(set.timeouts.Auth)
 	c.SetDeadline(deadline)
@@ -260,20 +261,20 @@ func (srv *Server) receive(c *wire.Conn, count int64, log *slog.Logger) (*sessio
 	if addr, ok := addressOf(from); ok && !srv.rates.admit(addr, time.Now(), set.rates) {
 		return nil, log, errTooManyLogins // before anything is read or computed
 	}
-	s, err := srv.admit(c, from, deadline, count, set, log)
+	s, err := srv.admit(c, from, deadline, st, set, log)
 	return s, log, err
 }
 
 // admit logs a client in and returns its session.
-func (srv *Server) admit(c *wire.Conn, from net.Addr, deadline time.Time, count int64, set *settings, log *slog.Logger) (*session, error) {
+func (srv *Server) admit(c *wire.Conn, from net.Addr, deadline time.Time, st *seat, set *settings, log *slog.Logger) (*session, error) {
 	req, err := srv.readStartup(c, set)
 	if err != nil || req == nil {
 		return nil, srv.refuseStartup(c, log, err)
 	}
-	req.from = from
-	if count > int64(set.maxClients) {
+	req.from, req.seat = from, st
+	if st.none {
 		return nil, &wire.Error{Code: "53300", Message: "sorry, too many clients already",
-			Detail: fmt.Sprintf("howdah serves at most %d clients (limits.max_clients).", set.maxClients)}
+			Detail: fmt.Sprintf("howdah serves at most %d clients (limits.max_clients).", set.limits.MaxClients)}
 	}
 	if srv.stopping.Load() {
 		return nil, &wire.Error{Code: "57P03", Message: "howdah is shutting down"}

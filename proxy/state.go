@@ -104,7 +104,7 @@ func (s *session) note(stmt *parser.Statement) {
 	case stmt.CreatesTemp, st.concernsTemp(stmt), stmt.Set != parser.SetNone, // SET LOCAL for the node where the block reads
 		stmt.Kind == parser.KindSavepoint, stmt.Kind == parser.KindDiscard,
 		stmt.Kind == parser.KindListen, stmt.Kind == parser.KindUnlisten:
-		if len(st.pending) >= maxPending {
+		if len(st.pending) >= maxPending || len(stmt.SQL) > pendingLook && pendingSize(st.pending)+len(stmt.SQL) > maxPendingSize {
 			st.opaque, st.pending = true, nil
 			st.repin()
 			return
@@ -285,10 +285,30 @@ func (st *state) remove(name string) {
 const (
 	maxSettings = 200
 	maxPending  = 2000
+	// The texts of the one, and of the other, together.
+	maxSettingsSize = 64 << 10
+	maxPendingSize  = 256 << 10
+	pendingLook     = maxPendingSize / maxPending // shorter ones cannot exceed that
 )
 
+func settingsSize(settings []setting) int {
+	size := 0
+	for i := range settings {
+		size += len(settings[i].name) + len(settings[i].sql) + len(settings[i].value)
+	}
+	return size
+}
+
+func pendingSize(pending []*parser.Statement) int {
+	size := 0
+	for _, stmt := range pending {
+		size += len(stmt.SQL) + len(stmt.Value) + len(stmt.Object)
+	}
+	return size
+}
+
 func (st *state) repin() {
-	if len(st.settings) > maxSettings {
+	if len(st.settings) > maxSettings || settingsSize(st.settings) > maxSettingsSize {
 		st.opaque, st.settings = true, nil
 	}
 	switch {
@@ -353,7 +373,7 @@ func (s *session) deallocated(name string) {
 		p.on[balancer.ToPrimary] = 0
 		s.stale = append(s.stale, p)
 	}
-	clear(s.stmts.named)
+	s.stmts.forgetAll()
 	s.state.sqlPrepared = false
 }
 

@@ -15,6 +15,7 @@ const (
 	cureState         // 55000 and its kin: recovery in progress, objects in use by replay
 	cureConflict      // 40001, 40P01: conflict with recovery
 	cureMissing       // objects and rights that were not there (yet)
+	cureColumns       // a prepared statement would have had other columns
 	cureServer        // the server went away, was full, or had trouble of its own
 	cures
 )
@@ -22,7 +23,7 @@ const (
 // cureNames are the counters' names.
 var cureNames = [cures]string{
 	cureReadOnly: "read_only", cureFeature: "not_on_standby", cureState: "recovery_state",
-	cureConflict: "recovery_conflict", cureMissing: "missing_object", cureServer: "server_trouble",
+	cureConflict: "recovery_conflict", cureMissing: "missing_object", cureColumns: "changed_columns", cureServer: "server_trouble",
 }
 
 // cureOf tells why by the SQLSTATE and the routine that reported it.

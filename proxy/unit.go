@@ -15,6 +15,7 @@ type message struct {
 	typ       byte
 	off, size int
 	stmt      *prepared       // the statement it makes or uses, nil if not known
+	shows     *prepared       // Describe of a portal: the named statement that it runs, if it was bound in this unit
 	verdict   *parser.Verdict // Execute, Query: what runs
 	taken     bool            // a Parse whose name is taken: the server refuses it
 	inject    bool            // stmt's Parse must be sent before it
@@ -52,13 +53,17 @@ type unit struct {
 	sent        bool // a server has got it
 	continues   bool // the cycle had earlier units there
 	executes    int
-	binds       bool // it makes a portal
-	foreign     bool // it runs a portal of an earlier unit
+	binds       bool      // it makes a portal
+	bound       *prepared // the named statement of the last Bind, nil if there is none
+	stateful    bool      // a statement of it may name prepared ones
+	foreign     bool      // it runs a portal of an earlier unit
 	// reruns is how often it was run again elsewhere; refused is the statement of it that a
 	// read node refused with refusedCode because no standby can run it, nil if none was;
 	// cure is why it was run again last.
 	reruns      int
 	cure        cure
+	remakable   bool      // it can run again for that
+	remade      *prepared // the statement that is made anew for cureColumns
 	refused     *parser.Verdict
 	refusedCode string
 	// conduct is what the functions and procedures do that it calls.
@@ -163,6 +168,9 @@ func (u *unit) opensBlock() bool {
 
 // namesInSQL reports whether SQL of the unit names the statement (EXECUTE, DEALLOCATE).
 func (u *unit) namesInSQL(name string) bool {
+	if !u.stateful {
+		return false
+	}
 	for i := range u.msgs {
 		v := u.msgs[i].verdict
 		if v == nil || !v.Stateful {
@@ -177,13 +185,24 @@ func (u *unit) namesInSQL(name string) bool {
 	return false
 }
 
+// maxUnitMessages bounds a unit, keptMessages what is kept of its room for the next one.
+const (
+	maxUnitMessages = 20_000
+	keptMessages    = 32
+)
+
 func (u *unit) reset() {
-	*u = unit{number: u.number + 1, msgs: u.msgs[:0]}
+	msgs := u.msgs[:0]
+	if cap(msgs) > keptMessages {
+		msgs = nil
+	}
+	*u = unit{number: u.number + 1, msgs: msgs}
 }
 
 // add takes in the verdict of a statement; nil is one that is not known.
 func (u *unit) add(v *parser.Verdict) {
 	u.names = true
+	u.stateful = u.stateful || v != nil && v.Stateful
 	switch {
 	case v == nil:
 		u.opaque = true
@@ -348,7 +367,7 @@ func (s *session) readExtended() error {
 			u.ready = true
 			return nil
 		}
-		if typ == wire.Flush || u.rest > 0 || off >= s.set.maxBuffered {
+		if typ == wire.Flush || u.rest > 0 || off >= s.set.maxBuffered || len(u.msgs) >= maxUnitMessages {
 			if u.flush = typ == wire.Flush; !u.flush {
 				u.add(nil)
 				s.stmts.spare = nil // the next unit comes before this one is answered
@@ -373,7 +392,10 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 		if ok = ok1 && ok2; ok {
 			s.planUse(&m, name)
 			s.stmts.bound(portal, verdictOf(m.stmt), s.set.maxStatements)
-			u.binds = true
+			u.binds, u.bound = true, nil
+			if m.stmt != nil && m.stmt.name != "" {
+				u.bound = m.stmt
+			}
 			if len(portal) > 0 {
 				u.keepsPortal = true
 			}
@@ -385,6 +407,7 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 				s.planUse(&m, name)
 			} else {
 				m.verdict = s.stmts.portalVerdict(name)
+				m.shows = u.bound
 				u.add(s.resolve(m.verdict))
 			}
 		}
@@ -440,7 +463,7 @@ func (s *session) planParse(m *message, msg, body []byte) bool {
 		}
 	}
 	m.displaces, m.displaced = len(name) == 0, s.stmts.unnamed
-	if len(name) > 0 && len(s.stmts.named) >= s.set.maxStatements {
+	if len(name) > 0 && (len(s.stmts.named) >= s.set.maxStatements || s.stmts.held+len(msg)+preparedSize > s.set.maxStatementMemory) {
 		return false // it lives on the primary, unknown here
 	}
 	if !ok2 || s.unit.rest > 0 {

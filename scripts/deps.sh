@@ -45,6 +45,8 @@ if [ "$level" != demo ]; then
 	need python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
 	need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
 	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
+	need libpostgresql-jdbc-java test -e /usr/share/java/postgresql.jar
+	need default-jdk-headless command -v javac
 	need slapd test -x /usr/sbin/slapd
 	# Pgpool-II's tools, and its extension pgpool_adm, must work with howdah.
 	need pgpool2 test -x /usr/sbin/pcp_node_info

@@ -297,7 +297,8 @@ func (c *Conn) grow(size int) {
 func (c *Conn) Need(n int) error {
 	if c.buf != nil && n > len(c.buf)-c.r && n > c.w-c.r {
 		if n > len(c.buf) {
-			c.grow(max(n, 2*len(c.buf))) // not once per message of a long pipeline
+			// Twice, and again as that fills: a length that is only claimed costs nothing.
+			c.grow(2 * len(c.buf))
 		} else {
 			c.w = copy(c.buf, c.buf[c.r:c.w])
 			c.r = 0

@@ -10,6 +10,7 @@ type Error struct {
 	Message string
 	Detail  string
 	Hint    string // what the user or operator can do
+	Routine string // PostgreSQL's function, where drivers tell an error by it
 	Err     error
 }
 
@@ -55,6 +56,9 @@ func appendReport(dst []byte, typ byte, severity string, e *Error) []byte {
 	}
 	if e.Hint != "" {
 		fields = append(fields, "\x00H", e.Hint)
+	}
+	if e.Routine != "" {
+		fields = append(fields, "\x00R", e.Routine)
 	}
 	return AppendMessage(dst, typ, append(fields, "\x00\x00")...)
 }

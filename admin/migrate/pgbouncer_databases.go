@@ -50,7 +50,11 @@ func (b *bouncer) database(s setting) {
 			}
 		case "pool_mode":
 			b.poolMode(rule, value, func(fate Fate, to, text string) { note(fate, key, to, text) })
-		case "pool_size", "max_db_connections":
+		case "max_db_connections":
+			b.bound(rule, "max_connections", "pool.max_db_connections", value, s, func(to string) { note(Changed, key, to, "on each server") })
+		case "max_db_client_connections":
+			b.bound(rule, "max_clients", "limits.max_db_client_connections", value, s, func(to string) { note(Taken, key, to, "") })
+		case "pool_size":
 			if n, ok := atoi(value); ok && n > 0 {
 				rule.Content = append(rule.Content, bare("max_per_user"), bare(value))
 				note(Changed, key, "pool.rules", "it is for each user of the database, on each server")
@@ -63,7 +67,7 @@ func (b *bouncer) database(s setting) {
 			note(ByHand, key, "", "ALTER DATABASE … SET or ALTER ROLE … SET does it on the servers")
 		case "client_encoding", "datestyle", "timezone":
 			note(ByHand, key, "", fmt.Sprintf("ALTER DATABASE %s SET %s does it on the servers", s.name, key))
-		case "min_pool_size", "reserve_pool", "reserve_pool_size", "server_lifetime", "load_balance_hosts", "max_db_client_connections", "application_name":
+		case "min_pool_size", "reserve_pool", "reserve_pool_size", "server_lifetime", "load_balance_hosts", "application_name":
 			note(Unneeded, key, "", "it is set for all databases, in the pool section")
 		default:
 			note(Refused, key, "", "PgBouncer has no such option")
@@ -87,7 +91,11 @@ func (b *bouncer) user(s setting) {
 		switch key {
 		case "pool_mode":
 			b.poolMode(rule, c[key], func(fate Fate, to, text string) { note(fate, key, to, text) })
-		case "pool_size", "max_user_connections":
+		case "max_user_connections":
+			b.bound(rule, "max_connections", "", c[key], s, func(to string) { note(Changed, key, to, "on each server") })
+		case "max_user_client_connections":
+			b.bound(rule, "max_clients", "", c[key], s, func(to string) { note(Taken, key, to, "") })
+		case "pool_size":
 			if n, ok := atoi(c[key]); ok && n > 0 {
 				rule.Content = append(rule.Content, bare("max_per_user"), bare(c[key]))
 				note(Changed, key, "pool.rules", "it is for each database, on each server")
@@ -108,9 +116,29 @@ func (b *bouncer) poolMode(rule *yaml.Node, mode string, note func(Fate, string,
 	note(Taken, "pool.rules", "")
 }
 
+// bound takes over a limit as a key of the rule, or, if that is for all, as the setting global. done is told where it went.
+func (b *bouncer) bound(rule *yaml.Node, key, global, value string, s setting, done func(to string)) {
+	n, ok := atoi(value)
+	switch {
+	case !ok || n <= 0: // PgBouncer's word for no limit
+		done("")
+	case isNamed(rule):
+		rule.Content = append(rule.Content, bare(key), bare(value))
+		done("pool.rules")
+	default:
+		b.out.set(global, bare(value), "databases: "+s.name+", "+s.place())
+		done(global)
+	}
+}
+
+// isNamed is whether the rule is for a user or a database.
+func isNamed(rule *yaml.Node) bool {
+	return len(rule.Content) > 0 && (rule.Content[0].Value == "user" || rule.Content[0].Value == "database")
+}
+
 // addRule keeps a rule that says something.
 func (b *bouncer) addRule(rule *yaml.Node, s setting) {
-	named := rule.Content != nil && (rule.Content[0].Value == "user" || rule.Content[0].Value == "database")
+	named := isNamed(rule)
 	switch {
 	case named && len(rule.Content) > 2:
 		b.rules = append(b.rules, rule)

@@ -59,11 +59,12 @@ var bouncerParams = map[string]bouncerParam{
 	"min_pool_size":     as(number("pool.min_per_user")),
 	"max_client_conn":   as(number("limits.max_clients")),
 	"max_db_connections": {take: func(b *bouncer, s setting) Entry {
-		e := number("pool.max_per_node")(b.importer, s)
-		return told(e, "of all databases together, on each server")
+		return told(number("pool.max_db_connections")(b.importer, s), "on each server")
 	}},
-	"max_user_connections":      not(ByHand, "pool.rules has max_per_user for a user, or ALTER ROLE … CONNECTION LIMIT on the servers"),
-	"max_db_client_connections": not(ByHand, "limits.max_clients is for all databases"), "max_user_client_connections": not(ByHand, "limits.max_clients is for all users"),
+	"max_user_connections": {take: func(b *bouncer, s setting) Entry {
+		return told(number("pool.max_user_connections")(b.importer, s), "on each server")
+	}},
+	"max_db_client_connections": as(number("limits.max_db_client_connections")), "max_user_client_connections": as(number("limits.max_user_client_connections")),
 	"reserve_pool_size": not(Unneeded, "pool.max_per_user is one limit; waiting is first come, first served"), "reserve_pool_timeout": not(Unneeded, "there is no reserve pool"),
 	"server_round_robin": not(Unneeded, byBouncer), "server_reset_query": {take: (*bouncer).reset}, "server_reset_query_always": not(Unneeded, "a connection is reset when its session ends, never between transactions"),
 	"server_check_query": not(Unneeded, "a connection is looked at before its use, without a query"), "server_check_delay": not(Unneeded, "a connection is looked at before its use, without a query"),

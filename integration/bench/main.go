@@ -97,7 +97,7 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 	if err != nil {
 		return rep, err
 	}
-	bench := pgbench{path: filepath.Join(cluster.Bin(), "pgbench"), user: benchUser, database: benchDatabase,
+	bench := pgbench{path: cluster.Program("pgbench"), user: benchUser, database: benchDatabase,
 		seconds: o.seconds, jobs: o.jobs, sampling: o.sampling, dir: filepath.Join(dir, "log")}
 	if err := fillDatabase(ctx, cluster, bench, o.scale); err != nil {
 		return rep, err

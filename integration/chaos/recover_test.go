@@ -46,7 +46,7 @@ func TestRecover(t *testing.T) {
 	must(t, r.server.Reload(r.options))
 	r.said("msg=reloaded")
 	t.Cleanup(func() { // the server was started by the script, not by the cluster
-		stop := append(shell[:len(shell):len(shell)], "-c", filepath.Join(r.cluster.Bin(), "pg_ctl")+" -D "+r.dataDir(0)+" -m immediate -w stop")
+		stop := append(shell[:len(shell):len(shell)], "-c", r.cluster.Program("pg_ctl")+" -D "+r.dataDir(0)+" -m immediate -w stop")
 		if out, err := exec.Command(stop[0], stop[1:]...).CombinedOutput(); err != nil {
 			t.Errorf("stop what was recovered: %v: %s", err, out)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/howdah/howdah/integration/pgcluster"
@@ -102,7 +101,7 @@ func run(ctx context.Context, cluster *pgcluster.Cluster, howdah string, scripts
 func (r *relay) psql(ctx context.Context, cluster *pgcluster.Cluster, s script, env []string) error {
 	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, psqlOf(cluster), "-X", "-q", "-f", s.path)
+	cmd := exec.CommandContext(ctx, cluster.Program("psql"), "-X", "-q", "-f", s.path)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", r.port()), "PGUSER=postgres",
 		"PGDATABASE="+s.database, "PGOPTIONS="+sessionOptions, "PGSSLMODE=disable", "PGGSSENCMODE=disable", "PSQLRC=/dev/null", "LC_ALL=C.UTF-8")
@@ -116,13 +115,4 @@ func (r *relay) psql(ctx context.Context, cluster *pgcluster.Cluster, s script, 
 		return fmt.Errorf("run psql with %s: %w", s.path, err)
 	}
 	return nil
-}
-
-// psqlOf is the servers' psql, or another if they came without.
-func psqlOf(cluster *pgcluster.Cluster) string {
-	own := filepath.Join(cluster.Bin(), "psql")
-	if _, err := os.Stat(own); err == nil {
-		return own
-	}
-	return "psql"
 }

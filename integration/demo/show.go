@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -177,7 +176,7 @@ func (s *show) run(program string, args ...string) (string, error) {
 
 // runWith is run with something to read on standard input.
 func (s *show) runWith(input, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(s.ctx, filepath.Join(s.cluster.Bin(), program), args...)
+	cmd := exec.CommandContext(s.ctx, s.cluster.Program(program), args...)
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+strconv.Itoa(s.port), "PGUSER=postgres", "PGSSLMODE=prefer")
 	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.CombinedOutput()

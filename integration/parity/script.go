@@ -17,6 +17,8 @@ type Script struct {
 	OnStandby, OnPrimary []string
 	// Needs are environment variables without which the script does not run.
 	Needs []string
+	// Since is the oldest version of the servers, 14 say, that do what it shows; 0: all do.
+	Since int
 	// OwnErrors are SQLSTATEs of errors that howdah itself may have to say, which
 	// then lack the fields file, line and routine.
 	OwnErrors []string
@@ -105,6 +107,8 @@ func (s *Script) comment(line string) bool {
 		s.OnPrimary = append(s.OnPrimary, value)
 	case "own":
 		s.OwnErrors = append(s.OwnErrors, strings.Fields(value)...)
+	case "since":
+		s.Since, _ = strconv.Atoi(value) // what is no number is for all
 	case "needs":
 		s.Needs = append(s.Needs, value)
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"sort"
 	"strconv"
 	"sync"
 	"syscall"
@@ -95,15 +94,10 @@ func findBin(bin string) (string, error) {
 		bin = os.Getenv("HOWDAH_PG_BIN")
 	}
 	if bin == "" {
-		found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-		if err != nil || len(found) == 0 {
+		found := installed("postgres")
+		if len(found) == 0 {
 			return "", errors.New("find PostgreSQL: no /usr/lib/postgresql/*/bin/postgres; install it (scripts/deps.sh) or set HOWDAH_PG_BIN")
 		}
-		major := func(path string) int {
-			number, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // a name that is no number sorts first
-			return number
-		}
-		sort.Slice(found, func(i, j int) bool { return major(found[i]) < major(found[j]) })
 		bin = filepath.Dir(found[len(found)-1])
 	}
 	if _, err := exec.LookPath(filepath.Join(bin, "postgres")); err != nil {

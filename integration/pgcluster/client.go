@@ -74,7 +74,7 @@ func (c *Cluster) Value(ctx context.Context, i int, db, sql string) (string, err
 // what it wrote to both outputs.
 func (c *Cluster) Psql(ctx context.Context, i int, db string, args ...string) (string, error) {
 	connect := []string{"-X", "-h", "127.0.0.1", "-p", fmt.Sprint(c.Port(i)), "-U", "postgres", "-d", db}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "psql"), append(connect, args...)...)
+	cmd := exec.CommandContext(ctx, c.Program("psql"), append(connect, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("run psql on node %d: %w: %s", i, err, lastLines(string(out), 3))

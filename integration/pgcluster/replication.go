@@ -48,6 +48,13 @@ func (c *Cluster) PauseReplay(ctx context.Context, i int) error {
 	if err := c.Exec(ctx, i, "postgres", "SELECT pg_wal_replay_pause()"); err != nil {
 		return err
 	}
+	major, err := c.Major(ctx)
+	if err != nil {
+		return err
+	}
+	if major < 14 { // where nothing says that a pause has not only been asked for
+		return c.waitTrue(ctx, i, "SELECT pg_is_wal_replay_paused()")
+	}
 	return c.waitTrue(ctx, i, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
 }
 
@@ -131,7 +138,7 @@ func (c *Cluster) Rewind(ctx context.Context, i, upstream int) error {
 		return fmt.Errorf("rewind node %d: %w", i, err)
 	}
 	source := fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", c.SocketDir(), c.nodes[upstream].port)
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "pg_rewind"), "-D", n.dir, "--source-server="+source)
+	cmd := exec.CommandContext(ctx, c.Program("pg_rewind"), "-D", n.dir, "--source-server="+source)
 	cmd.Env = serverEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential()}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -6,7 +6,7 @@
 // all reads that may are served by standbys.
 //
 //	go run ./integration/suite -howdah bin/howdah                   both suites, session pooling
-//	go run ./integration/suite -howdah bin/howdah -mode transaction
+//	go run ./integration/suite -howdah bin/howdah -mode transaction   the regression tests, connections shared
 //	go run ./integration/suite -howdah bin/howdah -suite regress -out DIR
 //
 // PostgreSQL's source of the servers' version is wanted for the scripts (-source, or fetched from
