@@ -69,7 +69,7 @@ var params = []param{
 	{name: "ssl_cert", gate: "ssl", take: files("tls.client.cert")},
 	{name: "ssl_ca_cert", gate: "ssl", take: files("tls.client.ca")},
 	{name: "ssl_ca_cert_dir", gate: "ssl", take: (*importer).sslDirectory},
-	{name: "ssl_crl_file", gate: "ssl", take: files("tls.client.crl")},
+	{name: "ssl_crl_file", gate: "ssl", take: (*importer).revoked},
 	{name: "ssl_ciphers", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.ciphers takes IANA names"},
 	{name: "ssl_prefer_server_ciphers", gate: "ssl", fate: Unneeded, note: "the best that both sides have is chosen"},
 	{name: "ssl_ecdh_curve", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.curves takes others"},

@@ -29,6 +29,9 @@ func (im *importer) subMode(s setting) Entry {
 }
 
 func (im *importer) listenAddresses(s setting) Entry {
+	if split(s.value, ",") == nil && im.values["unix_socket_directories"].value == "" {
+		im.out.set("listen.unix_dirs", list([]string{"/tmp"}), "listen_addresses is empty, and this is Pgpool-II's directory of sockets")
+	}
 	im.out.set("listen.addresses", list(split(s.value, ",")), s.comment())
 	return taken("listen.addresses")
 }
@@ -86,6 +89,10 @@ func (im *importer) authTimeout(s setting) Entry {
 }
 
 func (im *importer) connectTimeout(s setting) Entry {
+	if ms, ok := atoi(s.value); ok && ms > 0 && ms < 10 {
+		im.out.set("timeouts.connect", bare("10ms"), s.comment())
+		return changed("timeouts.connect", "10 ms is the least")
+	}
 	return im.positive(s, "timeouts.connect", "ms", "howdah always has a limit; it stays at 10 s")
 }
 
@@ -198,6 +205,14 @@ func files(key string) func(*importer, setting) Entry {
 		im.out.set(key, text(im.beside(s.value)), s.comment())
 		return taken(key)
 	}
+}
+
+// revoked takes over the list of revoked certificates, which Pgpool-II ignores without authorities too.
+func (im *importer) revoked(s setting) Entry {
+	if s.value != "" && im.values["ssl_ca_cert"].value == "" {
+		return unneeded("ssl_ca_cert is not given: certificates of clients are not looked at")
+	}
+	return files("tls.client.crl")(im, s)
 }
 
 // positive takes a duration for a key of howdah's that cannot be 0, which zero explains.
