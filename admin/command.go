@@ -85,7 +85,7 @@ func Commands() []Command {
 		{Name: "pause", Summary: "promote nobody by itself until resume", Changes: true, run: pauseAs(true, "paused")},
 		{Name: "resume", Summary: "end what pause began", Changes: true, run: pauseAs(false, "resumed")},
 		{Name: "reload", Summary: "take over the changed configuration file", Changes: true, run: runReload},
-		{Name: "log-level", Args: []string{"LEVEL"}, Summary: "log debug, info, warn or error until the next reload", Changes: true, run: runLogLevel},
+		{Name: "log-level", Args: []string{"[LEVEL]"}, Summary: "what is logged; with debug, info, warn or error: log that until the next reload", Changes: true, run: runLogLevel},
 		{Name: "kill", Args: []string{"SESSION"}, Summary: "end a client's session", Changes: true, run: runKill},
 		{Name: "stop", Args: []string{"[smart|fast|immediate]"}, Summary: "stop howdah", Changes: true, run: runStop},
 	}
@@ -164,6 +164,9 @@ func runReload(_ context.Context, a *Admin, _ []string) (*Table, error) {
 }
 
 func runLogLevel(_ context.Context, a *Admin, args []string) (*Table, error) {
+	if len(args) == 0 {
+		return done("log level is " + a.Actions.Level()), nil
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, args[0]) {
 		return nil, &Mistake{fmt.Sprintf("%q is no level: debug, info, warn or error", args[0])}
 	}

@@ -121,10 +121,16 @@ type Actions struct {
 	Kill func(pid uint32) bool
 	// LogLevel sets what is logged until the next reload.
 	LogLevel func(level string) error
+	// Level is what is logged now: debug, info, warn or error.
+	Level func() string
 }
 
 // StopMode is Pgpool-II's: smart, fast or immediate.
 type StopMode byte
+
+func (m StopMode) String() string {
+	return map[StopMode]string{StopSmart: "smart", StopFast: "fast", StopImmediate: "immediate"}[m]
+}
 
 const (
 	StopSmart     StopMode = 's'

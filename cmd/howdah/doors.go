@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,6 +110,7 @@ func (s *service) newAdmin() error {
 		Reload:   s.requestReload,
 		Stop:     s.requestStop,
 		LogLevel: func(level string) error { s.level.Set(logs.Level(level)); return nil },
+		Level:    func() string { return strings.ToLower(s.level.Level().String()) },
 	}}
 	if s.quorum != nil {
 		s.admin.Actions.Watchdog = func() (admin.Watchdog, error) { return s.quorum.shown(r.config.Load()), nil }

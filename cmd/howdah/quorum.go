@@ -208,5 +208,7 @@ func runWitness(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	// Ready at once: the others may come hours later, and this one answers them as soon as they do.
+	newNotifier().ready()
 	return w.Run(ctx)
 }

@@ -212,7 +212,7 @@ func (s *service) wait(ctx context.Context, signals <-chan os.Signal, failed <-c
 		case r := <-s.requests:
 			r.done <- s.reload()
 		case mode := <-s.stops:
-			s.log.Info("stopping", "mode", string(mode))
+			s.log.Info("stopping", "mode", mode.String())
 			s.drainFor = map[admin.StopMode]time.Duration{admin.StopSmart: -1, admin.StopFast: s.config.Timeouts.Drain}[mode]
 			return nil
 		}
