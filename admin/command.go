@@ -86,6 +86,7 @@ func Commands() []Command {
 		{Name: "resume", Summary: "end what pause began", Changes: true, run: pauseAs(false, "resumed")},
 		{Name: "reload", Summary: "take over the changed configuration file", Changes: true, run: runReload},
 		{Name: "log-level", Args: []string{"[LEVEL]"}, Summary: "what is logged; with debug, info, warn or error: log that until the next reload", Changes: true, run: runLogLevel},
+		{Name: "log-rotate", Summary: "begin a new log.file, after the old one was renamed", Changes: true, run: runRotate},
 		{Name: "kill", Args: []string{"SESSION"}, Summary: "end a client's session", Changes: true, run: runKill},
 		{Name: "stop", Args: []string{"[smart|fast|immediate]"}, Summary: "stop howdah", Changes: true, run: runStop},
 	}
@@ -174,6 +175,13 @@ func runLogLevel(_ context.Context, a *Admin, args []string) (*Table, error) {
 		return nil, err
 	}
 	return done("log level is " + args[0]), nil
+}
+
+func runRotate(_ context.Context, a *Admin, _ []string) (*Table, error) {
+	if err := a.Actions.Rotate(); err != nil {
+		return nil, &Refused{err}
+	}
+	return done("rotated"), nil
 }
 
 func runKill(_ context.Context, a *Admin, args []string) (*Table, error) {

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,6 +167,33 @@ func (im *importer) logDestination(s setting) Entry {
 	return taken("log.destination")
 }
 
+// collector: Pgpool-II's writes files, also if log_destination names syslog too.
+func (im *importer) collector(s setting) Entry {
+	if on, ok := switchOf(s.value); !ok {
+		return refused("%q is neither on nor off", s.value)
+	} else if !on {
+		return Entry{Fate: Default}
+	}
+	if im.out.has("log.destination") || strings.Contains(strings.ToLower(im.values["log_destination"].value), "syslog") {
+		return unneeded("syslog keeps what is logged")
+	}
+	im.out.set("log.destination", text("file"), s.comment())
+	return changed("log.destination", "into one file, log.file, which the user of howdah must be able to write; "+byLogrotate)
+}
+
+func (im *importer) logDirectory(s setting) Entry {
+	im.out.set("log.file", text(path.Join(im.beside(s.value), "howdah.log")), s.comment())
+	return taken("log.file")
+}
+
+func (im *importer) logFileMode(s setting) Entry {
+	if _, err := strconv.ParseUint(s.value, 8, 9); err != nil {
+		return refused("%q is no octal mode", s.value)
+	}
+	im.out.set("log.file_mode", bare(s.value), s.comment())
+	return taken("log.file_mode")
+}
+
 func (im *importer) syslogFacility(s setting) Entry {
 	facility := strings.ToLower(s.value)
 	if !strings.HasPrefix(facility, "local") || len(facility) != 6 || facility[5] < '0' || facility[5] > '7' {
@@ -203,6 +231,18 @@ func files(key string) func(*importer, setting) Entry {
 			return Entry{Fate: Default}
 		}
 		im.out.set(key, text(im.beside(s.value)), s.comment())
+		return taken(key)
+	}
+}
+
+// words takes over one of some words.
+func words(key string, all ...string) func(*importer, setting) Entry {
+	return func(im *importer, s setting) Entry {
+		word := strings.ToLower(s.value)
+		if !slices.Contains(all, word) {
+			return refused("%q is none of %s", s.value, strings.Join(all, ", "))
+		}
+		im.out.set(key, text(word), s.comment())
 		return taken(key)
 	}
 }

@@ -113,8 +113,7 @@ var addresses = regexp.MustCompile("listen_addresses$|hostname[01]$|port$")
 
 // Whatever plain value a setting has: either howdah takes what is written, or the report refuses the setting.
 func TestValues(t *testing.T) {
-	values := []string{"on", "off", "0", "1", "-1", "10", "70000", "1min", "10MB", "''", "'x'", "'/tmp'", "'a,b'", "'a;b'", "'a:b'", "'a.*:standby(0.5)'", "'a:1'",
-		"none", "always", "transaction", "trans_transaction", "dml_adaptive", "dml_adaptive_global", "'stderr,syslog'", "'LOCAL7'", "warning", "debug5", "terse", "verbose", "'ALWAYS_PRIMARY|DISALLOW_TO_FAILOVER'", "raw", "'*'", "'AES0000'", "0600"}
+	values := []string{"on", "off", "0", "1", "-1", "70000", "1min", "''", "'/tmp'", "'a,b'", "'a;b'", "'a.*:standby(0.5)'", "always", "dml_adaptive_global", "'stderr,syslog'", "debug5", "'AES0000'"}
 	for key := range sampleVersions(t)["4.8devel"].values {
 		for _, value := range values {
 			conf := "backend_hostname0 = 'a'\nbackend_port0 = 5432\nuse_watchdog = on\nssl = on\nssl_key = 'k'\nssl_cert = 'c'\n" + key + " = " + value + "\n"

@@ -246,8 +246,12 @@ func reload(ctx context.Context, s *Server, by admin.Caller, payload []byte) ([]
 	return s.run(ctx, by, 'z', "reload")
 }
 
-func rotate(context.Context, *Server, admin.Caller, []byte) ([]byte, error) {
-	return nil, errors.New("howdah logs to standard error; the service manager rotates what it keeps")
+// rotate: the scope, this howdah or all, is Pgpool-II's of a cluster; each howdah has its own file.
+func rotate(ctx context.Context, s *Server, by admin.Caller, payload []byte) ([]byte, error) {
+	if string(payload) != "l" && string(payload) != "c" {
+		return nil, errMalformed
+	}
+	return s.run(ctx, by, 'v', "log-rotate")
 }
 
 func invalidate(context.Context, *Server, admin.Caller, []byte) ([]byte, error) {

@@ -109,6 +109,7 @@ func (s *service) newAdmin() error {
 		Kill:     s.proxy.Kill,
 		Reload:   s.requestReload,
 		Stop:     s.requestStop,
+		Rotate:   s.reopenLog,
 		LogLevel: func(level string) error { s.level.Set(logs.Level(level)); return nil },
 		Level:    func() string { return strings.ToLower(s.level.Level().String()) },
 	}}

@@ -230,6 +230,8 @@ func twoWords(args []string) []string {
 		switch args[0] + " " + args[1] {
 		case "log level":
 			return append([]string{"log-level"}, args[2:]...)
+		case "log rotate":
+			return append([]string{"log-rotate"}, args[2:]...)
 		case "kill session":
 			return append([]string{"kill"}, args[2:]...)
 		}
