@@ -223,6 +223,14 @@ var showColumns = map[string]map[string]string{
 		"pool_backend_stats": "node_id hostname port status role select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt",
 	},
 	"4.7": {
+		"pool_nodes":     "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node replication_delay replication_state replication_sync_state last_status_change",
+		"pool_processes": "pool_pid start_time client_connection_count database username backend_connection_time pool_counter status",
+		"pool_status":    "item value description",
+		"pool_cache": "num_cache_hits num_selects cache_hit_ratio num_hash_entries used_hash_entries num_cache_entries used_cache_entries_size " +
+			"free_cache_entries_size fragment_cache_entries_size",
+		"pool_health_check_stats": "node_id hostname port status role last_status_change total_count success_count fail_count skip_count retry_count average_retry_count max_retry_count " +
+			"max_duration min_duration average_duration last_health_check last_successful_health_check last_skip_health_check last_failed_health_check",
+		"pool_backend_stats": "node_id hostname port status role select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt",
 		"pool_pools": "pool_pid start_time client_connection_count pool_id backend_id database username backend_connection_time client_connection_time client_disconnection_time " +
 			"client_idle_duration majorversion minorversion pool_counter pool_backendpid pool_connected status load_balance_node client_host client_port statement",
 		"pool_version": "pool_version",
@@ -367,10 +375,20 @@ func TestShowNodesLikeAProbe(t *testing.T) {
 			t.Errorf("got %s", line)
 		}
 	}
+	show := func() ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(d.cluster.Bin(), "psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
+		return cmd.CombinedOutput()
+	}
+	eventually(t, "replication is seen", func() error {
+		out, err := show()
+		if err != nil || !regexp.MustCompile(`(?m)^0\|.*\|0\|\|\|2.*\n1\|.*\|streaming\|async\|2.*\n2\|.*\|streaming\|async\|2`).Match(out) {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
 	must(t, d.cluster.StopNode(2))
 	eventually(t, "a node that went away is down", func() error {
-		cmd := exec.CommandContext(t.Context(), filepath.Join(d.cluster.Bin(), "psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
-		out, err := cmd.CombinedOutput()
+		out, err := show()
 		if err != nil || !regexp.MustCompile(`(?m)^2\|127.0.0.1\|\d+\|down\|down\|`).Match(out) {
 			return fmt.Errorf("%v: %s", err, out)
 		}

@@ -115,7 +115,7 @@ func (s *Server) nodeFields(n *admin.PoolNode) []string {
 	if s.Admin.Speaks(4) {
 		f = append(f, "0") // the delay is in bytes
 	}
-	return append(f, strconv.FormatInt(n.Delay, 10), "", "", strconv.FormatInt(n.ChangedAt.Unix(), 10))
+	return append(f, strconv.FormatInt(n.Delay, 10), n.Sender.State, n.Sender.Sync, strconv.FormatInt(n.ChangedAt.Unix(), 10))
 }
 
 func healthStats(_ context.Context, s *Server, _ admin.Caller, payload []byte) ([]byte, error) {
