@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 )
 
@@ -165,10 +166,10 @@ func average(c cluster.Checks) time.Duration {
 }
 
 func runDecisions(_ context.Context, a *Admin, _ []string) (*Table, error) {
-	t := &Table{Columns: []string{"reason", "statements"}}
+	t := &Table{Columns: []string{"reason", "statements", "meaning"}}
 	all := a.State.Decisions()
 	for _, reason := range slices.Sorted(maps.Keys(all)) {
-		t.add(reason, all[reason])
+		t.add(reason, all[reason], balancer.Meaning(reason))
 	}
 	return t, nil
 }
