@@ -190,7 +190,7 @@ func runKill(_ context.Context, a *Admin, args []string) (*Table, error) {
 		return nil, &Mistake{fmt.Sprintf("%q is no session's number", args[0])}
 	}
 	if !a.Actions.Kill(uint32(pid)) {
-		return nil, &Mistake{fmt.Sprintf("there is no session %d", pid)}
+		return nil, &Refused{fmt.Errorf("there is no session %d", pid)}
 	}
 	return done("killed"), nil
 }
