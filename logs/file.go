@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,7 +31,13 @@ func (l *file) Write(line []byte) (int, error) {
 
 // reopen opens the path anew, which somebody may have renamed. If that fails, lines go on to where they went.
 func (l *file) reopen() error {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, l.mode)
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, l.mode)
+	switch {
+	case err == nil:
+		f.Chmod(l.mode) //nolint:errcheck // against the umask, where the file system has modes
+	case errors.Is(err, fs.ErrExist):
+		f, err = os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND, 0)
+	}
 	if err != nil {
 		return fmt.Errorf("log.file: %w", err)
 	}

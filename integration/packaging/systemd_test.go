@@ -141,6 +141,19 @@ howdah stop fast >/dev/null
 until_is ActiveState inactive
 sleep 1.5 # longer than RestartSec
 [ "$(of ActiveState)" = inactive ] && echo 'stays down when an operator stops it'
+# A file of its own, as the example for logrotate has it.
+cp /etc/howdah/howdah.yml /etc/howdah/plain.yml
+sed -i 's/^log: .*/log: {destination: file}/' /etc/howdah/howdah.yml
+systemctl start howdah
+cp /usr/share/doc/howdah/examples/logrotate /etc/logrotate.d/howdah
+rotate=$(sed -n 's/^\t\t\(systemctl kill .*\)/\1/p' /etc/logrotate.d/howdah)
+grep -q 'msg=listening' /var/log/howdah/howdah.log && mv /var/log/howdah/howdah.log /var/log/howdah/howdah.log.1 && sh -c "$rotate"
+for i in $(seq 100); do [ -e /var/log/howdah/howdah.log ] && break; sleep 0.1; done
+howdah reload >/dev/null && grep -q 'msg=reloaded' /var/log/howdah/howdah.log && echo "logs to a file: $(stat -c '%U %a' /var/log/howdah /var/log/howdah/howdah.log | tr '\n' ' ')"
+systemctl stop howdah
+mv /etc/howdah/plain.yml /etc/howdah/howdah.yml
+rm /etc/logrotate.d/howdah
+
 # The floating address: the capabilities that it takes and no others, and it goes with the service, however that ends.
 mkdir -p /etc/systemd/system/howdah.service.d; cp /usr/share/doc/howdah/examples/vip.conf /etc/systemd/system/howdah.service.d/
 ip link add eth9 type veth peer name other; ip addr add 10.9.9.1/24 dev eth9; ip link set eth9 up; ip link set other up
@@ -188,5 +201,5 @@ func TestSystemd(t *testing.T) {
 	expect(t, boot(t, makeDeb(t), service), []string{"installed: disabled inactive", "a mistake is told", "ready when systemctl returns",
 		"type notify, watchdog 10s, serving", "CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2", "howdah", "writes only where it may", "reloaded",
 		"serves on with a mistake in the new file", "back after a crash", "back after it hung", "an upgrade restarts it", "stopped: inactive success",
-		"stays down when an operator stops it", "CapEff:0000000000003000 and has the address", "the address comes and goes", "a witness waits for the others", "removed: inactive no process no link", "purged"})
+		"stays down when an operator stops it", "logs to a file: howdah 750 howdah 640", "CapEff:0000000000003000 and has the address", "the address comes and goes", "a witness waits for the others", "removed: inactive no process no link", "purged"})
 }
