@@ -85,7 +85,8 @@ func Commands() []Command {
 		{Name: "pause", Summary: "promote nobody by itself until resume", Changes: true, run: pauseAs(true, "paused")},
 		{Name: "resume", Summary: "end what pause began", Changes: true, run: pauseAs(false, "resumed")},
 		{Name: "reload", Summary: "take over the changed configuration file", Changes: true, run: runReload},
-		{Name: "log-level", Args: []string{"LEVEL"}, Summary: "log debug, info, warn or error until the next reload", Changes: true, run: runLogLevel},
+		{Name: "log-level", Args: []string{"[LEVEL]"}, Summary: "what is logged; with debug, info, warn or error: log that until the next reload", Changes: true, run: runLogLevel},
+		{Name: "log-rotate", Summary: "begin a new log.file, after the old one was renamed", Changes: true, run: runRotate},
 		{Name: "kill", Args: []string{"SESSION"}, Summary: "end a client's session", Changes: true, run: runKill},
 		{Name: "stop", Args: []string{"[smart|fast|immediate]"}, Summary: "stop howdah", Changes: true, run: runStop},
 	}
@@ -164,6 +165,9 @@ func runReload(_ context.Context, a *Admin, _ []string) (*Table, error) {
 }
 
 func runLogLevel(_ context.Context, a *Admin, args []string) (*Table, error) {
+	if len(args) == 0 {
+		return done("log level is " + a.Actions.Level()), nil
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, args[0]) {
 		return nil, &Mistake{fmt.Sprintf("%q is no level: debug, info, warn or error", args[0])}
 	}
@@ -173,13 +177,20 @@ func runLogLevel(_ context.Context, a *Admin, args []string) (*Table, error) {
 	return done("log level is " + args[0]), nil
 }
 
+func runRotate(_ context.Context, a *Admin, _ []string) (*Table, error) {
+	if err := a.Actions.Rotate(); err != nil {
+		return nil, &Refused{err}
+	}
+	return done("rotated"), nil
+}
+
 func runKill(_ context.Context, a *Admin, args []string) (*Table, error) {
 	pid, err := strconv.ParseUint(args[0], 10, 32)
 	if err != nil || pid == 0 {
 		return nil, &Mistake{fmt.Sprintf("%q is no session's number", args[0])}
 	}
 	if !a.Actions.Kill(uint32(pid)) {
-		return nil, &Mistake{fmt.Sprintf("there is no session %d", pid)}
+		return nil, &Refused{fmt.Errorf("there is no session %d", pid)}
 	}
 	return done("killed"), nil
 }

@@ -108,6 +108,9 @@ func sqlError(err error) error {
 // groups are what PGPOOL SHOW takes besides parameters: the beginnings of their parameters' names.
 var groups = map[string]string{"backend": "backend_", "watchdog": "wd_", "heartbeat": "heartbeat_", "health_check": "health_check_", "all": ""}
 
+// wordSettings are those of a session that are not on or off.
+var wordSettings = map[string][]string{"log_backend_messages": {"none", "terse", "verbose"}}
+
 // askPgpool answers what follows the word PGPOOL.
 func (a *Admin) askPgpool(q Question, words []string) (Reply, error) {
 	verb := strings.ToUpper(words[0])
@@ -136,6 +139,12 @@ func (a *Admin) askPgpool(q Question, words []string) (Reply, error) {
 		}
 		if err := a.settable(q, name); err != nil {
 			return Reply{}, err
+		}
+		if words, ok := wordSettings[name]; ok {
+			if value = strings.ToLower(value); slices.Contains(words, value) {
+				return Reply{Tag: "SET", Set: map[string]string{name: value}}, nil
+			}
+			return Reply{}, &wire.Error{Code: "22023", Message: fmt.Sprintf("invalid value for parameter %q: %q", name, value), Hint: "Available values: " + strings.Join(words, ", ") + "."}
 		}
 		switch strings.ToLower(value) {
 		case "on", "true", "yes", "1":
@@ -166,7 +175,7 @@ func (a *Admin) settable(q Question, name string) error {
 			code, message = "55P02", fmt.Sprintf("parameter %q cannot be changed in a session", name)
 		}
 	}
-	return &wire.Error{Code: code, Message: message, Hint: "A session can set notice_per_node_statement, log_per_node_statement, log_statement and log_client_messages."}
+	return &wire.Error{Code: code, Message: message, Hint: "A session can set notice_per_node_statement, log_per_node_statement, log_statement, log_client_messages and log_backend_messages."}
 }
 
 // showParameter answers PGPOOL SHOW of a parameter, a group or ALL.

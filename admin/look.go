@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 )
 
@@ -43,7 +44,21 @@ func runStatus(_ context.Context, a *Admin, _ []string) (*Table, error) {
 		watch = fmt.Sprintf("%d members, leader %s", len(w.Members), w.Leader)
 	}
 	t.add("watchdog", watch)
+	if len(c.VIP.Addresses) > 0 {
+		t.add("floating address", addressText(a))
+	}
 	return t, nil
+}
+
+// addressText is a line about the floating address and who has it.
+func addressText(a *Admin) string {
+	owner := "nobody's"
+	if w, err := a.Watchdog(); err == nil && w.Holds {
+		owner = "here"
+	} else if err == nil && w.Leader != "" {
+		owner = "on " + w.Leader
+	}
+	return strings.Join(a.State.Config().VIP.Addresses, ", ") + " " + owner
 }
 
 // failoverText is a line about changes of the primary.
@@ -63,7 +78,7 @@ func failoverText(a *Admin) string {
 }
 
 func runNodes(_ context.Context, a *Admin, _ []string) (*Table, error) {
-	t := &Table{Columns: []string{"node", "name", "host", "port", "state", "role", "weight", "position", "lag_bytes", "horizon_ms",
+	t := &Table{Columns: []string{"node", "name", "host", "port", "state", "role", "weight", "position", "lag_bytes", "horizon_ms", "replication",
 		"reads", "writes", "errors", "since", "reason"}}
 	v := a.State.View()
 	now := cluster.Now()
@@ -75,7 +90,7 @@ func runNodes(_ context.Context, a *Admin, _ []string) (*Table, error) {
 			reason = n.Lagging
 		}
 		t.add(int64(n.ID), n.Name, n.Host, int64(n.Port), n.State.String(), n.Role.String(), n.Weight, n.LSN.String(), lagBytes(n),
-			horizonAge(n, now), traffic.Reads(), traffic.Writes(), traffic.Error+traffic.Fatal+traffic.Panic, checks.Changed, reason)
+			horizonAge(n, now), strings.TrimSpace(n.Sender.State+" "+n.Sender.Sync), traffic.Reads(), traffic.Writes(), traffic.Error+traffic.Fatal+traffic.Panic, checks.Changed, reason)
 	}
 	return t, nil
 }
@@ -151,10 +166,10 @@ func average(c cluster.Checks) time.Duration {
 }
 
 func runDecisions(_ context.Context, a *Admin, _ []string) (*Table, error) {
-	t := &Table{Columns: []string{"reason", "statements"}}
+	t := &Table{Columns: []string{"reason", "statements", "meaning"}}
 	all := a.State.Decisions()
 	for _, reason := range slices.Sorted(maps.Keys(all)) {
-		t.add(reason, all[reason])
+		t.add(reason, all[reason], balancer.Meaning(reason))
 	}
 	return t, nil
 }

@@ -40,6 +40,7 @@ func connectionItems(c *configs.Config) []Item {
 		{"log_hostname", onOff(c.Log.Hostname), "if true, with the clients' names"},
 		{"log_statement", onOff(c.Log.Statements), "if true, statements are logged"},
 		{"log_client_messages", onOff(c.Log.ClientMessages), "if true, clients' messages are logged"},
+		{"log_backend_messages", c.Log.ServerMessages, "which messages of the servers are logged"},
 		{"log_destination", c.Log.Destination, "where logs go"},
 		{"syslog_facility", c.Log.Syslog.Facility, "syslog's facility"},
 		{"syslog_ident", c.Log.Syslog.Ident, "the program's name in syslog"},

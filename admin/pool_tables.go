@@ -39,6 +39,7 @@ type PoolNode struct {
 	Role      string  // primary or standby
 	PGRole    string  // primary, standby or unknown
 	Delay     int64   // bytes
+	Sender    cluster.Sender
 	Selects   uint64
 	ChangedAt time.Time
 }
@@ -60,7 +61,7 @@ func (a *Admin) PoolNodes() []PoolNode {
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
 		p := PoolNode{ID: n.ID, Host: n.Host, Port: n.Port, Status: 1, PGStatus: "unknown", Role: "standby", PGRole: "unknown",
-			Delay: lagBytes(n), Selects: a.State.Traffic(n.ID).Select, ChangedAt: a.State.Checks(n.ID).Changed}
+			Delay: lagBytes(n), Sender: n.Sender, Selects: a.State.Traffic(n.ID).Select, ChangedAt: a.State.Checks(n.ID).Changed}
 		switch n.State {
 		case cluster.StateUp:
 			p.Status, p.PGStatus = 2, "up"
@@ -86,7 +87,7 @@ func (a *Admin) showNodes(readNode cluster.NodeID) *Table {
 		"load_balance_node", "replication_delay", "replication_state", "replication_sync_state", "last_status_change"}}
 	for _, n := range a.PoolNodes() {
 		t.add(int64(n.ID), n.Host, int64(n.Port), n.StatusName(), n.PGStatus, fmt.Sprintf("%f", n.Weight), n.Role, n.PGRole, n.Selects,
-			n.ID == readNode, n.Delay, "", "", n.ChangedAt)
+			n.ID == readNode, n.Delay, n.Sender.State, n.Sender.Sync, n.ChangedAt)
 	}
 	return t
 }

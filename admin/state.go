@@ -119,12 +119,20 @@ type Actions struct {
 	Stop func(mode StopMode)
 	// Kill ends a session; false: there is none of that number.
 	Kill func(pid uint32) bool
+	// Rotate goes on in a new file of the log; an error if the log does not go to a file.
+	Rotate func() error
 	// LogLevel sets what is logged until the next reload.
 	LogLevel func(level string) error
+	// Level is what is logged now: debug, info, warn or error.
+	Level func() string
 }
 
 // StopMode is Pgpool-II's: smart, fast or immediate.
 type StopMode byte
+
+func (m StopMode) String() string {
+	return map[StopMode]string{StopSmart: "smart", StopFast: "fast", StopImmediate: "immediate"}[m]
+}
 
 const (
 	StopSmart     StopMode = 's'

@@ -82,6 +82,11 @@ func decide(prev *View, known []observation, r rules, now int64) *View {
 	}
 	for i := range next.Nodes {
 		next.enter(NodeID(i), d.drafts[i], now)
+		n := &next.Nodes[i]
+		n.Sender = Sender{}
+		if n.Role == RoleStandby && next.Primary != NoNode {
+			n.Sender = senderOf(known[next.Primary].server.detail.senders, known[i].server.detail.name, n.Host)
+		}
 	}
 	next.Epoch = prev.Epoch
 	if changed(prev, next) {

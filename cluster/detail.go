@@ -34,7 +34,9 @@ const primaryDetailSQL = `SELECT current_setting('synchronous_standby_names'),
 		ELSE application_name END, ',')
 		FROM pg_stat_replication WHERE state IS NULL OR sync_state IN ('sync', 'quorum')), ''),
 	coalesce((SELECT substring(setting FROM 'application_name[ ]*=[ ]*''?([^'' &]+)') FROM pg_settings WHERE name = 'primary_conninfo'),
-		current_setting('cluster_name'))`
+		current_setting('cluster_name')),
+	coalesce((SELECT string_agg(concat_ws(E'\t', application_name, coalesce(host(client_addr), ''), state, sync_state), E'\n')
+		FROM pg_stat_replication WHERE state IS NOT NULL), '')`
 
 // historySQL reads the history of the primary's timeline; the first timeline has none.
 const historySQL = `SELECT coalesce(pg_read_file('pg_wal/%08X.history', 0, 1048576, true), '')`
@@ -58,7 +60,7 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 		d.name, d.frozen, d.paused, d.delayed = row[0], row[1] == "t", row[2] == "t", row[3] == "t"
 		return d, nil
 	}
-	row, err := c.row(ctx, primaryDetailSQL, 3)
+	row, err := c.row(ctx, primaryDetailSQL, 4)
 	if err != nil {
 		return d, fmt.Errorf("ask primary's details: %w", err)
 	}
@@ -78,6 +80,7 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 	if listed != nil {
 		d.sync = listed // connected or not: a commit may have been confirmed by one that has just gone
 	}
+	d.senders = parseSenders(row[3])
 	d.history = c.about.detail.history
 	if s.timeline != c.detailedTLI || s.role != c.detailedRole {
 		d.history = nil
@@ -90,6 +93,43 @@ func (c *connection) details(ctx context.Context, s *server) (detail, error) {
 		}
 	}
 	return d, nil
+}
+
+// parseSenders reads lines of application_name, address, state and sync_state. What has tabs of its own is left out.
+func parseSenders(text string) []sender {
+	var all []sender
+	for line := range strings.SplitSeq(text, "\n") {
+		if f := strings.Split(line, "\t"); len(f) == 4 {
+			all = append(all, sender{f[0], f[1], Sender{f[2], f[3]}})
+		}
+	}
+	return all
+}
+
+// senderOf is what a primary says of the standby that calls itself name, on host. Several that have the same name are told
+// apart by their addresses; if that does not do, only what they agree on is known.
+func senderOf(senders []sender, name, host string) Sender {
+	var same, there []Sender
+	for _, s := range senders {
+		if s.name == name {
+			same = append(same, s.Sender)
+			if s.address == host {
+				there = append(there, s.Sender)
+			}
+		}
+	}
+	if len(there) > 0 {
+		same = there
+	}
+	for _, s := range same {
+		if s != same[0] {
+			return Sender{}
+		}
+	}
+	if len(same) == 0 {
+		return Sender{}
+	}
+	return same[0]
 }
 
 // quorumOf is how many of which synchronous standbys must confirm a commit if it is any of them

@@ -88,8 +88,17 @@ type detail struct {
 	sync                 []string
 	quorum               int
 	syncKnown, syncAsked bool
+	// senders are a primary's connections to standbys, as far as the role may see them.
+	senders []sender
 	// history says where the server's timeline comes from, oldest first; nil if not known.
 	history []fork
+}
+
+// sender is a line of pg_stat_replication.
+type sender struct {
+	name    string // the standby's application_name
+	address string // its IP address; empty over a Unix socket
+	Sender
 }
 
 // fork is the point at which a timeline was left for the next one (a line of a .history file).

@@ -63,9 +63,15 @@ type Node struct {
 	ServerVersion int
 	// Streams: a standby that gets the log from its upstream, as far as may be seen.
 	Streams bool
+	// Sender is what the primary says of its connection to this standby; empty if it has none, or the role may not see.
+	Sender Sender
 
 	past past
 }
+
+// Sender is the primary's end of a standby's replication (pg_stat_replication): State is its state, as streaming or catchup,
+// and Sync its sync_state: async, potential, sync or quorum.
+type Sender struct{ State, Sync string }
 
 // past is what is remembered of a node's ups and downs.
 type past struct {

@@ -29,7 +29,7 @@ func TestChangesNeedRestart(t *testing.T) {
 		"watchdog.escalation_command", "watchdog.deescalation_command", "watchdog.command_timeout", "watchdog.trusted_servers", "watchdog.interfaces",
 		"admin.socket", "admin.pcp.addresses", "admin.pcp.port", "admin.pcp.unix_dirs", "admin.http.addresses", "admin.http.port",
 		"admin.http.cert_file", "admin.http.key_file", "admin.http.anonymous", "log.format",
-		"log.destination", "log.syslog.facility", "log.syslog.ident", "log.syslog.network", "log.syslog.address", "log.repeat_interval"}
+		"log.destination", "log.syslog.facility", "log.syslog.ident", "log.syslog.network", "log.syslog.address", "log.file", "log.file_mode", "log.repeat_interval"}
 	old, changed := valid(t), valid(t)
 	alter(reflect.ValueOf(changed).Elem())
 	reloadable, needRestart := configs.Changes(old, changed)

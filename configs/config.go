@@ -426,9 +426,12 @@ type Log struct {
 	// PerNodeStatement writes the same to the log, literals included.
 	// Pgpool-II: log_per_node_statement.
 	PerNodeStatement bool `yaml:"per_node_statement"`
-	// Destination is stderr or syslog. Needs a restart. Pgpool-II: log_destination.
-	Destination string `yaml:"destination" enum:"stderr,syslog" reload:"no"`
+	// Destination is stderr, syslog or file. Needs a restart. Pgpool-II: log_destination, logging_collector.
+	Destination string `yaml:"destination" enum:"stderr,syslog,file" reload:"no"`
 	Syslog      Syslog `yaml:"syslog" reload:"no"`
+	// File is where destination: file leads. It is opened anew on SIGHUP, on SIGUSR1 and by howdah log rotate.
+	File     string   `yaml:"file" path:"yes" reload:"no"`
+	FileMode FileMode `yaml:"file_mode" max:"0777" reload:"no"`
 	// RepeatInterval is for how long a message may be repeated 20 times only; then the next line says how
 	// often it was left out. 0 writes all.
 	RepeatInterval time.Duration `yaml:"repeat_interval" min:"0" max:"1h" reload:"no"`
@@ -442,6 +445,9 @@ type Log struct {
 	Statements bool `yaml:"statements"`
 	// ClientMessages logs every message of the clients by its name. Pgpool-II: log_client_messages.
 	ClientMessages bool `yaml:"client_messages"`
+	// ServerMessages logs the messages of the servers by their names: all (verbose), or one of several of a kind in a row
+	// (terse). Pgpool-II: log_backend_messages.
+	ServerMessages string `yaml:"server_messages" enum:"none,terse,verbose"`
 }
 
 // Syslog is where log.destination: syslog leads.
@@ -492,6 +498,7 @@ func Default() Config {
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000, MaxStatementMemory: 32 << 20},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),
-		Log:      Log{Level: "info", Format: "text", Destination: "stderr", RepeatInterval: 10 * time.Second, Syslog: Syslog{Facility: "local0", Ident: "howdah"}},
+		Log: Log{Level: "info", Format: "text", Destination: "stderr", RepeatInterval: 10 * time.Second, Syslog: Syslog{Facility: "local0", Ident: "howdah"},
+			File: "/var/log/howdah/howdah.log", FileMode: 0o640, ServerMessages: "none"},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -222,6 +223,14 @@ var showColumns = map[string]map[string]string{
 		"pool_backend_stats": "node_id hostname port status role select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt",
 	},
 	"4.7": {
+		"pool_nodes":     "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node replication_delay replication_state replication_sync_state last_status_change",
+		"pool_processes": "pool_pid start_time client_connection_count database username backend_connection_time pool_counter status",
+		"pool_status":    "item value description",
+		"pool_cache": "num_cache_hits num_selects cache_hit_ratio num_hash_entries used_hash_entries num_cache_entries used_cache_entries_size " +
+			"free_cache_entries_size fragment_cache_entries_size",
+		"pool_health_check_stats": "node_id hostname port status role last_status_change total_count success_count fail_count skip_count retry_count average_retry_count max_retry_count " +
+			"max_duration min_duration average_duration last_health_check last_successful_health_check last_skip_health_check last_failed_health_check",
+		"pool_backend_stats": "node_id hostname port status role select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt",
 		"pool_pools": "pool_pid start_time client_connection_count pool_id backend_id database username backend_connection_time client_connection_time client_disconnection_time " +
 			"client_idle_duration majorversion minorversion pool_counter pool_backendpid pool_connected status load_balance_node client_host client_port statement",
 		"pool_version": "pool_version",
@@ -366,13 +375,88 @@ func TestShowNodesLikeAProbe(t *testing.T) {
 			t.Errorf("got %s", line)
 		}
 	}
+	show := func() ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), d.cluster.Program("psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
+		return cmd.CombinedOutput()
+	}
+	eventually(t, "replication is seen", func() error {
+		out, err := show()
+		if err != nil || !regexp.MustCompile(`(?m)^0\|.*\|0\|\|\|2.*\n1\|.*\|streaming\|async\|2.*\n2\|.*\|streaming\|async\|2`).Match(out) {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
 	must(t, d.cluster.StopNode(2))
 	eventually(t, "a node that went away is down", func() error {
-		cmd := exec.CommandContext(t.Context(), d.cluster.Program("psql"), "-X", "-tA", "-c", "SHOW pool_nodes;", d.server.DSN("postgres", "postgres"))
-		out, err := cmd.CombinedOutput()
+		out, err := show()
 		if err != nil || !regexp.MustCompile(`(?m)^2\|127.0.0.1\|\d+\|down\|down\|`).Match(out) {
 			return fmt.Errorf("%v: %s", err, out)
 		}
 		return nil
 	})
+}
+
+// pgpool2_exporter asks these questions by the simple protocol, labels its metrics by these columns, and must be able to
+// read the others as numbers. It takes no version but one that begins with digits.
+func TestShowLikeTheExporter(t *testing.T) {
+	t.Parallel()
+	const labels, count = "hostname port role", "select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt"
+	for _, version := range []string{"4.3", "4.7"} {
+		d := newDoors(t, map[string]any{"admin.pgpool_version": version})
+		conn := connect(t, d.server)
+		// ask returns the rows of an answer, by the columns' names.
+		ask := func(sql string) (rows []map[string]string) {
+			t.Helper()
+			results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+			if err != nil || len(results) != 1 {
+				t.Fatalf("%s: %v", sql, err)
+			}
+			for _, values := range results[0].Rows {
+				row := map[string]string{}
+				for i, f := range results[0].FieldDescriptions {
+					row[f.Name] = string(values[i])
+				}
+				rows = append(rows, row)
+			}
+			return rows
+		}
+		if rows := ask("SHOW POOL_VERSION;"); len(rows) != 1 || len(rows[0]) != 1 || !regexp.MustCompile(`^\d+\.\d+\.\d+`).MatchString(rows[0]["pool_version"]) {
+			t.Errorf("version: %v", rows)
+		}
+		for show, columns := range map[string][2]string{
+			"pool_nodes": {labels, "select_cnt replication_delay"}, "pool_backend_stats": {labels, count},
+			"pool_health_check_stats": {labels, "total_count success_count fail_count skip_count retry_count average_retry_count max_retry_count max_duration min_duration average_duration"},
+			"pool_processes":          {"pool_pid", ""}, "pool_pools": {"pool_pid pool_id backend_id", ""},
+			"pool_cache": {"", "num_cache_hits num_selects cache_hit_ratio num_hash_entries used_hash_entries num_cache_entries used_cache_entries_size free_cache_entries_size fragment_cache_entries_size"},
+		} {
+			rows := ask("SHOW " + show + ";")
+			if len(rows) == 0 {
+				t.Errorf("SHOW %s: nothing", show)
+			}
+			for _, row := range rows {
+				for _, label := range strings.Fields(columns[0]) {
+					if row[label] == "" {
+						t.Errorf("SHOW %s: no %s in %v", show, label, row)
+					}
+				}
+				for _, number := range strings.Fields(columns[1]) {
+					if _, err := strconv.ParseFloat(row[number], 64); err != nil {
+						t.Errorf("SHOW %s: %s: %v", show, number, err)
+					}
+				}
+				if status, ok := row["status"]; ok && columns[1] != "" && status != "up" && status != "waiting" {
+					t.Errorf("SHOW %s: status %q", show, status)
+				}
+			}
+		}
+		for _, used := range []string{"SHOW pool_processes;", "SHOW pool_pools;"} {
+			found := false
+			for _, row := range ask(used) {
+				found = found || row["username"] == "postgres" && row["database"] == "postgres"
+			}
+			if !found {
+				t.Errorf("%s does not show this session", used)
+			}
+		}
+	}
 }

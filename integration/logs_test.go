@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,5 +114,91 @@ func TestLogsToSyslog(t *testing.T) {
 	}
 	if text := all.String(); !strings.Contains(text, "<134>") || !strings.Contains(text, "howdah-test[") || !strings.Contains(text, "user=root") || strings.Contains(d.server.Log(), "msg=") {
 		t.Errorf("syslog has\n%s\nstandard error\n%s", text, d.server.Log())
+	}
+}
+
+// A log file that was renamed is begun anew by a signal, an operator and a reload, and no line is lost.
+func TestLogFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "howdah.log")
+	d := newDoors(t, map[string]any{"log.destination": "file", "log.file": path, "log.statements": true})
+	conn := connect(t, d.server)
+	rotated := 0
+	for _, rotate := range []func() error{
+		func() error { return d.server.Signal(syscall.SIGUSR1) },
+		func() error { return d.server.Signal(syscall.SIGHUP) },
+		func() error {
+			if out, diag, code := d.howdah(t, "log", "rotate"); code != 0 {
+				return fmt.Errorf("%s%s", out, diag)
+			}
+			return nil
+		},
+	} {
+		rotated++
+		old := fmt.Sprintf("%s.%d", path, rotated)
+		_, err := conn.Exec(t.Context(), fmt.Sprintf("SELECT 'before %d'", rotated), pgx.QueryExecModeSimpleProtocol)
+		must(t, err)
+		must(t, os.Rename(path, old))
+		_, err = conn.Exec(t.Context(), fmt.Sprintf("SELECT 'renamed %d'", rotated), pgx.QueryExecModeSimpleProtocol)
+		must(t, err)
+		must(t, rotate())
+		eventually(t, "a new file", func() error { _, err := os.Stat(path); return err })
+		_, err = conn.Exec(t.Context(), fmt.Sprintf("SELECT 'after %d'", rotated), pgx.QueryExecModeSimpleProtocol)
+		must(t, err)
+		for name, want := range map[string][]string{old: {"before", "renamed"}, path: {"after"}} {
+			text, err := os.ReadFile(name)
+			must(t, err)
+			for _, w := range want {
+				if !strings.Contains(string(text), fmt.Sprintf("statement: SELECT '%s %d'", w, rotated)) {
+					t.Errorf("%s lacks what was %s %d", filepath.Base(name), w, rotated)
+				}
+			}
+		}
+	}
+	// A howdah that logs elsewhere says so.
+	other := newDoors(t, nil)
+	if _, diag, code := other.howdah(t, "log", "rotate"); code != 1 || !strings.Contains(diag, "log.destination is not file") {
+		t.Errorf("%s, code %d", diag, code)
+	}
+}
+
+// The messages of servers are logged as asked for, in the file and by a session.
+func TestLogServerMessages(t *testing.T) {
+	t.Parallel()
+	server := howdahtest.Start(t, howdahtest.Options{Cluster: pgcluster.ForTest(t, pgcluster.Options{}), Settings: map[string]any{"log.format": "json"}})
+	conn := connect(t, server)
+	count := func(message string) int {
+		return strings.Count(server.Log(), `"msg":"`+message+` message from backend"`)
+	}
+	exec := func(sql string) {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		must(t, err)
+	}
+	exec("SELECT 'not told' FROM generate_series(1, 5)")
+	exec("PGPOOL SET log_backend_messages TO terse")
+	exec("SELECT 'hush' FROM generate_series(1, 5)")
+	eventually(t, "messages in short", func() error {
+		if rows, ready := count("DataRow"), count("ReadyForQuery"); rows != 1 || ready != 1 {
+			return fmt.Errorf("%d DataRow, %d ReadyForQuery", rows, ready)
+		}
+		return nil
+	})
+	exec("PGPOOL SET log_backend_messages = 'verbose'")
+	exec("SELECT 'hush' FROM generate_series(1, 5)")
+	eventually(t, "all messages", func() error {
+		if rows, done := count("DataRow"), count("CommandComplete"); rows != 6 || done != 2 {
+			return fmt.Errorf("%d DataRow, %d CommandComplete", rows, done)
+		}
+		return nil
+	})
+	if _, err := conn.Exec(t.Context(), "PGPOOL SET log_backend_messages TO loud", pgx.QueryExecModeSimpleProtocol); sqlState(err) != "22023" {
+		t.Errorf("got %v", err)
+	}
+	exec("PGPOOL RESET log_backend_messages")
+	before := strings.Count(server.Log(), "message from backend")
+	exec("SELECT 'not told'")
+	if n := strings.Count(server.Log(), "message from backend"); n != before || strings.Contains(server.Log(), "hush") {
+		t.Errorf("%d messages more, or a value, in\n%s", n-before, server.Log())
 	}
 }

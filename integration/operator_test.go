@@ -59,8 +59,9 @@ func TestCommandLineOfARunningHowdah(t *testing.T) {
 		{"log level debug", 0, `log level is debug`},
 		{"log-level loud", 2, `"loud" is no level`},
 		{"reload", 0, `reloaded`},
-		{"kill session 99999", 2, `there is no session 99999`},
+		{"kill session 99999", 1, `there is no session 99999`},
 		{"attach node1", 0, `attached`},
+		{"log", 2, `did you mean log level or log rotate\?`},
 		{"switchover node0", 2, `specified node is already primary node`},
 		{"switchover", 1, `failover.mode is none`},
 		{"recover node1", 1, `failover.recovery is not configured`},
@@ -165,6 +166,13 @@ func TestHealthAndMetrics(t *testing.T) {
 		t.Errorf("a lag that is none: %d", status)
 	}
 	_, metrics := d.get(t, "/metrics", "", "")
+	if r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, fmt.Sprintf("http://127.0.0.1:%d/primary", d.httpPort), nil); err != nil {
+		t.Error(err)
+	} else if answer, err := http.DefaultClient.Do(r); err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("OPTIONS as HAProxy sends it: %v, %v", answer, err)
+	} else {
+		answer.Body.Close() //nolint:errcheck // it was read
+	}
 	for _, want := range []string{`howdah_node_up{node="node0"} 1`, `howdah_node_primary{node="node0"} 1`, `howdah_node_primary{node="node1"} 0`,
 		`howdah_statements_total{kind="ddl",node="node0"} 1`, `howdah_sessions{state="Idle"} 1`, `howdah_clients 1`, "go_goroutines", "process_open_fds",
 		`howdah_pool_waiters{node="node1"} 0`, `howdah_decisions_total{reason="write"}`} {

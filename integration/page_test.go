@@ -61,7 +61,7 @@ func TestPage(t *testing.T) {
 		t.Helper()
 		return p.Eval(`document.getElementById("` + id + `").innerText`)
 	}
-	for id, want := range map[string]string{"summary": "3 of 3 nodes up", "topology": "node0", "watchdog": "this howdah has no watchdog", "events": "primary is node0", "failover": "mode",
+	for id, want := range map[string]string{"summary": "serving", "facts": "3 / 3", "topology": "node0", "watchdog": "this howdah has no watchdog", "events": "primary is node0", "failover": "mode",
 		"pools": "postgres", "sessions": "postgres", "pins": "LISTEN", "latency": "write", "decisions": "write", "user": "admin"} {
 		if got := text(id); !strings.Contains(got, want) {
 			t.Errorf("%s has no %q:\n%s", id, want, got)
@@ -82,8 +82,12 @@ func TestPage(t *testing.T) {
 	p.Await(`document.querySelector("#topology [data-node=node2]").classList.contains("down")`)
 	p.Await(`document.querySelector("#topology [data-node=node2] .why").innerText.length > 5`)
 	p.Await(`document.querySelector("#events li.bad").innerText.includes("node2")`)
+	p.Await(`document.getElementById("alarm").innerText.startsWith("node2 is ") && document.title.includes("2/3 up")`)
 	must(t, d.cluster.StartNode(t.Context(), 2))
 	p.Await(`document.querySelector("#topology [data-node=node2]").classList.contains("up")`)
+	p.Await(`document.getElementById("alarm").hidden && document.title === "howdah · 3/3 up"`)
+	p.Await(`document.querySelector("#topology [data-node=node2]").innerText.includes("replication streaming async")`)
+	p.Await(`document.getElementById("decisions").innerText.includes("it writes, locks, or needs what only the primary has")`)
 
 	// Actions: after a question, and with an answer.
 	answer := func(value string) {

@@ -23,7 +23,7 @@ type Asker struct {
 	User, Database string
 	// ReadNode is where it reads, NoNode if none was drawn yet.
 	ReadNode cluster.NodeID
-	// Settings are those of Pgpool-II that the session itself has, by name: on or off.
+	// Settings are those of Pgpool-II that the session itself has, by name: on or off, or a word.
 	Settings map[string]string
 }
 
@@ -33,7 +33,7 @@ type Answer struct {
 	Rows    [][]string
 	// Tag completes it, as "SET"; empty is SELECT and the number of rows.
 	Tag string
-	// Set are settings of Asker.Settings to be changed in the session: on, off, or empty for their default.
+	// Set are settings of Asker.Settings to be changed in the session: on, off or a word, or empty for their default.
 	Set map[string]string
 }
 
@@ -64,7 +64,10 @@ func (c choice) show(standard bool) string {
 }
 
 // announces are the switches of a session that PGPOOL SET changes.
-type announces struct{ notices, log, statements, messages choice }
+type announces struct {
+	notices, log, statements, messages choice
+	server                             verbosity
+}
 
 func (a *announces) any() bool { return *a != announces{} }
 
@@ -92,11 +95,16 @@ func (s *session) askConsole(st *parser.Statement) (Answer, error) {
 		return Answer{}, &wire.Error{Code: "55000", Message: "howdah is starting", Hint: "Try again."}
 	}
 	set := s.srv.settings.Load()
+	server := s.announces.server
+	if server == verbosityDefault {
+		server = set.serverMessages
+	}
 	by := Asker{PID: s.pid, User: s.key.User, Database: s.key.Database, ReadNode: s.in.Session.ReadNode, Settings: map[string]string{
 		"notice_per_node_statement": s.announces.notices.show(set.notices),
 		"log_per_node_statement":    s.announces.log.show(set.logsStatements),
 		"log_statement":             s.announces.statements.show(set.log.Statements),
 		"log_client_messages":       s.announces.messages.show(set.log.ClientMessages),
+		"log_backend_messages":      server.String(),
 	}}
 	return (*c).Ask(by, st.Console)
 }
@@ -110,7 +118,9 @@ func (s *session) appendAnswer(b []byte, st *parser.Statement) []byte {
 		return wire.AppendMessage(b, wire.CommandComplete, "SELECT 0\x00")
 	}
 	for name, value := range a.Set {
-		if c := s.announces.named(name); c != nil {
+		if name == "log_backend_messages" {
+			s.announces.server = verbosities[value]
+		} else if c := s.announces.named(name); c != nil {
 			*c = map[string]choice{"on": chosenOn, "off": chosenOff}[value]
 		}
 	}

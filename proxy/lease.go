@@ -84,6 +84,9 @@ type lease struct {
 	// lastWords is the FATAL error with which the server ended the connection.
 	lastWords []byte
 
+	// logged is the kind of the server's message that was logged last (log.server_messages).
+	logged byte
+
 	// copyIn: the server waits for CopyData.
 	copyIn bool
 

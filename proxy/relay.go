@@ -33,7 +33,7 @@ const (
 // for the client are written as they lie there.
 func (s *session) process(l *lease) error {
 	in := l.srv.Buffered()
-	start, pos := 0, l.held
+	start, pos, logged := 0, l.held, s.serverVerbosity()
 	if l.passing > 0 {
 		pos = min(l.passing, len(in))
 		l.passing -= pos
@@ -54,6 +54,9 @@ func (s *session) process(l *lease) error {
 		whole := len(in)-pos >= size
 		switch {
 		case bulk || (!whole && size > maxControl && typ != wire.ErrorResponse):
+			if logged > verbosityNone {
+				s.logServerMessage(logged, l, typ)
+			}
 			if act = l.bulk(); !whole {
 				l.passing, l.passSwallow = size-(len(in)-pos), act == swallow
 				size = len(in) - pos
@@ -61,6 +64,9 @@ func (s *session) process(l *lease) error {
 		case !whole:
 			return s.flush(l, in, start, pos)
 		default:
+			if logged > verbosityNone {
+				s.logServerMessage(logged, l, typ)
+			}
 			if act, err = s.message(l, typ, in[pos:pos+size]); err != nil {
 				if typ == wire.ErrorResponse {
 					pos += size // the client is told the server's last words

@@ -44,6 +44,8 @@ type settings struct {
 	notices, logsStatements bool
 	// log has what else is logged of sessions; logsUnits is whether it or PGPOOL SET may ask for statements or messages.
 	log configs.Log
+	// serverMessages is log.server_messages.
+	serverMessages verbosity
 	// consistencyWait is routing.consistency_wait.
 	consistencyWait time.Duration
 	catalog         configs.Catalog
@@ -105,6 +107,7 @@ func newSettings(c *configs.Config) (*settings, error) {
 	set.balancer = RoutingSettings(c)
 	set.consistencyWait = c.Routing.ConsistencyWait
 	set.log = c.Log
+	set.serverMessages = verbosities[c.Log.ServerMessages]
 	set.lessonTTL, set.notices, set.logsStatements = c.Routing.LessonTTL, c.Log.NoticePerNodeStatement, c.Log.PerNodeStatement
 	if set.redirects, err = NewRedirects(c.Routing.Redirect); err != nil {
 		return nil, err

@@ -53,6 +53,8 @@ if [ "$level" != demo ]; then
 	need "postgresql-$(server_version)-pgpool2" have_pgpool_adm
 	need chromium command -v chromium
 	need systemd command -v systemd-analyze
+	need systemd-container command -v systemd-nspawn
+	need dbus command -v dbus-daemon
 fi
 have_isolationtester() { test -x "/usr/lib/postgresql/$(server_version)/lib/pgxs/src/test/isolation/isolationtester"; }
 if [ "$level" = suite ]; then

@@ -30,7 +30,7 @@ func New() (*State, *admin.Admin) {
 	}}
 	s.Settings.Admin.Readers = []string{"viewer"}
 	a := &admin.Admin{State: s, Log: slog.New(slog.DiscardHandler), Version: "howdah test", Started: s.when(), Actions: admin.Actions{
-		Reload: func() error { return nil }, Stop: func(admin.StopMode) {}, LogLevel: func(string) error { return nil },
+		Reload: func() error { return nil }, Stop: func(admin.StopMode) {}, Rotate: func() error { return nil }, LogLevel: func(string) error { return nil }, Level: func() string { return "info" },
 		Kill: func(pid uint32) bool { return pid == 7 },
 	}}
 	users, err := admin.ParseUsers("admin:5ebe2294ecd0e0f08eab7690d2a6ee69\nviewer:5ebe2294ecd0e0f08eab7690d2a6ee69\n")

@@ -29,6 +29,7 @@ type importer struct {
 	// values are the settings that count, the last of each name.
 	values map[string]setting
 	key    []byte // of AES secrets
+	method string // of logins, without rules of their own
 }
 
 // backend is what the settings of one number say.
@@ -48,12 +49,13 @@ func Import(files Files) (*Result, error) {
 	}
 	r := reader{open: files.Open}
 	r.read(files.Conf, conf, 0)
-	return importSettings(files, r.settings, r.problems, nil)
+	return importSettings(files, r.settings, r.problems, nil, "md5")
 }
 
-// importSettings makes a Result of the settings of a pgpool.conf; before reports what is not among them.
-func importSettings(files Files, settings []setting, problems []string, before Report) (*Result, error) {
-	im := &importer{files: files, backends: map[int]*backend{}, values: map[string]setting{}, report: before}
+// importSettings makes a Result of the settings of a pgpool.conf; before reports what is not among them. method is that
+// of logins without pool_hba.conf.
+func importSettings(files Files, settings []setting, problems []string, before Report, method string) (*Result, error) {
+	im := &importer{files: files, backends: map[int]*backend{}, values: map[string]setting{}, report: before, method: method}
 	for _, p := range problems {
 		im.report = append(im.report, Entry{Name: p, Fate: Refused})
 	}

@@ -100,6 +100,8 @@ func (b *bouncer) own(s setting) Entry {
 		return unneeded("given again later, which counts")
 	case p.take != nil:
 		return p.take(b, s)
+	case p.fate == ByHand && (s.value == "0" || s.value == ""): // which is no limit, or off
+		return Entry{Fate: Default}
 	}
 	return Entry{Fate: p.fate, Note: p.note}
 }

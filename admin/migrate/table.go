@@ -26,7 +26,8 @@ const (
 	majority    = "the watchdog always decides by a majority"
 	noCache     = "howdah has no query cache; reads are spread over the standbys instead"
 	onlyNative  = "only for native_replication and snapshot_isolation"
-	toStderr    = "howdah logs to standard error or syslog (log.destination); systemd keeps, rotates and forwards it"
+	toStderr    = "howdah logs to standard error, which systemd keeps and rotates, to syslog, or to a file (log.destination, log.file)"
+	byLogrotate = "log.file is one file, which logrotate renames (an example is in the package)"
 	fromCatalog = "howdah reads from the catalogs what tables and functions are, and again when they change"
 )
 
@@ -69,7 +70,7 @@ var params = []param{
 	{name: "ssl_cert", gate: "ssl", take: files("tls.client.cert")},
 	{name: "ssl_ca_cert", gate: "ssl", take: files("tls.client.ca")},
 	{name: "ssl_ca_cert_dir", gate: "ssl", take: (*importer).sslDirectory},
-	{name: "ssl_crl_file", gate: "ssl", take: files("tls.client.crl")},
+	{name: "ssl_crl_file", gate: "ssl", take: (*importer).revoked},
 	{name: "ssl_ciphers", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.ciphers takes IANA names"},
 	{name: "ssl_prefer_server_ciphers", gate: "ssl", fate: Unneeded, note: "the best that both sides have is chosen"},
 	{name: "ssl_ecdh_curve", gate: "ssl", fate: Unneeded, note: "safe ones are chosen; tls.client.curves takes others"},
@@ -102,7 +103,7 @@ var params = []param{
 	{name: "log_per_node_statement", take: toggle("log.per_node_statement")},
 	{name: "notice_per_node_statement", take: toggle("log.notice_per_node_statement")},
 	{name: "log_client_messages", defaults: "off", take: toggle("log.client_messages")},
-	{name: "log_backend_messages", defaults: "none", fate: Unsupported, note: "log.level: debug logs every decision, and log.per_node_statement what each server gets"},
+	{name: "log_backend_messages", defaults: "none", take: words("log.server_messages", "none", "terse", "verbose")},
 	{name: "log_standby_delay", fate: Unneeded, note: "howdah logs when a standby goes over a limit and when it is back"},
 	{name: "log_error_verbosity", fate: Unneeded, note: "errors of servers pass unchanged"},
 	{name: "client_min_messages", fate: Unneeded, note: "howdah sends clients no messages but errors"},
@@ -110,13 +111,13 @@ var params = []param{
 	{name: "debug_level", defaults: "0", fate: Unneeded, note: "set log.level"},
 	{name: "syslog_facility", gate: "log_destination", defaults: "LOCAL0|local0", take: (*importer).syslogFacility},
 	{name: "syslog_ident", gate: "log_destination", defaults: "pgpool", take: texts("log.syslog.ident")},
-	{name: "logging_collector", fate: Unneeded, note: toStderr},
-	{name: "log_directory", fate: Unneeded, note: toStderr},
-	{name: "log_filename", fate: Unneeded, note: toStderr},
-	{name: "log_file_mode", fate: Unneeded, note: toStderr},
-	{name: "log_truncate_on_rotation", fate: Unneeded, note: toStderr},
-	{name: "log_rotation_age", fate: Unneeded, note: toStderr},
-	{name: "log_rotation_size", fate: Unneeded, note: toStderr},
+	{name: "logging_collector", defaults: "off", take: (*importer).collector},
+	{name: "log_directory", gate: "logging_collector", take: (*importer).logDirectory},
+	{name: "log_filename", gate: "logging_collector", fate: Unneeded, note: byLogrotate},
+	{name: "log_file_mode", gate: "logging_collector", take: (*importer).logFileMode},
+	{name: "log_truncate_on_rotation", gate: "logging_collector", fate: Unneeded, note: byLogrotate},
+	{name: "log_rotation_age", gate: "logging_collector", fate: Unneeded, note: byLogrotate},
+	{name: "log_rotation_size", gate: "logging_collector", fate: Unneeded, note: byLogrotate},
 	{name: "pid_file_name", fate: Unneeded, note: "howdah stays in the foreground; the service manager knows its process"},
 	{name: "work_dir", fate: Unneeded, note: "there is no pgpool_status: the servers are asked what they are"},
 

@@ -91,7 +91,11 @@ func (im *importer) writeAuth() {
 func (im *importer) writeHBA() {
 	const key = "auth.hba"
 	if !im.isOn("enable_pool_hba") {
-		im.out.set(key, list([]string{"local all all md5", "host all all all md5"}), "enable_pool_hba is off: every user with a password; md5 does SCRAM too")
+		note := "enable_pool_hba is off: every user with a password; md5 does SCRAM too"
+		if im.method != "md5" {
+			note = "every user with a password, as the image has it"
+		}
+		im.out.set(key, list([]string{"local all all " + im.method, "host all all all " + im.method}), note)
 		return
 	}
 	name := im.files.HBA

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ func (im *importer) subMode(s setting) Entry {
 }
 
 func (im *importer) listenAddresses(s setting) Entry {
+	if split(s.value, ",") == nil && im.values["unix_socket_directories"].value == "" {
+		im.out.set("listen.unix_dirs", list([]string{"/tmp"}), "listen_addresses is empty, and this is Pgpool-II's directory of sockets")
+	}
 	im.out.set("listen.addresses", list(split(s.value, ",")), s.comment())
 	return taken("listen.addresses")
 }
@@ -86,6 +90,10 @@ func (im *importer) authTimeout(s setting) Entry {
 }
 
 func (im *importer) connectTimeout(s setting) Entry {
+	if ms, ok := atoi(s.value); ok && ms > 0 && ms < 10 {
+		im.out.set("timeouts.connect", bare("10ms"), s.comment())
+		return changed("timeouts.connect", "10 ms is the least")
+	}
 	return im.positive(s, "timeouts.connect", "ms", "howdah always has a limit; it stays at 10 s")
 }
 
@@ -159,6 +167,33 @@ func (im *importer) logDestination(s setting) Entry {
 	return taken("log.destination")
 }
 
+// collector: Pgpool-II's writes files, also if log_destination names syslog too.
+func (im *importer) collector(s setting) Entry {
+	if on, ok := switchOf(s.value); !ok {
+		return refused("%q is neither on nor off", s.value)
+	} else if !on {
+		return Entry{Fate: Default}
+	}
+	if im.out.has("log.destination") || strings.Contains(strings.ToLower(im.values["log_destination"].value), "syslog") {
+		return unneeded("syslog keeps what is logged")
+	}
+	im.out.set("log.destination", text("file"), s.comment())
+	return changed("log.destination", "into one file, log.file, which the user of howdah must be able to write; "+byLogrotate)
+}
+
+func (im *importer) logDirectory(s setting) Entry {
+	im.out.set("log.file", text(path.Join(im.beside(s.value), "howdah.log")), s.comment())
+	return taken("log.file")
+}
+
+func (im *importer) logFileMode(s setting) Entry {
+	if _, err := strconv.ParseUint(s.value, 8, 9); err != nil {
+		return refused("%q is no octal mode", s.value)
+	}
+	im.out.set("log.file_mode", bare(s.value), s.comment())
+	return taken("log.file_mode")
+}
+
 func (im *importer) syslogFacility(s setting) Entry {
 	facility := strings.ToLower(s.value)
 	if !strings.HasPrefix(facility, "local") || len(facility) != 6 || facility[5] < '0' || facility[5] > '7' {
@@ -198,6 +233,26 @@ func files(key string) func(*importer, setting) Entry {
 		im.out.set(key, text(im.beside(s.value)), s.comment())
 		return taken(key)
 	}
+}
+
+// words takes over one of some words.
+func words(key string, all ...string) func(*importer, setting) Entry {
+	return func(im *importer, s setting) Entry {
+		word := strings.ToLower(s.value)
+		if !slices.Contains(all, word) {
+			return refused("%q is none of %s", s.value, strings.Join(all, ", "))
+		}
+		im.out.set(key, text(word), s.comment())
+		return taken(key)
+	}
+}
+
+// revoked takes over the list of revoked certificates, which Pgpool-II ignores without authorities too.
+func (im *importer) revoked(s setting) Entry {
+	if s.value != "" && im.values["ssl_ca_cert"].value == "" {
+		return unneeded("ssl_ca_cert is not given: certificates of clients are not looked at")
+	}
+	return files("tls.client.crl")(im, s)
 }
 
 // positive takes a duration for a key of howdah's that cannot be 0, which zero explains.

@@ -18,7 +18,7 @@ func (im *importer) balance(s setting) Entry {
 	case on:
 		return Entry{Fate: Default}
 	}
-	im.out.set("routing.balance", bare(`"off"`), s.comment())
+	im.out.set("routing.balance", bare("off"), s.comment())
 	return taken("routing.balance")
 }
 
@@ -174,7 +174,7 @@ func (im *importer) afterWrite(s setting) Entry {
 	case "transaction":
 		return Entry{Fate: Default}
 	case "off":
-		im.out.set("routing.after_write", bare(`"off"`), s.comment())
+		im.out.set("routing.after_write", bare("off"), s.comment())
 	case "trans_transaction", "always", "dml_adaptive", "dml_adaptive_global":
 		im.out.set("routing.after_write", text(value), s.comment())
 		if value == "dml_adaptive_global" {

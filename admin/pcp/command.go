@@ -115,7 +115,7 @@ func (s *Server) nodeFields(n *admin.PoolNode) []string {
 	if s.Admin.Speaks(4) {
 		f = append(f, "0") // the delay is in bytes
 	}
-	return append(f, strconv.FormatInt(n.Delay, 10), "", "", strconv.FormatInt(n.ChangedAt.Unix(), 10))
+	return append(f, strconv.FormatInt(n.Delay, 10), n.Sender.State, n.Sender.Sync, strconv.FormatInt(n.ChangedAt.Unix(), 10))
 }
 
 func healthStats(_ context.Context, s *Server, _ admin.Caller, payload []byte) ([]byte, error) {
@@ -246,8 +246,12 @@ func reload(ctx context.Context, s *Server, by admin.Caller, payload []byte) ([]
 	return s.run(ctx, by, 'z', "reload")
 }
 
-func rotate(context.Context, *Server, admin.Caller, []byte) ([]byte, error) {
-	return nil, errors.New("howdah logs to standard error; the service manager rotates what it keeps")
+// rotate: the scope, this howdah or all, is Pgpool-II's of a cluster; each howdah has its own file.
+func rotate(ctx context.Context, s *Server, by admin.Caller, payload []byte) ([]byte, error) {
+	if string(payload) != "l" && string(payload) != "c" {
+		return nil, errMalformed
+	}
+	return s.run(ctx, by, 'v', "log-rotate")
 }
 
 func invalidate(context.Context, *Server, admin.Caller, []byte) ([]byte, error) {

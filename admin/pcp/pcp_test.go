@@ -110,7 +110,7 @@ func TestReplies(t *testing.T) {
 		{"4.3", 'J', "1 \x00n", []string{"ESERROR|CXX000|Mcould not process promote request|Dpromote is not available"}},
 		{"4.3", 'J', "0 \x00s", []string{"ESERROR|CXX000|Mcould not process promote request|Dspecified node is already primary node|"}},
 		{"4.3", 'Z', "l", []string{"zCommandComplete|"}},
-		{"4.3", 'V', "l", []string{"ESERROR|"}},
+		{"4.3", 'V', "l", []string{"vCommandComplete|"}},
 		{"4.3", 'G', "", []string{"ESERROR|CXX000|Mcould not process invalidate query cache request|Dquery cache is not enabled|"}},
 		{"4.3", 'A', "client_min_messages\x00notice\x00", []string{"aCommandComplete|"}},
 		{"4.3", 'A', "log_min_messages\x00debug1\x00", []string{"aCommandComplete|"}},

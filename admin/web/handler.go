@@ -25,11 +25,11 @@ func (s *Server) handler(who identify) http.Handler {
 		panic(err) // the name is a constant
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /primary", s.primary)
-	mux.HandleFunc("GET /replica", s.replica)
-	mux.HandleFunc("GET /leader", s.leader)
+	checks := map[string]http.HandlerFunc{"/healthz": s.healthz, "/readyz": s.readyz, "/primary": s.primary, "/read-write": s.primary, "/replica": s.replica, "/leader": s.leader}
+	for path, check := range checks {
+		mux.HandleFunc("GET "+path, check)
+		mux.HandleFunc("OPTIONS "+path, check) // HAProxy's httpchk, which Patroni answers too
+	}
 	mux.Handle("GET /metrics", metricsHandler(s.Admin))
 	mux.Handle("GET /", readers(who, http.FileServerFS(files)))
 	mux.Handle("GET /login", readers(who, http.HandlerFunc(login)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,7 +109,9 @@ func (s *service) newAdmin() error {
 		Kill:     s.proxy.Kill,
 		Reload:   s.requestReload,
 		Stop:     s.requestStop,
+		Rotate:   s.reopenLog,
 		LogLevel: func(level string) error { s.level.Set(logs.Level(level)); return nil },
+		Level:    func() string { return strings.ToLower(s.level.Level().String()) },
 	}}
 	if s.quorum != nil {
 		s.admin.Actions.Watchdog = func() (admin.Watchdog, error) { return s.quorum.shown(r.config.Load()), nil }

@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
-	return &usageError{what: fmt.Sprintf("unknown command %q", args[0])}
+	return &usageError{what: fmt.Sprintf("unknown command %q", args[0]) + meant(args[0])}
 }
 
 // exitCode reports err, if there is one, and says how to exit.
@@ -191,4 +191,18 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	return serve(ctx, *path, stdout, stderr)
+}
+
+// meant names the commands that begin like a word that is none.
+func meant(word string) string {
+	var all []string
+	for _, c := range commands() {
+		if len(word) > 1 && strings.HasPrefix(c.name, word) {
+			all = append(all, strings.Replace(c.name, "log-", "log ", 1))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(all, " or ") + "?"
 }

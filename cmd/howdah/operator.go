@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/configs"
 )
@@ -97,15 +99,24 @@ func runOperator(ctx context.Context, c admin.Command, args []string, stdout io.
 	if c.Changes {
 		client.http.Timeout = changeTimeout
 	}
+	text, err := client.show(ctx, c.Name, others, o.json)
+	if err != nil {
+		return err
+	}
+	if !o.watch {
+		_, err := io.WriteString(stdout, text)
+		return err
+	}
+	return watch(ctx, stdout, text, func() (string, error) { return client.show(ctx, c.Name, others, o.json) })
+}
+
+// watch shows a text, and again and again what next gives. A howdah that does not answer any more may be restarting.
+func watch(ctx context.Context, stdout io.Writer, text string, next func() (string, error)) error {
 	for {
-		text, err := client.show(ctx, c.Name, others, o.json)
-		if err != nil {
-			return err
+		if isTerminal(stdout) {
+			text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J" // in place, without a flicker
 		}
-		if o.watch {
-			text = "\x1b[H\x1b[2J" + text
-		}
-		if _, err := io.WriteString(stdout, text); err != nil || !o.watch {
+		if _, err := io.WriteString(stdout, text); err != nil {
 			return err
 		}
 		select {
@@ -113,7 +124,27 @@ func runOperator(ctx context.Context, c admin.Command, args []string, stdout io.
 			return nil
 		case <-time.After(watchEvery):
 		}
+		var err error
+		var gone *unreachable
+		text, err = next()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &gone):
+			text = gone.Error() + "\n"
+		case err != nil:
+			return err
+		}
 	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // operatorClient speaks to a running howdah.
@@ -123,7 +154,7 @@ type operatorClient struct {
 	user, password string
 }
 
-// client finds the running howdah: --url, --socket, $HOWDAH_SOCKET, the configuration's socket, or the usual one.
+// client finds the running howdah: --url, --socket, the configuration's socket, $HOWDAH_SOCKET, or the usual one.
 func (o *operatorOptions) client() (*operatorClient, error) {
 	if o.url != "" {
 		u, err := url.Parse(o.url)
@@ -136,7 +167,7 @@ func (o *operatorOptions) client() (*operatorClient, error) {
 		return &operatorClient{http: &http.Client{}, base: strings.TrimSuffix(o.url, "/"), user: o.user, password: os.Getenv("HOWDAH_PASSWORD")}, nil
 	}
 	path := o.socket
-	if path == "" {
+	if path == "" && o.config == "" {
 		path = os.Getenv("HOWDAH_SOCKET")
 	}
 	if path == "" && o.config != "" {
@@ -230,6 +261,8 @@ func twoWords(args []string) []string {
 		switch args[0] + " " + args[1] {
 		case "log level":
 			return append([]string{"log-level"}, args[2:]...)
+		case "log rotate":
+			return append([]string{"log-rotate"}, args[2:]...)
 		case "kill session":
 			return append([]string{"kill"}, args[2:]...)
 		}

@@ -208,5 +208,22 @@ func runWitness(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	go func() { // ends with ctx, as the witness does
+		for {
+			select {
+			case <-signals: // a witness has nothing to reload
+				if err := logger.Reopen(); err != nil && !errors.Is(err, logs.ErrNoFile) {
+					logger.Error("the log goes on in the old file", "error", err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	// Ready at once: the others may come hours later, and this one answers them as soon as they do.
+	newNotifier().ready()
 	return w.Run(ctx)
 }

@@ -36,10 +36,12 @@ type service struct {
 	level *slog.LevelVar
 	// closeLog writes the lines that are under way.
 	closeLog func()
-	config   *configs.Config
-	cluster  *cluster.Cluster
-	pool     *pool.Pool
-	proxy    *proxy.Server
+	// reopenLog goes on in a new file; logs.ErrNoFile if there is none.
+	reopenLog func() error
+	config    *configs.Config
+	cluster   *cluster.Cluster
+	pool      *pool.Pool
+	proxy     *proxy.Server
 
 	notifier notifier
 	running  *running
@@ -58,14 +60,14 @@ type service struct {
 
 // serve runs howdah in the foreground until SIGTERM or SIGINT, then drains:
 // sessions end as they become idle, at the latest after timeouts.drain. SIGHUP
-// reloads the file.
+// reloads the file, SIGUSR1 begins a new file of the log.
 func serve(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	c, err := configs.Load(path)
 	if err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
 	s, err := newService(path, c, stderr)
 	if err != nil {
@@ -80,7 +82,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 	if err != nil {
 		return nil, err
 	}
-	s := &service{path: path, config: c, level: logger.Level, log: logger.Logger, closeLog: logger.Close, notifier: newNotifier(), leaveQuorum: func() {},
+	s := &service{path: path, config: c, level: logger.Level, log: logger.Logger, closeLog: logger.Close, reopenLog: logger.Reopen, notifier: newNotifier(), leaveQuorum: func() {},
 		requests: make(chan request), stops: make(chan admin.StopMode, 1)}
 	if err := s.warnings(c); err != nil {
 		return nil, err
@@ -203,16 +205,20 @@ func (s *service) wait(ctx context.Context, signals <-chan os.Signal, failed <-c
 		case err := <-failed:
 			return err
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			switch sig {
+			case syscall.SIGHUP:
+				s.reload()
+			case syscall.SIGUSR1:
+				s.rotateLog()
+			default:
 				s.log.Info("stopping", "signal", sig.String())
 				s.drainFor = s.config.Timeouts.Drain
 				return nil
 			}
-			s.reload()
 		case r := <-s.requests:
 			r.done <- s.reload()
 		case mode := <-s.stops:
-			s.log.Info("stopping", "mode", string(mode))
+			s.log.Info("stopping", "mode", mode.String())
 			s.drainFor = map[admin.StopMode]time.Duration{admin.StopSmart: -1, admin.StopFast: s.config.Timeouts.Drain}[mode]
 			return nil
 		}
@@ -233,7 +239,11 @@ func (s *service) drain(signals <-chan os.Signal) error {
 		for {
 			select {
 			case sig := <-signals:
-				if sig != syscall.SIGHUP {
+				switch sig {
+				case syscall.SIGHUP:
+				case syscall.SIGUSR1:
+					s.rotateLog()
+				default:
 					cancel()
 				}
 			case mode := <-s.stops:
@@ -254,10 +264,18 @@ func (s *service) drain(signals <-chan os.Signal) error {
 	return nil
 }
 
+// rotateLog goes on in a new file of the log, if it goes to one.
+func (s *service) rotateLog() {
+	if err := s.reopenLog(); err != nil && !errors.Is(err, logs.ErrNoFile) {
+		s.log.Error("the log goes on in the old file", "error", err)
+	}
+}
+
 // reload takes over the changed file, whole or not at all.
 func (s *service) reload() error {
 	s.notifier.reloading()
 	defer s.notifier.ready()
+	s.rotateLog()
 	c, err := configs.Load(s.path)
 	if err == nil {
 		err = s.warnings(c)
@@ -305,6 +323,7 @@ func (s *service) apply(c *configs.Config) error {
 	c.Admin.Socket, c.Admin.PCP, c.Admin.HTTP = old.Admin.Socket, old.Admin.PCP, old.Admin.HTTP
 	c.Listen, c.Routing.CacheSize, c.Watchdog, c.VIP = old.Listen, old.Routing.CacheSize, old.Watchdog, old.VIP
 	c.Log.Format, c.Log.Destination, c.Log.Syslog, c.Log.RepeatInterval = old.Log.Format, old.Log.Destination, old.Log.Syslog, old.Log.RepeatInterval
+	c.Log.File, c.Log.FileMode = old.Log.File, old.Log.FileMode
 	c.Failover.StateFile = old.Failover.StateFile
 	s.running.config.Store(c)
 	return nil

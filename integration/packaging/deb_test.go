@@ -2,10 +2,12 @@ package packaging_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,6 +24,29 @@ func run(t *testing.T, limit time.Duration, name string, args ...string) string 
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+var debOnce = sync.OnceValues(func() (string, error) {
+	cmd := exec.Command("make", "deb", "VERSION=1.2.3~test")
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make deb: %w\n%s", err, out)
+	}
+	debs, err := filepath.Glob("../../dist/howdah_1.2.3~test_*.deb")
+	if err != nil || len(debs) != 1 {
+		return "", fmt.Errorf("make deb made %v: %w", debs, err)
+	}
+	return filepath.Abs(debs[0])
+})
+
+// makeDeb makes the package, once for all tests.
+func makeDeb(t *testing.T) string {
+	t.Helper()
+	deb, err := debOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return deb
 }
 
 // system is what the script does in the copy of the system. Each line that it prints is looked at.
@@ -76,38 +101,23 @@ func TestPackage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("needs root, to install a package into a copy of this system")
 	}
-	run(t, 15*time.Minute, "make", "deb", "VERSION=1.2.3~test")
-	debs, err := filepath.Glob("../../dist/howdah_1.2.3~test_*.deb")
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("%v, %v", debs, err)
-	}
-	t.Cleanup(func() { os.Remove(debs[0]) }) //nolint:errcheck // only litter is left
-	deb, err := filepath.Abs(debs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	deb := makeDeb(t)
 	script := filepath.Join(t.TempDir(), "system")
 	if err := os.WriteFile(script, []byte(system), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	out := run(t, 5*time.Minute, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "sh", "-c", `ip link set lo up; exec sh "$@"`, "sh", script, t.TempDir(), deb)
 	want := []string{"hint", "/var/lib/howdah:/usr/sbin/nologin", "howdah 1.2.3~test (", "verified", "nodes up", "stopped", "kept over an upgrade", "removed, the configuration is kept", "purged"}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	for i, w := range want {
-		if i >= len(lines) || !strings.HasPrefix(lines[i], w) {
-			t.Fatalf("line %d is not %q:\n%s", i+1, w, out)
-		}
-	}
-	if len(lines) != len(want) {
-		t.Errorf("a purge leaves:\n%s", out)
-	}
+	expect(t, strings.Split(strings.TrimSpace(out), "\n"), want)
 }
 
 // The unit is one that systemd accepts, and exposes little.
 func TestUnit(t *testing.T) {
-	out := run(t, time.Minute, "systemd-analyze", "security", "--offline=true", "--threshold=20", "packaging/howdah.service")
-	if !strings.Contains(out, "Overall exposure level") {
-		t.Errorf("got %s", out)
+	for _, unit := range []string{"packaging/howdah.service", "packaging/howdah-witness.service"} {
+		out := run(t, time.Minute, "systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
+		if !strings.Contains(out, "Overall exposure level") {
+			t.Errorf("got %s", out)
+		}
 	}
 	data, err := os.ReadFile("../../packaging/howdah.service")
 	if err != nil {

@@ -33,15 +33,17 @@ function table(box, answer, columns, action) {
   const isNumber = c => typeof answer.rows[0][c] === 'number';
   for (const c of columns) head.append(make('th', c.replaceAll('_', ' '), isNumber(c) ? 'number' : ''));
   if (action) head.append(make('th', ''));
-  t.append(make('thead'));
-  t.tHead.append(head);
+  if (columns[0] !== 'item') {
+    t.append(make('thead'));
+    t.tHead.append(head);
+  }
   const body = make('tbody');
   for (const row of answer.rows) {
     const tr = make('tr');
     for (const c of columns) {
       let value = row[c];
       if (times.has(c)) value = value ? new Date(value).toLocaleTimeString() : '';
-      tr.append(make('td', value, isNumber(c) ? 'number' : c === 'statement' ? 'code' : ''));
+      tr.append(make('td', value, isNumber(c) ? 'number' : ''));
     }
     if (action) {
       const td = make('td');
@@ -55,6 +57,45 @@ function table(box, answer, columns, action) {
   box.replaceChildren(t);
   box.scrollTop = top;
   box.scrollLeft = left;
+}
+
+// facts are short texts under their names; those that are bad stand out.
+function facts(box, all) {
+  box.replaceChildren(...all.map(([name, value, bad]) => {
+    const fact = make('div', undefined, bad ? 'fact bad' : 'fact');
+    fact.append(make('dt', name), make('dd', value));
+    return fact;
+  }));
+}
+
+function alarms(lines) {
+  $('alarm').replaceChildren(...lines.map(l => make('li', l)));
+  $('alarm').hidden = !lines.length;
+}
+
+// statements lists examples, those that are the same in a row once.
+function statements(box, rows, meanings) {
+  if (rows.length === 0) {
+    none(box, 'none yet');
+    return;
+  }
+  const groups = [];
+  for (const r of rows) {
+    const last = groups.at(-1);
+    if (last && ['node', 'reason', 'detail', 'statement'].every(c => last.row[c] === r[c])) last.times++;
+    else groups.push({ row: r, times: 1 });
+  }
+  const top = box.scrollTop;
+  box.replaceChildren(...groups.slice(0, 30).map(({ row, times }) => {
+    const item = make('li'), line = make('p', undefined, 'faint'), why = make('b', row.reason);
+    why.title = meanings[row.reason] || '';
+    line.append(make('time', new Date(row.at).toLocaleTimeString()), make('span', row.node, 'role'), why);
+    if (row.detail) line.append(make('span', row.detail));
+    if (times > 1) line.append(make('span', times + ' times', 'times'));
+    item.append(line, make('code', row.statement));
+    return item;
+  }));
+  box.scrollTop = top;
 }
 
 function size(bytes) {
@@ -84,7 +125,7 @@ function nodeCard(n, samples, most, buttons) {
   line.append(make('b', n.name), make('span', n.role, 'role ' + n.role), make('span', n.state, 'state'));
   card.append(line, make('p', n.host + ':' + n.port + ' · weight ' + n.weight));
   if (n.role === 'standby' && n.state === 'up') {
-    card.append(make('p', 'lag ' + size(n.lag_bytes) + (n.horizon_ms ? ' · shows all up to ' + n.horizon_ms + ' ms ago' : '')));
+    card.append(make('p', 'lag ' + size(n.lag_bytes) + (n.horizon_ms ? ' · shows all up to ' + Math.round(n.horizon_ms) + ' ms ago' : '')), make('p', n.replication ? 'replication ' + n.replication : 'no replication from the primary is seen', n.replication ? '' : 'faint'));
   } else if (n.role === 'primary') {
     card.append(make('p', 'position ' + n.position));
   }
@@ -113,7 +154,7 @@ function shares(box, rows) {
   box.replaceChildren(...rows.map(r => {
     const row = make('div', undefined, 'share'), svg = drawn('svg', { viewBox: '0 0 100 10', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
     svg.append(drawn('rect', { x: 0, y: 0, width: 100 * r.statements / all, height: 10, class: 'reads' }));
-    row.append(make('span', r.reason), svg, make('span', r.statements.toLocaleString() + ' · ' + (100 * r.statements / all).toFixed(1) + ' %'));
+    row.append(make('span', r.reason), svg, make('span', r.statements.toLocaleString() + ' · ' + (100 * r.statements / all).toFixed(1) + ' %'), make('small', r.meaning));
     return row;
   }));
 }

@@ -116,6 +116,29 @@ function kill(row) {
   return button('end', 'kill', [String(row.session)], 'End session ' + row.session + ' of ' + row.user + '?');
 }
 
+// overview is what matters most, and what is wrong.
+function overview(s, failover, a) {
+  const nodes = a.nodes.rows, gone = nodes.filter(n => n.state !== 'up' && n.state !== 'unused');
+  const rate = kind => nodes.reduce((sum, n) => sum + ((history[n.name] || []).at(-1) || { [kind]: 0 })[kind], 0).toFixed(0);
+  const waiting = a.waiters.rows.length + s['waiting for a primary'], watched = s.watchdog !== 'none';
+  facts($('facts'), [
+    ['primary', s.primary, s.primary === 'none'],
+    ['servers up', s['nodes up'].replace(' of ', ' / '), gone.length > 0],
+    ['clients', s.clients.split(' ')[0]],
+    ['reads/s', rate('reads')],
+    ['writes/s', rate('writes')],
+    ['waiting', waiting, waiting > 0],
+    ['failover', failover.mode + (failover.paused ? ', paused' : failover.phase === 'watch' ? '' : ', ' + failover.phase), failover.paused || failover.phase !== 'watch'],
+    ...(watched ? [['leader', s.watchdog.replace(/.*leader /, '') || 'none', /leader $/.test(s.watchdog)]] : []),
+    ...(s['floating address'] ? [['floating address', s['floating address']]] : [])
+  ]);
+  const wrong = gone.map(n => n.name + ' is ' + n.state + (n.reason ? ': ' + n.reason : ''));
+  if (s.primary === 'none') wrong.unshift('There is no primary: writes wait' + (failover['waits for'] ? ' (' + failover['waits for'] + ')' : '') + '.');
+  if (failover.paused) wrong.push('Failover is paused: nobody is promoted unasked until resume.');
+  alarms(wrong);
+  document.title = (wrong.length ? '\u26a0 ' : '') + 'howdah · ' + s['nodes up'].replace(' of ', '/') + ' up';
+}
+
 // shown is how many rows of a long table are shown.
 const shown = 200;
 
@@ -124,12 +147,11 @@ async function refresh() {
     const names = ['status', 'nodes', 'pools', 'pool-users', 'waiters', 'sessions', 'decisions', 'examples', 'latency', 'pins', 'events', 'failover'];
     const answers = await Promise.all(names.map(ask)), a = Object.fromEntries(names.map((n, i) => [n, answers[i]]));
     const s = Object.fromEntries(a.status.rows.map(r => [r.item, r.value]));
-    $('summary').textContent = [s.version, s.state, s['listens on'], s.clients + ' clients', s['nodes up'] + ' nodes up'].join(' · ');
-    const alarm = s.primary === 'none' ? 'There is no primary: writes wait.' : '';
-    $('alarm').textContent = alarm;
-    $('alarm').hidden = !alarm;
+    $('summary').textContent = [s.version.replace(/^howdah /, ''), s.state, 'listens on ' + s['listens on'], 'up since ' + new Date(s['up since']).toLocaleString()].join(' · ');
     sample(a.nodes.rows);
     topology(a.nodes.rows);
+    const failover = Object.fromEntries(a.failover.rows.map(r => [r.item, r.value]));
+    overview(s, failover, a);
     table($('pools'), a['pool-users'], ['name', 'user', 'database', 'open', 'lent', 'idle', 'waiting']);
     $('waiter-count').textContent = a.waiters.rows.length;
     table($('waiters'), a.waiters, ['place', 'name', 'user', 'database', 'waits_ms']);
@@ -137,8 +159,7 @@ async function refresh() {
     a.sessions.rows.length = Math.min(a.sessions.rows.length, shown);
     table($('sessions'), a.sessions, ['session', 'user', 'database', 'application', 'client', 'state', 'mode', 'servers'], commands.some(c => c.name === 'kill') && kill);
     shares($('decisions'), a.decisions.rows.sort((x, y) => y.statements - x.statements));
-    a.examples.rows.length = Math.min(a.examples.rows.length, 30);
-    table($('examples'), a.examples, ['at', 'node', 'reason', 'detail', 'statement']);
+    statements($('examples'), a.examples.rows, Object.fromEntries(a.decisions.rows.map(r => [r.reason, r.meaning])));
     table($('latency'), a.latency, ['name', 'route', 'count', 'average_ms', 'p95_ms', 'p99_ms']);
     table($('pins'), a.pins, ['session', 'user', 'what', 'reason']);
     a.failover.rows = a.failover.rows.filter(r => r.value !== '' && r.value !== 0 && r.value !== false);
@@ -146,9 +167,10 @@ async function refresh() {
     timeline($('events'), a.events.rows.reverse());
     await watchdog(s.watchdog !== 'none');
     document.body.dataset.ready = 'yes';
+    delete document.body.dataset.stale;
   } catch (e) {
-    $('alarm').textContent = 'howdah does not answer: ' + e.message;
-    $('alarm').hidden = false;
+    alarms(['howdah does not answer: ' + e.message]);
+    document.body.dataset.stale = 'yes';
   }
 }
 
