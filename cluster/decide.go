@@ -130,7 +130,7 @@ func (d *decision) observe(id NodeID) {
 	s := &o.server
 	n.Role = RoleUnknown
 	n.SystemID, n.Timeline, n.LSN = s.systemID, s.timeline, s.lsn
-	n.MaxConnections, n.ServerVersion = s.maxConnections, s.version
+	n.MaxConnections, n.ServerVersion, n.Started = s.maxConnections, s.version, s.started
 	n.Streams = s.receiver.streaming
 	d.drafts[id] = draft{StateDown, o.why}
 	switch o.evidence {

@@ -60,6 +60,7 @@ type server struct {
 	receiver       receiver
 	maxConnections int
 	version        int
+	started        string // see startedSQL; "" if it may not see it
 	// walPage and walSegment are the sizes of both, in bytes.
 	walPage, walSegment uint64
 	detail              detail

@@ -50,7 +50,7 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", schema))
 	must(t, r.cluster.WaitReplay(t.Context(), 0))
 	all := map[string]any{"failover.mode": "native", "failover.confirm": "300ms", "failover.state_file": r.state, "failover.hold": "50s",
-		"failover.cooldown": "1s", "replication_check.timeout": "1s", "admin.socket": r.socket}
+		"failover.cooldown": "1s", "failover.resolve_commits": true, "replication_check.timeout": "1s", "admin.socket": r.socket}
 	var backends []map[string]any
 	for i := range r.cluster.Nodes() {
 		backends = append(backends, map[string]any{"name": fmt.Sprintf("node%d", i), "host": "127.0.0.1", "port": r.cluster.Port(i),
