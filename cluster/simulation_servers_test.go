@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -19,6 +20,27 @@ type simServer struct {
 	heard               int64 // of its upstream
 	promoteAt           int64 // when a promotion under way ends; 0 none
 	cut                 bool  // from howdah
+	locked              bool  // it does not let howdah in
+	busy                bool  // it answers sessions, but no probe in time
+	paused              bool  // its replay is
+	system              string
+	reconnect           int64 // its walreceiver starts then
+	open                int64 // a client's transaction ends then
+	byHand              bool  // promoted beside the primary
+
+	// Since when: it is dead, was stopped in order, recovers, is paused; it answers whoever asks, be it by a refusal; it is alive
+	// and howdah can ask it; it could hear the primary it follows, and howdah ask it; it is read, and has what the primary has not. 0 is not.
+	died, stopped, slowed, pausedAt, answers, alive, could, apart int64
+}
+
+// since keeps since when something is so.
+func since(at *int64, is bool, now int64) {
+	switch {
+	case !is:
+		*at = 0
+	case *at == 0:
+		*at = now
+	}
 }
 
 func (s *sim) up(v *simServer) bool { return !v.dead && !v.hung }
@@ -30,6 +52,11 @@ func (s *sim) index(name string) int {
 // flow moves the log along, ends promotions, and acknowledges.
 func (s *sim) flow() {
 	for i, v := range s.servers {
+		since(&v.answers, !v.cut && !v.hung, s.now)
+		since(&v.alive, s.up(v) && !v.cut && !v.slow && !v.locked && !v.busy, s.now)
+		hears := v.upstream >= 0 && s.servers[v.upstream].primary && s.up(s.servers[v.upstream]) && !s.servers[v.upstream].slow &&
+			!v.frozen && !s.links[i][v.upstream] && !v.primary && v.alive > 0 && s.follows(v, s.servers[v.upstream])
+		since(&v.could, hears, s.now)
 		if v.promoteAt > 0 && s.now >= v.promoteAt && s.up(v) {
 			v.promoteAt, v.primary, v.streaming = 0, true, false
 			top := v.timeline
@@ -41,7 +68,7 @@ func (s *sim) flow() {
 			continue
 		}
 		u := s.servers[v.upstream]
-		live := s.up(u) && !u.slow && !v.frozen && !s.links[i][v.upstream] && (u.primary || u.streaming) && s.follows(v, u)
+		live := s.up(u) && !u.slow && s.now >= v.reconnect && !v.frozen && !s.links[i][v.upstream] && (u.primary || u.streaming) && s.follows(v, u)
 		switch {
 		case live:
 			if !v.streaming {
@@ -74,7 +101,7 @@ func (s *sim) flow() {
 
 // follows reports whether v's log is a beginning of u's.
 func (s *sim) follows(v, u *simServer) bool {
-	if len(v.log) > len(u.log) || v.timeline > u.timeline {
+	if len(v.log) > len(u.log) || v.timeline > u.timeline || v.system != u.system {
 		return false
 	}
 	return slices.Equal(v.log, u.log[:len(v.log)])
@@ -87,18 +114,22 @@ func (s *sim) probe(i int) observation {
 	switch {
 	case v.cut || v.hung:
 		o.evidence, o.why = evidenceSilent, "no answer"
+	case v.busy && !v.dead && !v.slow && !v.locked:
+		o.evidence, o.why, o.heard = evidenceSilent, "no answer", s.view.Primary == NodeID(i) && v.primary
 	case v.dead:
-		o.evidence, o.why = evidenceRefused, "connection refused"
+		o.evidence, o.why, o.stopped = evidenceRefused, "connection refused", v.stopped > 0
 	case v.slow:
 		o.evidence, o.why = evidenceStarting, "recovers"
+	case v.locked:
+		o.evidence, o.why = evidenceLogin, "too many connections"
 	default:
 		o.evidence, o.asked = evidenceAnswered, s.now
-		o.server = server{role: RoleStandby, systemID: "A", timeline: v.timeline, lsn: LSN(len(v.log)), received: LSN(len(v.log)), version: 150000,
+		o.server = server{role: RoleStandby, systemID: v.system, timeline: v.timeline, lsn: LSN(len(v.log)), received: LSN(len(v.log)), version: 150000,
 			receiver: receiver{known: true, running: v.streaming, streaming: v.streaming && !s.broken.deaf}}
 		if v.upstream >= 0 {
 			o.server.receiver.sender = s.servers[v.upstream].name
 		}
-		o.server.detail = detail{name: v.name, frozen: v.frozen, history: v.history}
+		o.server.detail = detail{name: v.name, frozen: v.frozen, paused: v.paused, history: v.history}
 		if v.primary {
 			d := &o.server.detail
 			o.server.role, o.server.receiver = RolePrimary, receiver{known: true}
@@ -126,7 +157,7 @@ func (s *sim) effect(a action, promotes bool) (LSN, error) {
 		a.kind = actionPromote
 	}
 	v := s.servers[i]
-	if !s.up(v) || v.cut || v.slow {
+	if v.alive == 0 {
 		return 0, errors.New("out of reach")
 	}
 	switch a.kind {
@@ -136,12 +167,15 @@ func (s *sim) effect(a action, promotes bool) (LSN, error) {
 	case actionThaw:
 		v.frozen = false
 	case actionBounce:
-		v.streaming = false
+		v.streaming, v.reconnect = false, s.now+int64(time.Duration(s.r.IntN(1500))*time.Millisecond)
 	case actionPromote:
 		if !v.primary && v.promoteAt == 0 {
 			v.promoteAt = s.now + int64(time.Duration(s.r.IntN(400))*time.Millisecond)
 		}
 	case actionReadOnly:
+		if v.open > s.now {
+			s.wrong = fmt.Sprintf("a transaction on %s is cut by a switchover", v.name)
+		}
 		v.ro = true
 		return LSN(len(v.log)), nil
 	case actionWritable:
@@ -168,9 +202,9 @@ func (s *sim) fault() {
 	}
 	i := s.r.IntN(simNodes)
 	v := s.servers[i]
-	switch s.r.IntN(9) {
+	switch s.r.IntN(18) {
 	case 0:
-		v.dead, v.streaming, v.promoteAt = true, false, 0
+		s.kill(v)
 		s.trace("%s dies", v.name)
 	case 1:
 		v.hung = true
@@ -183,21 +217,80 @@ func (s *sim) fault() {
 		s.links[i][j], s.links[j][i] = true, true
 		s.trace("%s and %s are cut apart", v.name, s.servers[j].name)
 	case 4:
-		if s.up(v) {
-			v.slow, v.streaming = true, false
+		if s.up(v) && !v.slow {
+			v.slow, v.streaming, v.open, v.slowed = true, false, 0, s.now
 			s.trace("%s recovers", v.name)
+		}
+	case 5:
+		v.locked = true
+		s.trace("%s lets nobody in", v.name)
+	case 6:
+		if !v.dead {
+			s.kill(v)
+			v.stopped = s.now
+			s.trace("%s is stopped in order", v.name)
+		}
+	case 7:
+		if !v.primary {
+			v.paused, v.pausedAt = true, s.now
+			s.trace("the replay of %s is paused", v.name)
+		}
+	case 8:
+		s.promoteByHand(i)
+	case 15:
+		v.busy = true
+		s.trace("%s has too much to do", v.name)
+	case 9:
+		if p := s.index(s.saved.Primary); !v.primary && v.promoteAt == 0 && p >= 0 && p != i && s.servers[p].primary && s.up(s.servers[p]) {
+			s.kill(v)
+			v.dead, v.system, v.primary, v.frozen, v.log, v.timeline, v.history, v.upstream = false, "B", true, false, nil, 1, nil, -1
+			s.trace("%s is made anew, by initdb", v.name)
 		}
 	default:
 		s.mend(i)
 	}
 }
 
+func (s *sim) kill(v *simServer) {
+	if !v.dead {
+		v.died, v.stopped = s.now, 0
+	}
+	v.dead, v.streaming, v.promoteAt, v.open = true, false, 0, 0
+}
+
+// promoteByHand is what an operator does: in place of a primary that is dead, where he has looked that all is there, or by mistake
+// beside one that lives and that the third server follows.
+func (s *sim) promoteByHand(i int) {
+	v, p := s.servers[i], s.index(s.saved.Primary)
+	if p < 0 || p == i || v.primary || v.promoteAt > 0 || !s.up(v) || v.slow || v.system != "A" || s.saved.Phase != PhaseWatch ||
+		slices.ContainsFunc(s.servers, func(w *simServer) bool { return w.timeline > v.timeline || w.promoteAt > 0 }) {
+		return
+	}
+	old, other := s.servers[p], s.servers[simNodes-p-i]
+	switch {
+	case old.dead && s.follows(v, old) && !slices.ContainsFunc(s.acked, func(id uint64) bool { return !slices.Contains(v.log, id) }):
+	case old.primary && s.alive(old, 0) && s.alive(other, 0) && other.upstream == p && other.streaming:
+		v.byHand = true
+	default:
+		return
+	}
+	v.promoteAt = s.now
+	s.byHand++
+	s.trace("%s is promoted by hand", v.name)
+}
+
+// alive reports whether a server has been, and was in howdah's reach, for longer than that.
+func (s *sim) alive(v *simServer, long time.Duration) bool {
+	return v.alive > 0 && s.now-v.alive >= int64(long) && s.up(v) && !v.cut && !v.slow && !v.locked && !v.busy
+}
+
 func (s *sim) mend(i int) {
 	v := s.servers[i]
-	if v.dead || v.hung || v.slow || v.cut {
+	if v.dead || v.hung || v.slow || v.cut || v.locked || v.paused || v.busy {
 		s.trace("%s is mended", v.name)
 	}
-	v.dead, v.hung, v.slow, v.cut = false, false, false, false
+	v.dead, v.hung, v.slow, v.cut, v.locked, v.paused, v.busy = false, false, false, false, false, false, false
+	v.stopped = 0
 	for j := range simNodes {
 		s.links[i][j], s.links[j][i] = false, false
 	}

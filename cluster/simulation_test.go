@@ -38,6 +38,7 @@ func play(seed uint64, broken sabotage, trace func(string, ...any)) (wrong strin
 	}
 	for range int(30 * time.Second / simTick) {
 		if wrong = s.step(); wrong != "" {
+			s.trace("%s", wrong)
 			return wrong, s.changes
 		}
 	}

@@ -49,6 +49,12 @@ type sim struct {
 	trace    func(string, ...any)
 	switches int
 	changes  int
+	wrong    string        // what an action broke
+	byHand   int           // promotions by hand; what was acknowledged may be lost with them
+	misses   [simNodes]int // silent probes in a row
+	unheard  [simNodes]int // the same, while which no session got an answer
+	finished int64         // when howdah, which has not died since, last ended a change; 0 is not known
+	chosen   int64         // the same of its choice of a candidate
 }
 
 func newSim(seed uint64, broken sabotage, trace func(string, ...any)) *sim {
@@ -61,11 +67,20 @@ func newSim(seed uint64, broken sabotage, trace func(string, ...any)) *sim {
 		s.set.hooks = hookSet{command: true, follow: true}
 	}
 	s.sync = s.r.IntN(2) == 0
+	if s.r.IntN(2) == 0 {
+		s.set.cooldown = time.Second
+	}
+	if s.r.IntN(4) == 0 {
+		s.set.maxLoss = 3
+	}
 	for i := range simNodes {
 		name := string(rune('a' + i))
-		s.servers = append(s.servers, &simServer{name: name, timeline: 1, upstream: 0})
+		s.servers = append(s.servers, &simServer{name: name, timeline: 1, upstream: 0, system: "A"})
 		s.view.Nodes = append(s.view.Nodes, Node{ID: NodeID(i), Name: name, Weight: 1})
 		s.set.priority[name], s.set.address[name] = 100, name
+	}
+	if s.r.IntN(4) == 0 {
+		s.set.priority[s.servers[2].name] = 0
 	}
 	s.servers[0].primary, s.servers[0].upstream = true, -1
 	s.known = make([]observation, simNodes)
@@ -80,7 +95,9 @@ func (s *sim) step() string {
 	if !s.quiet {
 		s.fault()
 	}
-	s.finishTasks()
+	if s.finishTasks(); s.wrong != "" {
+		return s.wrong
+	}
 	if s.now < s.downTill {
 		return ""
 	}
@@ -92,6 +109,12 @@ func (s *sim) step() string {
 			o := s.probe(i)
 			if o.evidence == evidenceSilent && s.r.IntN(5) > 0 {
 				continue // a deadline takes its time
+			}
+			if s.misses[i]++; o.evidence != evidenceSilent {
+				s.misses[i] = 0
+			}
+			if s.unheard[i]++; o.evidence != evidenceSilent || o.heard {
+				s.unheard[i] = 0
 			}
 			s.known[i] = merge(s.known[i], o)
 		}
@@ -117,6 +140,9 @@ func (s *sim) conduct() string {
 			s.switches++
 			in.order = &order{number: uint64(s.switches), kind: KindSwitchover, reason: "test"}
 		}
+		if s.r.IntN(400) == 0 && !s.quiet && s.m.record.Phase == PhaseWatch {
+			in.change = s.operate()
+		}
 		next, out := s.m.step(&in)
 		if out.save {
 			if s.dies() {
@@ -128,6 +154,12 @@ func (s *sim) conduct() string {
 			if next.record.Phase != s.m.record.Phase {
 				s.trace("%v: %v (epoch %d, primary %s, candidate %s): %s", s.m.record.Phase, next.record.Phase, next.record.Epoch,
 					next.record.Primary, next.record.Candidate, next.noted)
+			}
+			switch r := &next.record; {
+			case r.Phase == PhasePromote && s.m.record.Phase != PhasePromote:
+				s.chosen = s.now
+			case r.Phase == PhaseWatch && s.m.record.Phase == PhaseFollow:
+				s.finished = s.now
 			}
 			if next.record.Primary != s.m.record.Primary && s.m.record.Primary != "" {
 				s.changes++
@@ -166,7 +198,7 @@ func (s *sim) conduct() string {
 
 func (s *sim) finishTasks() {
 	s.tasks = slices.DeleteFunc(s.tasks, func(t simTask) bool {
-		if s.now < t.at {
+		if s.now < t.at || t.a.kind == actionDrain && t.err == nil && s.servers[s.index(t.a.node)].open > s.now {
 			return false
 		}
 		r := result{action: t.a, err: t.err}
@@ -181,6 +213,21 @@ func (s *sim) finishTasks() {
 	})
 }
 
+// operate is what an operator does to the record now and then.
+func (s *sim) operate() func(*machine) {
+	if s.r.IntN(2) == 0 {
+		return func(m *machine) { m.record.Paused = !m.record.Paused }
+	}
+	name := s.servers[s.r.IntN(simNodes)].name
+	return func(m *machine) {
+		if n := len(m.record.Detached); n > 0 {
+			m.record.Detached = nil
+		} else if m.record.Primary != name {
+			m.record.Detached = []string{name}
+		}
+	}
+}
+
 // dies kills howdah now and then; actions that were begun may have their effect all the same.
 func (s *sim) dies() bool {
 	if s.quiet || s.r.IntN(12) > 0 {
@@ -188,6 +235,13 @@ func (s *sim) dies() bool {
 	}
 	s.trace("howdah dies")
 	s.m, s.answer, s.results = nil, nil, nil
+	s.finished, s.chosen = 0, 0
+	if s.saved.Primary != s.topNode { // it followed somebody else's promotion a moment ago, and has not recorded that
+		s.top, s.topNode = s.saved.Timeline, s.saved.Primary
+	}
+	for _, v := range s.servers {
+		v.open = 0
+	}
 	s.downTill = s.now + int64(time.Duration(s.r.IntN(2000))*time.Millisecond)
 	return true
 }
@@ -213,6 +267,9 @@ func (s *sim) write() {
 	if !s.up(v) || v.cut || v.slow || !v.primary || v.ro {
 		return
 	}
+	if v.open <= s.now && s.r.IntN(20) == 0 {
+		v.open = s.now + int64(time.Duration(s.r.IntN(1500))*time.Millisecond)
+	}
 	s.nextID++
 	v.log = append(v.log, s.nextID)
 	s.unacked[s.nextID] = int(p.ID)
@@ -224,16 +281,21 @@ func (s *sim) heal() string {
 	for i := range simNodes {
 		s.mend(i)
 	}
+	healed := false
 	for n := range int(2 * time.Minute / simTick) {
 		if wrong := s.step(); wrong != "" {
 			return wrong
+		}
+		if s.m != nil && !healed {
+			healed = true
+			s.m.record.Paused, s.m.record.Detached = false, nil
 		}
 		if s.view.Primary == NoNode && n%1000 == 999 {
 			s.rebuild()
 		}
 		if p := s.view.Node(s.view.Primary); p != nil && s.m != nil && s.m.record.Phase == PhaseWatch && s.now-s.m.entered > int64(5*time.Second) {
 			for _, id := range s.acked {
-				if s.sync && s.set.mode == modeNative && !slices.Contains(s.servers[p.ID].log, id) {
+				if s.sync && s.set.mode == modeNative && s.byHand == 0 && !slices.Contains(s.servers[p.ID].log, id) {
 					return fmt.Sprintf("write %d was acknowledged and is not on %s", id, p.Name)
 				}
 			}
@@ -251,7 +313,8 @@ func (s *sim) rebuild() {
 		return
 	}
 	for i, v := range s.servers {
-		if u := s.servers[p]; i != p && v.timeline > u.timeline {
+		if u := s.servers[p]; i != p && (v.timeline > u.timeline || v.system != u.system) {
+			v.system, v.byHand = u.system, false
 			v.primary, v.frozen, v.upstream, v.log, v.timeline, v.history = false, false, p, slices.Clone(u.log), u.timeline, u.history
 			s.known[i] = observation{}
 		}

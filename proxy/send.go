@@ -25,6 +25,7 @@ func (s *session) send(l *lease) error {
 	var err error
 	if u.rest == 0 && (u.ready || u.flush) && l.owes() {
 		if err = l.srv.Exchange(b, s.drainFn); err == nil {
+			s.srv.cluster.NoteAnswer(l.srv.Node) // nothing was unread before: it came just now
 			s.noteAnswer(l)
 		}
 	} else {

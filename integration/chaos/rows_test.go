@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -365,6 +366,32 @@ func TestProbeLockedOut(t *testing.T) {
 	})
 	r.load.more(300)
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "ALTER ROLE prober LOGIN"))
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
+// The primary answers its sessions, and no probe: it has too much to do. Nobody is cut off, nobody is promoted.
+func TestServerTooBusyForProbes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"replication_check.user": "prober", "replication_check.password": "secret"})
+	deaf, err := net.ListenPacket("udp4", "127.0.0.1:0") // a RADIUS server that says nothing: logins take longer than probes
+	must(t, err)
+	t.Cleanup(func() { deaf.Close() }) //nolint:errcheck // the test is over
+	trust := []string{"local all all trust", "host all all all trust", "host replication all all trust"}
+	must(t, r.cluster.SetHBA(0, append([]string{fmt.Sprintf(`host all prober all radius radiusservers="127.0.0.1" radiussecrets="x" radiusports="%d"`,
+		deaf.LocalAddr().(*net.UDPAddr).Port)}, trust...)...))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'prober'"))
+	r.wait(0, "suspect")
+	before := r.load.writes()
+	time.Sleep(6 * time.Second) // twice what a server may be silent for
+	if r.load.writes() == before {
+		t.Error("nothing is written while the probes get no answer")
+	}
+	r.wait(0, "suspect primary")
+	must(t, r.cluster.SetHBA(0, trust...))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
 	r.wantPrimary(0, 0)
 	r.load.wantNoErrors()
 	r.load.end(r.cluster, 0)
