@@ -222,7 +222,7 @@ func (s *sim) operate() func(*machine) {
 	return func(m *machine) {
 		if n := len(m.record.Detached); n > 0 {
 			m.record.Detached = nil
-		} else if m.record.Primary != name {
+		} else if m.record.Primary != "" && m.record.Primary != name {
 			m.record.Detached = []string{name}
 		}
 	}
@@ -236,6 +236,10 @@ func (s *sim) dies() bool {
 	s.trace("howdah dies")
 	s.m, s.answer, s.results = nil, nil, nil
 	s.finished, s.chosen = 0, 0
+	for i := range s.tasks { // with its connections what it has begun ends, or is done
+		s.tasks[i].run = s.tasks[i].run && s.r.IntN(2) == 0
+		s.tasks[i].at = min(s.tasks[i].at, s.now+int64(simTick))
+	}
 	if s.saved.Primary != s.topNode { // it followed somebody else's promotion a moment ago, and has not recorded that
 		s.top, s.topNode = s.saved.Timeline, s.saved.Primary
 	}
