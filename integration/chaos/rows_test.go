@@ -13,13 +13,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
 // The primary is killed and stays dead; then it comes back, and is not used before it was rewound.
 func TestPrimaryKilled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]any{"failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
+	r := newRig(t, map[string]any{drivenByAll: true, "failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
 	must(t, r.cluster.Kill(0))
 	now := r.waitPrimary(0)
 	r.load.more(100)
@@ -178,7 +179,7 @@ func TestPrimaryFull(t *testing.T) {
 // A standby is killed, hangs, loses a backend, is stopped: nobody notices, and it comes back by itself.
 func TestStandbyLost(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]any{"failover.hold_down": "100ms"})
+	r := newRig(t, map[string]any{drivenByAll: true, "failover.hold_down": "100ms"})
 	for _, lose := range []struct {
 		name  string
 		limit time.Duration // of the longest time without an answered read, for busy machines
@@ -466,5 +467,40 @@ if [ "$(cat `+first+`)" = "$3" ]; then `+strings.ReplaceAll(tt.does, "promote;",
 			}
 			r.load.end(r.cluster, now)
 		})
+	}
+}
+
+// A standby's data directory is replaced by that of another database system, as by initdb on the same host: it is never used, neither beside
+// the cluster's servers nor, by a howdah that is started anew, while these are away.
+func TestAnotherSystem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.StopNode(1))
+	must(t, r.cluster.WaitGone(t.Context(), 1))
+	must(t, r.cluster.InitAnew(1))
+	must(t, r.cluster.StartNode(t.Context(), 1))
+	if got := r.wait(1, "quarantine"); !strings.Contains(got.Reason, "foreign") {
+		t.Errorf("node1 is in quarantine since %q", got.Reason)
+	}
+	r.load.more(100)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+
+	must(t, r.server.Stop())
+	must(t, r.cluster.Kill(0))
+	must(t, r.cluster.Kill(2))
+	r.options.Settings["failover.hold"] = "1s"
+	r.server = howdahtest.Start(t, r.options)
+	for _, i := range []int{0, 2} {
+		r.wait(i, "down")
+	}
+	r.wait(1, "quarantine")
+	c, err := pgx.Connect(t.Context(), r.server.DSN("postgres", "postgres"))
+	if err == nil {
+		_, err = c.Exec(t.Context(), "CREATE TABLE wrong (id int)")
+		c.Close(t.Context()) //nolint:errcheck // the test is over
+	}
+	if err == nil {
+		t.Error("howdah writes to a server of another database system")
 	}
 }
