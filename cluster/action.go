@@ -55,6 +55,8 @@ func (d *doer) limit(a action) time.Duration {
 		return d.wanted.failover.HookTimeout
 	case actionDrain:
 		return d.wanted.failover.SwitchoverWait
+	case actionReadOnly:
+		return min(nativeTimeout, max(d.wanted.failover.SwitchoverWait, time.Second)) // writes wait meanwhile
 	case actionFreeze, actionThaw, actionBounce:
 		return nativeTimeout / 6 // a standby that hangs must not hold up the others' failover for long
 	}
@@ -147,6 +149,9 @@ func (d *doer) hook(ctx context.Context, command configs.Command, a action) erro
 	}
 	call := &hookCall{node: d.hookNode(a.node), main: d.hookNode(a.target), oldPrimary: d.hookNode(primary), epoch: a.epoch}
 	call.oldMain = d.oldMain(a.node)
+	if a.kind == actionFollow {
+		call.oldMain = d.oldMain(d.record.Old)
+	}
 	h, err := runHook(ctx, command, call)
 	d.told(h, err)
 	return err

@@ -72,7 +72,9 @@ func (s *stepping) caughtUp() bool {
 		s.giveUp(fmt.Sprintf("%s cannot be made read-only: %v", r.Old, s.tasks[a].err))
 		return false
 	case pending:
-		s.late()
+		if !s.tasks[a].running { // or it could have its effect when the change is given up
+			s.late()
+		}
 		return false
 	}
 	target := s.node(r.Target)

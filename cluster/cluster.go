@@ -26,6 +26,10 @@ type Cluster struct {
 	// writer looked. Both are read per statement and hardly ever written.
 	idle, used atomic.Bool
 
+	// doubted: a node is silent, so that sessions tell whom they hear; heard[id] is when (Now). Replaced as wakes is.
+	doubted atomic.Bool
+	heard   atomic.Pointer[[]*atomic.Int64]
+
 	mu       sync.Mutex // guards wanted
 	wanted   wanted
 	reloaded chan struct{} // capacity 1: wanted has changed
@@ -219,6 +223,17 @@ func (c *Cluster) Refresh() {
 	}
 }
 
+// NoteAnswer notes that a session that waited for a node's answer got the beginning of one just now. It
+// costs next to nothing unless a node is silent.
+func (c *Cluster) NoteAnswer(id NodeID) {
+	if !c.doubted.Load() {
+		return
+	}
+	if heard := *c.heard.Load(); int(id) < len(heard) {
+		heard[id].Store(Now())
+	}
+}
+
 // NoteUse says that a session has used the primary, so that horizons are asked
 // for often again. It costs two loads of memory that all processors share.
 func (c *Cluster) NoteUse() {
@@ -294,12 +309,14 @@ func (c *Cluster) apply(ctx context.Context, o orders) bool {
 // grow makes the wake channels of nodes up to n. Only New and Run call it.
 func (c *Cluster) grow(n int) {
 	var wakes []chan struct{}
+	var heard []*atomic.Int64
 	if old := c.wakes.Load(); old != nil {
-		wakes = append(wakes, *old...)
+		wakes, heard = append(wakes, *old...), append(heard, *c.heard.Load()...)
 	}
 	for len(wakes) < n {
-		wakes = append(wakes, make(chan struct{}, 1))
+		wakes, heard = append(wakes, make(chan struct{}, 1)), append(heard, new(atomic.Int64))
 	}
+	c.heard.Store(&heard)
 	c.wakes.Store(&wakes)
 }
 

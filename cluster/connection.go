@@ -90,7 +90,8 @@ const aboutSQL = `SELECT current_setting('server_version_num'),
 	EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_stat_wal_receiver'::regclass AND attname = 'sender_host'),
 	has_function_privilege('pg_read_file(text,bigint,bigint,boolean)', 'EXECUTE'),
 	has_function_privilege('pg_ls_waldir()', 'EXECUTE'),
-	current_setting('recovery_min_apply_delay', true) IS NOT NULL`
+	current_setting('recovery_min_apply_delay', true) IS NOT NULL,
+	EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pg_stat_activity'::regclass AND attname = 'backend_type')`
 
 const systemSQL = `SELECT system_identifier FROM pg_control_system()`
 
@@ -144,7 +145,7 @@ func connect(ctx context.Context, config *pgconn.Config) (*connection, error) {
 }
 
 func (c *connection) prepare(ctx context.Context) error {
-	row, err := c.row(ctx, aboutSQL, 10)
+	row, err := c.row(ctx, aboutSQL, 11)
 	if err != nil {
 		return fmt.Errorf("ask about server: %w", err)
 	}
@@ -162,6 +163,13 @@ func (c *connection) prepare(ctx context.Context) error {
 			return fmt.Errorf("ask system identifier: %w", err)
 		}
 		c.about.systemID = system[0]
+	}
+	if row[10] == "t" { // from PostgreSQL 10 on
+		run, err := c.row(ctx, "SELECT "+startedSQL, 1)
+		if err != nil {
+			return fmt.Errorf("ask when the server was started: %w", err)
+		}
+		c.about.started = run[0]
 	}
 	c.mayRead, c.hasDelay = row[7] == "t", row[9] == "t"
 	own := []string{"0"}

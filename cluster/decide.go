@@ -135,7 +135,7 @@ func (d *decision) observe(id NodeID) {
 	s := &o.server
 	n.Role = RoleUnknown
 	n.SystemID, n.Timeline, n.LSN = s.systemID, s.timeline, s.lsn
-	n.MaxConnections, n.ServerVersion = s.maxConnections, s.version
+	n.MaxConnections, n.ServerVersion, n.Started = s.maxConnections, s.version, s.started
 	n.Streams = s.receiver.streaming
 	d.drafts[id] = draft{StateDown, o.why}
 	switch o.evidence {
@@ -151,7 +151,7 @@ func (d *decision) observe(id NodeID) {
 			d.drafts[id] = draft{StateSuspect, "it takes no new connections: " + f.why}
 		}
 	case evidenceSilent:
-		if was := n.State; o.misses < d.rules.silences && (was == StateUp || was == StateSuspect) {
+		if was := n.State; !o.mute(d.rules.silences) && (was == StateUp || was == StateSuspect) {
 			n.Role = s.role
 			d.drafts[id].state = StateSuspect
 		}
@@ -253,13 +253,21 @@ func (d *decision) disown(claimant *Node) string {
 			last = n
 		}
 	}
+	if last != nil && last.ID != claimant.ID && d.known[last.ID].evidence == evidenceNone {
+		return fmt.Sprintf("%s, which was the primary last, has not been asked yet", last.Name)
+	}
 	if last == nil || last.ID == claimant.ID || claimant.Timeline <= last.Timeline || last.Timeline == 0 || !d.usable(last.ID) ||
 		last.Role != RolePrimary || d.rules.orders.bar(d.next, last) != "" {
 		return ""
 	}
 	for i := range d.next.Nodes {
 		n, o := &d.next.Nodes[i], &d.known[i]
-		if d.usable(n.ID) && n.Role == RoleStandby && o.evidence == evidenceAnswered && o.server.receiver.streaming && n.Timeline == last.Timeline {
+		if o.evidence == evidenceNone && n.ID != claimant.ID {
+			return fmt.Sprintf("promoted to timeline %d while %s is a primary on timeline %d, and %s has not been asked yet whom it follows",
+				claimant.Timeline, last.Name, last.Timeline, n.Name)
+		}
+		if d.drafts[i].state != StateQuarantine && o.server.role == RoleStandby && o.server.receiver.streaming && n.Timeline == last.Timeline &&
+			o.asked > 0 && d.now-o.asked <= int64(roleMemory) { // also one that is detached, or is silent for a moment
 			if d.disowned == nil {
 				d.disowned = map[NodeID]bool{}
 			}

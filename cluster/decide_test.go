@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata/
 //	at 5s                                     the time; it never goes back
 //	pg0 answered primary tli=1 sys=A lsn=0/10 an answer (tli 1 and sys A if not said)
 //	pg1 refused: some text                    or starting, silent, login, removed, none
+//	pg1 silent heard: some text               but a session got an answer meanwhile; stalled: howdah stood still
 //	pg1 fresh refused: some text              of a connection made anew
 //	rules silences=3 hold=2s failback=off detached=pg1 attached=pg2 barred=pg0
 //
@@ -85,6 +86,12 @@ func (d *decider) rule(words []string) error {
 			o.detached = map[string]string{value: "detached"}
 		case "barred":
 			o.barred = map[string]string{value: "barred"}
+		case "record": // system:node:timeline
+			fields := strings.Split(value, ":")
+			var tli uint64
+			o.floorSystem, o.floorNode = fields[0], fields[1]
+			tli, err = strconv.ParseUint(fields[2], 10, 32)
+			o.floor = uint32(tli)
 		case "unsettled":
 			o.unsettled = "a failover is under way"
 		case "attached":
@@ -168,7 +175,7 @@ func parseObservation(words []string, why string, now int64) (observation, error
 	if !ok {
 		return observation{}, fmt.Errorf("no such evidence: %q", words[0])
 	}
-	o := observation{evidence: e, why: why, at: max(now, 1)}
+	o := observation{evidence: e, why: why, at: max(now, 1), heard: len(words) > 1 && words[1] == "heard", stalled: len(words) > 1 && words[1] == "stalled"}
 	if e != evidenceAnswered {
 		return o, nil
 	}

@@ -30,8 +30,8 @@ func (s *stepping) alive(n *Node) string {
 			return fmt.Sprintf("%s starts, stops or recovers (failover.recovery_grace)", n.Name)
 		}
 	case evidenceSilent:
-		if o.misses < s.in.settings.silences {
-			return fmt.Sprintf("%s has been silent %d times of %d", n.Name, o.misses, s.in.settings.silences)
+		if !o.mute(s.in.settings.silences) {
+			return n.Name + " " + o.silence(s.in.settings.silences)
 		}
 	case evidenceRefused:
 		switch {
@@ -80,7 +80,7 @@ func (s *stepping) heard(old string) string {
 // bouncing says which standby has not had the time to find its upstream again, or nothing.
 func (s *stepping) bouncing(old string) string {
 	for a, t := range s.tasks {
-		if a.kind == actionBounce && a.epoch == s.record.Epoch && t.done && s.age(t.ended) < bounceWait {
+		if a.kind == actionBounce && a.epoch == s.record.Epoch && (t.running || s.age(t.ended) < bounceWait) { // also if it failed, so it seems
 			if n := s.node(a.node); n != nil && s.seen(n).evidence == evidenceAnswered {
 				return fmt.Sprintf("%s is given time to find %s again", a.node, old)
 			}

@@ -26,6 +26,8 @@ const nativePoll = 10 * time.Millisecond
 type commander struct {
 	conn    *pgconn.PgConn
 	version int
+	// warned is the last warning: a wait for synchronous standbys that was broken off is no error to the server.
+	warned string
 }
 
 // command connects to a backend. The caller closes it.
@@ -35,11 +37,16 @@ func command(ctx context.Context, b configs.Backend, want *wanted) (*commander, 
 		return nil, err
 	}
 	config.RuntimeParams["application_name"] = "howdah failover"
-	conn, err := pgconn.ConnectConfig(ctx, config)
+	c := &commander{}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			c.warned = n.Message
+		}
+	}
+	c.conn, err = pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", b.Name, err)
 	}
-	c := &commander{conn: conn}
 	version, err := c.value(ctx, "SELECT current_setting('server_version_num')")
 	if err == nil {
 		c.version, err = strconv.Atoi(version)

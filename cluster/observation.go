@@ -1,5 +1,7 @@
 package cluster
 
+import "fmt"
+
 // evidence is what a probe found out about a node's usability. Only
 // evidenceRefused is hard: it proves that nobody serves there now.
 type evidence uint8
@@ -29,8 +31,12 @@ type observation struct {
 	why string
 	// at is when (Now) the probe ended, since when the evidence became what it is.
 	at, since int64
-	// misses counts the probes in a row that got no answer in time.
-	misses int
+	// misses counts the probes in a row that got no answer in time, quiet the last ones of them while which no session
+	// got one either.
+	misses, quiet int
+	// heard: a session got an answer while this probe, which got none, waited; stalled: howdah itself stood still meanwhile, so
+	// that it proves nothing.
+	heard, stalled bool
 	// stopped: the server said that it shuts down (57P01, 57P03) before it was gone.
 	stopped bool
 	// asked is when (Now) the question was sent to which server is the answer.
@@ -60,6 +66,7 @@ type server struct {
 	receiver       receiver
 	maxConnections int
 	version        int
+	started        string // see startedSQL; "" if it may not see it
 	// walPage and walSegment are the sizes of both, in bytes.
 	walPage, walSegment uint64
 	detail              detail
@@ -125,9 +132,30 @@ func merge(old, next observation) observation {
 		next.since = old.since
 	}
 	if next.evidence == evidenceSilent {
-		next.misses = old.misses + 1
+		next.misses, next.quiet = old.misses, old.quiet
+		switch {
+		case next.stalled:
+		case next.heard:
+			next.misses, next.quiet = old.misses+1, 0
+		default:
+			next.misses, next.quiet = old.misses+1, old.quiet+1
+		}
 	}
 	return next
+}
+
+// mute reports whether a node has been silent for long enough to be taken for lost: the probes got no answer so many times in a
+// row, and sessions got none from it during all but the first of these. A server that has too much to do answers somebody.
+func (o *observation) mute(silences int) bool {
+	return o.misses >= silences && o.quiet >= max(silences-1, 1)
+}
+
+// silence says how far that is.
+func (o *observation) silence(silences int) string {
+	if o.misses >= silences {
+		return fmt.Sprintf("has been silent %d times, but answers sessions", o.misses)
+	}
+	return fmt.Sprintf("has been silent %d times of %d", o.misses, silences)
 }
 
 // mergeFresh takes in what a connection made anew found.

@@ -42,6 +42,9 @@ func (o *orders) bar(v *View, n *Node) string {
 	if why := o.barred[n.Name]; why != "" {
 		return why
 	}
+	if o.floorSystem != "" && isForeign(n, o.floorSystem) && v.mayHave(o.floorSystem) {
+		return fmt.Sprintf("foreign: system identifier %s, the cluster's was %s, and not all nodes have been seen without it", n.SystemID, o.floorSystem)
+	}
 	if n.Timeline != 0 && n.SystemID == o.floorSystem && n.SystemID != "" {
 		switch {
 		case n.Timeline < o.floor:
@@ -51,6 +54,16 @@ func (o *orders) bar(v *View, n *Node) string {
 		}
 	}
 	return o.unsettled
+}
+
+// mayHave reports whether a node of that database system is configured, as far as is known.
+func (v *View) mayHave(system string) bool {
+	for i := range v.Nodes {
+		if n := &v.Nodes[i]; n.State != StateUnused && (n.SystemID == "" || n.SystemID == system) {
+			return true
+		}
+	}
+	return false
 }
 
 // has reports whether a node of that name is configured.

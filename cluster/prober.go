@@ -29,6 +29,10 @@ type prober struct {
 	conn   *connection // nil if none is open
 	// idle: nothing is written, so probe at the slower interval.
 	idle *atomic.Bool
+	// heard is when (Now) a session last got an answer from the server, as far as that is noted; stalls
+	// counts the probes in a row that end long after their time.
+	heard  *atomic.Int64
+	stalls int
 	// wake asks for a probe now, settle for one after settleDelay.
 	wake, settle <-chan struct{}
 	out          chan<- finding
@@ -53,9 +57,10 @@ func (p *prober) run(ctx context.Context) {
 		if !p.await(ctx, timer, due) {
 			return
 		}
-		start := time.Now()
+		start, asked := time.Now(), Now()
 		o := p.probe(ctx)
 		o.at = Now()
+		p.excuse(&o, asked)
 		select {
 		case p.out <- finding{from: p, observation: o, took: time.Since(start)}:
 		case <-ctx.Done():
@@ -131,6 +136,24 @@ func (p *prober) probe(ctx context.Context) observation {
 	}
 	return o
 }
+
+// maxStalls is how many probes in a row may be void because howdah itself stood still.
+const maxStalls = 5
+
+// excuse notes what else than the server's death may be behind a silence.
+func (p *prober) excuse(o *observation, asked int64) {
+	late := o.at-asked > int64(p.check.Timeout+max(p.check.Timeout/2, minStall))
+	if p.stalls++; !late {
+		p.stalls = 0
+	}
+	if o.evidence == evidenceSilent {
+		o.heard = p.heard.Load() >= asked
+		o.stalled = late && p.stalls <= maxStalls
+	}
+}
+
+// minStall is the least that a probe must be late for howdah to have stood still.
+const minStall = 100 * time.Millisecond
 
 func (p *prober) ask(ctx context.Context) (observation, error) {
 	asked := Now() // before the question is sent: see sample

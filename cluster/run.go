@@ -136,7 +136,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, name
 		w.known[id] = observation{}
 		w.horizons.forget(id)
 	}
-	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check, idle: &w.cluster.idle})
+	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check, idle: &w.cluster.idle, heard: (*w.cluster.heard.Load())[id]})
 	return nil
 }
 
@@ -161,6 +161,13 @@ func (w *writer) take(f finding) {
 	} else {
 		w.cluster.checks.probed(id, f.evidence == evidenceAnswered, f.took)
 		w.known[id] = merge(w.known[id], f.observation)
+	}
+	doubted := false
+	for i := range w.known {
+		doubted = doubted || w.known[i].evidence == evidenceSilent
+	}
+	if doubted != w.cluster.doubted.Load() {
+		w.cluster.doubted.Store(doubted)
 	}
 	prev := w.cluster.View()
 	next := decide(prev, w.known, w.rules(), Now())

@@ -59,8 +59,11 @@ func (o *observation) sight(now int64, want *wanted) (Sight, string) {
 			return SightAlive, "it starts, stops or recovers"
 		}
 	case evidenceSilent:
-		if o.misses < want.check.Silences {
-			return SightNone, fmt.Sprintf("it has been silent %d times of %d", o.misses, want.check.Silences)
+		if o.misses >= want.check.Silences && !o.mute(want.check.Silences) {
+			return SightAlive, "it " + o.silence(want.check.Silences)
+		}
+		if !o.mute(want.check.Silences) {
+			return SightNone, "it " + o.silence(want.check.Silences)
 		}
 	case evidenceRefused:
 		if o.stopped && since < f.ShutdownGrace {

@@ -61,6 +61,8 @@ type Node struct {
 	MaxConnections int
 	// ServerVersion is server_version_num; 0 is not known yet.
 	ServerVersion int
+	// Started tells one run of the server from the next (see Commit); empty is not known.
+	Started string
 	// Streams: a standby that gets the log from its upstream, as far as may be seen.
 	Streams bool
 	// Sender is what the primary says of its connection to this standby; empty if it has none, or the role may not see.

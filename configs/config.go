@@ -349,6 +349,9 @@ type Failover struct {
 	SwitchoverWait time.Duration `yaml:"switchover_wait" min:"100ms"`
 	// SoftFence makes a false primary read-only and ends its sessions.
 	SoftFence bool `yaml:"soft_fence"`
+	// ResolveCommits asks the next primary what became of a COMMIT that got no answer, instead of
+	// reporting it as in doubt. It costs a query in front of each COMMIT that may have written.
+	ResolveCommits bool `yaml:"resolve_commits"`
 	// StateFile is where howdah keeps what it knows of the primary and does about it; empty is nowhere.
 	// Needs a restart. Pgpool-II: pgpool_status.
 	StateFile string `yaml:"state_file" path:"yes" reload:"no"`

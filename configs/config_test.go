@@ -148,6 +148,7 @@ func TestDefaults(t *testing.T) {
 		"failover.search_timeout":            5 * time.Minute,
 		"failover.switchover_wait":           10 * time.Second,
 		"failover.soft_fence":                false,
+		"failover.resolve_commits":           false,
 		"failover.state_file":                "",
 		"failover.auto_failback":             true,
 		"failover.hold_down":                 time.Second,

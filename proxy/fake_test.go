@@ -294,8 +294,8 @@ func (c *fakeConn) run(b []byte, sql string, describe bool) []byte {
 	}
 	switch {
 	case strings.HasPrefix(sql, "SELECT current_setting('server_version_num')"):
-		columns(10)
-		b = appendRow(b, "150000", "97", "16777216", "8192", "t", "f", "t", "f", "f", "f")
+		columns(11)
+		b = appendRow(b, "150000", "97", "16777216", "8192", "t", "f", "t", "f", "f", "f", "f")
 	case strings.HasPrefix(sql, "SELECT current_setting('synchronous_standby_names')"):
 		columns(3)
 		b = appendRow(b, "", "", c.fake.name)
@@ -333,7 +333,7 @@ func appendColumns(b []byte, n int) []byte {
 	return wire.AppendMessage(b, wire.RowDescription, string([]byte{0, byte(n)}), columnsOf[n])
 }
 
-var columnsOf = func() (all [11]string) {
+var columnsOf = func() (all [12]string) {
 	for i := range all {
 		all[i] = strings.Repeat(column, i)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
@@ -80,6 +81,10 @@ type lease struct {
 	held    int
 	// healing: the unit runs again elsewhere, the rest of this answer is dropped.
 	healing bool
+
+	// asks: the unit under way is a COMMIT, and commit is what the server says of its transaction in front of it.
+	asks   bool
+	commit cluster.Commit
 
 	// lastWords is the FATAL error with which the server ended the connection.
 	lastWords []byte

@@ -43,7 +43,8 @@ func (s *session) serverFailed(l *lease, err error) error {
 		s.in.Session.FloorPrimary = cluster.Now()
 		s.doubtDefinitions()
 	}
-	if !again {
+	commit := s.lostCommit(l)
+	if !again && !commit {
 		l.dropToSync(&s.stmts)
 	}
 	s.dropLease(l)
@@ -60,7 +61,11 @@ func (s *session) serverFailed(l *lease, err error) error {
 		return s.endWith(l, err)
 	}
 	s.log.Warn("a server connection was lost; the session goes on", "node", node, "error", err)
-	return s.report(s.lostError(node, l.lastWords))
+	lost := s.lostError(node, l.lastWords)
+	if commit {
+		return s.commitFailed(l, lost)
+	}
+	return s.report(lost)
 }
 
 // dropLease closes a lease's connection.

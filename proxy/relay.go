@@ -50,7 +50,7 @@ func (s *session) process(l *lease) error {
 		if typ == wire.ErrorResponse && size > maxError {
 			return serverError{fmt.Errorf("error message of %d bytes", size)}
 		}
-		bulk := typ == wire.DataRow || typ == wire.CopyData
+		bulk := typ == wire.DataRow && !l.asks || typ == wire.CopyData
 		whole := len(in)-pos >= size
 		switch {
 		case bulk || (!whole && size > maxControl && typ != wire.ErrorResponse):
@@ -183,6 +183,8 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	case wire.CopyOutResponse, wire.CopyDone, wire.FunctionCallResponse:
 		l.holding = false
 	case wire.ParameterDescription:
+	case wire.DataRow: // of howdah's own question
+		l.noteCommit(msg[wire.HeaderSize:])
 	default:
 		return act, serverError{fmt.Errorf("unexpected message %q", typ)}
 	}

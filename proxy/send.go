@@ -32,6 +32,7 @@ func (s *session) send(l *lease) error {
 	var err error
 	if u.rest == 0 && (u.ready || u.flush) && l.owes() {
 		if err = l.srv.Exchange(b, s.drainFn); err == nil {
+			s.srv.cluster.NoteAnswer(l.srv.Node) // nothing was unread before: it came just now
 			s.noteAnswer(l)
 		}
 	} else {
@@ -94,7 +95,8 @@ func (s *session) prefix(l *lease) []byte {
 	executes := s.unit.verdict != nil && s.unit.verdict.Stateful && s.executesMissing(l)
 	lacks := l.slot == balancer.ToRead && tx != balancer.TxNone && (block || l.applied < len(s.state.pending)) && len(s.state.pending) > 0
 	discard := s.needsDiscard(l)
-	if !stale && !block && !executes && !lacks && !discard || s.cycle == l && l.cycling {
+	l.asks = s.asksCommit(l)
+	if !stale && !block && !executes && !lacks && !discard && !l.asks || s.cycle == l && l.cycling {
 		return nil
 	}
 	b := s.out[:0]
@@ -131,6 +133,9 @@ func (s *session) prefix(l *lease) []byte {
 		// The unit may ask for the unnamed portal, which the client never made.
 		b = wire.AppendMessage(b, wire.Close, "P\x00")
 		l.expect(expected{reply: replyClose, swallow: true})
+	}
+	if l.asks {
+		b = appendAskCommit(b, l)
 	}
 	// The messages above ended the connection's unnamed statement.
 	if p := s.stmts.unnamed; p != nil {

@@ -72,7 +72,7 @@ func sqlState(err error) string {
 	case errors.As(err, &fromPq):
 		return string(fromPq.Code)
 	}
-	return ""
+	return scriptState(err)
 }
 
 // load is clients at work.
@@ -97,9 +97,12 @@ type load struct {
 	allowed string        // an SQLSTATE of the server's own that a client may get
 }
 
-// open connects as the worker's driver: pgx with prepared statements, pgx with simple queries, or lib/pq.
-func open(ctx context.Context, dsn string, worker int) (client, error) {
-	if worker%3 == 2 {
+// open connects as the worker's driver: pgx with prepared statements, pgx with simple queries, lib/pq, psycopg 3, or node-postgres.
+func open(ctx context.Context, dsn string, driver int) (client, error) {
+	if driver >= goDrivers {
+		return openScript(scripts[driver-goDrivers], dsn)
+	}
+	if driver == 2 {
 		db, err := sql.Open("postgres", dsn)
 		if err != nil {
 			return nil, err
@@ -114,7 +117,7 @@ func open(ctx context.Context, dsn string, worker int) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if worker%3 == 1 {
+	if driver == 1 {
 		config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -174,16 +177,22 @@ func (c *pqClient) value(ctx context.Context, sql string, args ...any) (v int64,
 func (c *pqClient) closed() bool { return false }
 func (c *pqClient) close()       { c.conn.Close(); c.db.Close() } //nolint:errcheck // the test is over
 
-// startLoad starts three inserters, three users of registers, and three who read what they wrote themselves.
-func startLoad(t *testing.T, dsn string) *load {
+// goDrivers are the drivers in this process; everyDriver are all.
+const goDrivers = 3
+
+var everyDriver = goDrivers + len(scripts)
+
+// startLoad starts inserters, users of registers, and clients who read what they wrote themselves: one of each for each of so many
+// drivers.
+func startLoad(t *testing.T, dsn string, drivers int) *load {
 	t.Helper()
 	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), undone: map[int64]bool{}, errors: map[string]int{}, allowed: "40001", last: time.Now(), readAt: time.Now()}
-	for worker := range 9 {
-		c, err := open(t.Context(), dsn, worker)
+	for worker := range 3 * drivers {
+		c, err := open(t.Context(), dsn, worker%drivers)
 		if err != nil {
 			t.Fatal(err)
 		}
-		work := []func(client, int){l.insert, l.register, l.readOwn}[worker/3]
+		work := []func(client, int){l.insert, l.register, l.readOwn}[worker/drivers]
 		l.running.Go(func() { // ends with end
 			defer c.close()
 			for {

@@ -35,6 +35,9 @@ type rig struct {
 // anyOne: a commit waits for one standby, whichever. All servers have the same list, as is usual.
 const anyOne = "ANY 1 (node0, node1, node2)"
 
+// drivenByAll, among a rig's settings, has the drivers of other languages at work too.
+const drivenByAll = "every driver"
+
 // newRig makes one; a commit waits for one of the standbys. Settings are howdah's.
 func newRig(t *testing.T, settings map[string]any) *rig {
 	return newRigWith(t, pgcluster.Options{Standbys: 2, Settings: map[string]string{"synchronous_standby_names": anyOne, "wal_receiver_timeout": "5s",
@@ -50,14 +53,19 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", schema))
 	must(t, r.cluster.WaitReplay(t.Context(), 0))
 	all := map[string]any{"failover.mode": "native", "failover.confirm": "300ms", "failover.state_file": r.state, "failover.hold": "50s",
-		"failover.cooldown": "1s", "replication_check.timeout": "1s", "admin.socket": r.socket}
+		"failover.cooldown": "1s", "failover.resolve_commits": true, "replication_check.timeout": "1s", "admin.socket": r.socket}
 	var backends []map[string]any
 	for i := range r.cluster.Nodes() {
 		backends = append(backends, map[string]any{"name": fmt.Sprintf("node%d", i), "host": "127.0.0.1", "port": r.cluster.Port(i),
 			"weight": min(i, 1), "data_dir": r.dataDir(i)})
 	}
 	all["backends"] = backends
+	drivers := goDrivers
 	for k, v := range settings {
+		if k == drivenByAll {
+			drivers = everyDriver
+			continue
+		}
 		all[k] = v
 	}
 	if of, ok := all["backends"].(func(*pgcluster.Cluster) any); ok {
@@ -68,7 +76,7 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	for i := range r.cluster.Nodes() {
 		r.wait(i, "up")
 	}
-	r.load = startLoad(t, r.server.DSN("postgres", "postgres"))
+	r.load = startLoad(t, r.server.DSN("postgres", "postgres"), drivers)
 	r.load.more(100)
 	return r
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
 // The primary is killed and stays dead; then it comes back, and is not used before it was rewound.
 func TestPrimaryKilled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]any{"failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
+	r := newRig(t, map[string]any{drivenByAll: true, "failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
 	must(t, r.cluster.Kill(0))
 	now := r.waitPrimary(0)
 	r.load.more(100)
@@ -177,7 +179,7 @@ func TestPrimaryFull(t *testing.T) {
 // A standby is killed, hangs, loses a backend, is stopped: nobody notices, and it comes back by itself.
 func TestStandbyLost(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]any{"failover.hold_down": "100ms"})
+	r := newRig(t, map[string]any{drivenByAll: true, "failover.hold_down": "100ms"})
 	for _, lose := range []struct {
 		name  string
 		limit time.Duration // of the longest time without an answered read, for busy machines
@@ -370,6 +372,32 @@ func TestProbeLockedOut(t *testing.T) {
 	r.load.end(r.cluster, 0)
 }
 
+// The primary answers its sessions, and no probe: it has too much to do. Nobody is cut off, nobody is promoted.
+func TestServerTooBusyForProbes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]any{"replication_check.user": "prober", "replication_check.password": "secret"})
+	deaf, err := net.ListenPacket("udp4", "127.0.0.1:0") // a RADIUS server that says nothing: logins take longer than probes
+	must(t, err)
+	t.Cleanup(func() { deaf.Close() }) //nolint:errcheck // the test is over
+	trust := []string{"local all all trust", "host all all all trust", "host replication all all trust"}
+	must(t, r.cluster.SetHBA(0, append([]string{fmt.Sprintf(`host all prober all radius radiusservers="127.0.0.1" radiussecrets="x" radiusports="%d"`,
+		deaf.LocalAddr().(*net.UDPAddr).Port)}, trust...)...))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
+	must(t, r.cluster.Exec(t.Context(), 0, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'prober'"))
+	r.wait(0, "suspect")
+	before := r.load.writes()
+	time.Sleep(6 * time.Second) // twice what a server may be silent for
+	if r.load.writes() == before {
+		t.Error("nothing is written while the probes get no answer")
+	}
+	r.wait(0, "suspect primary")
+	must(t, r.cluster.SetHBA(0, trust...))
+	must(t, r.cluster.ReloadNode(t.Context(), 0))
+	r.wantPrimary(0, 0)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+}
+
 // failover_command goes wrong in every way for the first candidate: whether it was promoted all the same is looked at, it is
 // tried again, and then another is taken. What the commands said is shown.
 func TestCommandGoesWrong(t *testing.T) {
@@ -439,5 +467,40 @@ if [ "$(cat `+first+`)" = "$3" ]; then `+strings.ReplaceAll(tt.does, "promote;",
 			}
 			r.load.end(r.cluster, now)
 		})
+	}
+}
+
+// A standby's data directory is replaced by that of another database system, as by initdb on the same host: it is never used, neither beside
+// the cluster's servers nor, by a howdah that is started anew, while these are away.
+func TestAnotherSystem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.cluster.StopNode(1))
+	must(t, r.cluster.WaitGone(t.Context(), 1))
+	must(t, r.cluster.InitAnew(1))
+	must(t, r.cluster.StartNode(t.Context(), 1))
+	if got := r.wait(1, "quarantine"); !strings.Contains(got.Reason, "foreign") {
+		t.Errorf("node1 is in quarantine since %q", got.Reason)
+	}
+	r.load.more(100)
+	r.load.wantNoErrors()
+	r.load.end(r.cluster, 0)
+
+	must(t, r.server.Stop())
+	must(t, r.cluster.Kill(0))
+	must(t, r.cluster.Kill(2))
+	r.options.Settings["failover.hold"] = "1s"
+	r.server = howdahtest.Start(t, r.options)
+	for _, i := range []int{0, 2} {
+		r.wait(i, "down")
+	}
+	r.wait(1, "quarantine")
+	c, err := pgx.Connect(t.Context(), r.server.DSN("postgres", "postgres"))
+	if err == nil {
+		_, err = c.Exec(t.Context(), "CREATE TABLE wrong (id int)")
+		c.Close(t.Context()) //nolint:errcheck // the test is over
+	}
+	if err == nil {
+		t.Error("howdah writes to a server of another database system")
 	}
 }

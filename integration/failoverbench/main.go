@@ -45,16 +45,22 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	clients := flags.Int("clients", 8, "how many clients write")
 	program := flags.String("howdah", "bin/howdah", "howdah's binary")
 	names := flags.String("proxies", "howdah,howdah-fast,pgpool", "who takes part, comma separated")
+	markdown := flags.Bool("markdown", false, "print a table in Markdown")
+	limit := flags.Duration("limit", 40*time.Minute, "how long the kills of one proxy may take; the last one begins before")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	var all []*outcome
 	for name := range strings.SplitSeq(*names, ",") {
-		o, err := measure(ctx, name, *program, *kills, *clients, progress)
+		o, err := measure(ctx, name, *program, *kills, *clients, *limit, progress)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		all = append(all, o)
+	}
+	if *markdown {
+		fmt.Fprint(out, table(all))
+		return nil
 	}
 	for _, o := range all {
 		fmt.Fprintln(out, o.text())
@@ -63,7 +69,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 }
 
 // measure kills the primary behind one proxy.
-func measure(ctx context.Context, name, program string, kills, clients int, progress io.Writer) (*outcome, error) {
+func measure(ctx context.Context, name, program string, kills, clients int, limit time.Duration, progress io.Writer) (*outcome, error) {
 	dir, err := os.MkdirTemp("/tmp", "fobench") // a socket's path must be short
 	if err != nil {
 		return nil, err
@@ -92,8 +98,12 @@ func measure(ctx context.Context, name, program string, kills, clients int, prog
 	defer p.stop()
 	o := &outcome{name: name}
 	w := startWriters(ctx, p.dsn(), clients)
-	primary := 0
+	primary, began := 0, time.Now()
 	for n := range kills {
+		if time.Since(began) > limit {
+			fmt.Fprintf(progress, "%s: %d kills have taken %v; that is enough (-limit)\n", name, n, limit)
+			break
+		}
 		if err := w.settle(ctx, 20); err != nil {
 			return nil, fmt.Errorf("kill %d: writers do not write: %w", n+1, err)
 		}
@@ -151,30 +161,71 @@ func rejoin(ctx context.Context, cluster *pgcluster.Cluster, p *proxy, old, prim
 	return p.waitUp(ctx, cluster.Nodes())
 }
 
+// bounds are those of the histogram's classes; the first begins at 0.
+var bounds = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 2 * time.Second, 3 * time.Second,
+	5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, time.Hour}
+
+// classes counts the pauses of each class.
+func (o *outcome) classes() []int {
+	counts := make([]int, len(bounds))
+	for _, p := range o.pauses {
+		if i, _ := slices.BinarySearch(bounds, p+1); i < len(bounds) {
+			counts[i]++
+		}
+	}
+	return counts
+}
+
+// quantile is the pause than which so many of all are not longer; 0 without any.
+func (o *outcome) quantile(q float64) time.Duration {
+	if len(o.pauses) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(o.pauses))
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)].Round(10 * time.Millisecond)
+}
+
 // text is a histogram of the pauses.
 func (o *outcome) text() string {
 	var b strings.Builder
-	slices.Sort(o.pauses)
-	at := func(q float64) time.Duration {
-		if len(o.pauses) == 0 {
-			return 0
-		}
-		return o.pauses[min(int(q*float64(len(o.pauses))), len(o.pauses)-1)].Round(10 * time.Millisecond)
-	}
-	fmt.Fprintf(&b, "%s: %d kills, pause of writes: median %v, p90 %v, p99 %v, longest %v\n", o.name, len(o.pauses), at(0.5), at(0.9), at(0.99), at(1))
+	fmt.Fprintf(&b, "%s: %d kills, pause of writes: median %v, p90 %v, p99 %v, longest %v\n", o.name, len(o.pauses),
+		o.quantile(0.5), o.quantile(0.9), o.quantile(0.99), o.quantile(1))
 	fmt.Fprintf(&b, "  %d writes; %d errors, %d disconnections, %d acknowledged writes lost\n", o.writes, o.errors, o.disconnected, o.lost)
-	bounds := []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 2 * time.Second, 3 * time.Second,
-		5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, time.Hour}
 	from := time.Duration(0)
-	for _, to := range bounds {
-		n := 0
-		for _, p := range o.pauses {
-			if p >= from && p < to {
-				n++
-			}
-		}
+	for i, n := range o.classes() {
 		if n > 0 {
-			fmt.Fprintf(&b, "  %6v to %6v %3d %s\n", from, to, n, strings.Repeat("#", n))
+			fmt.Fprintf(&b, "  %6v to %6v %3d %s\n", from, bounds[i], n, strings.Repeat("#", n))
+		}
+		from = bounds[i]
+	}
+	return b.String()
+}
+
+// table is what became of all proxies, and below it the histograms side by side, in Markdown.
+func table(all []*outcome) string {
+	var b strings.Builder
+	b.WriteString("| | kills | median | p90 | p99 | longest | errors | disconnections | acknowledged and lost |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, o := range all {
+		fmt.Fprintf(&b, "| %s | %d | %v | %v | %v | %v | %d | %d | %d |\n", o.name, len(o.pauses),
+			o.quantile(0.5), o.quantile(0.9), o.quantile(0.99), o.quantile(1), o.errors, o.disconnected, o.lost)
+	}
+	b.WriteString("\n| pause of writes |")
+	rule := "\n|---|"
+	for _, o := range all {
+		fmt.Fprintf(&b, " %s |", o.name)
+		rule += "---|"
+	}
+	b.WriteString(rule + "\n")
+	from := time.Duration(0)
+	for i, to := range bounds {
+		row, any := fmt.Sprintf("| %v to %v |", from, to), false
+		for _, o := range all {
+			n := o.classes()[i]
+			any = any || n > 0
+			row += fmt.Sprintf(" %d |", n)
+		}
+		if any {
+			b.WriteString(row + "\n")
 		}
 		from = to
 	}

@@ -101,3 +101,23 @@ func lockFile(path string) (unlock func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil // closing unlocks; a lock file has nothing to lose
 }
+
+// InitAnew replaces a stopped node's data directory by that of a new database system, as initdb makes it: a primary that has
+// nothing to do with the others.
+func (c *Cluster) InitAnew(i int) error {
+	n := c.nodes[i]
+	fresh := n.dir + ".new"
+	if err := makeTemplate(c.bin, c.account, fresh); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(n.dir); err != nil {
+		return fmt.Errorf("remove data directory of %s: %w", n.name(), err)
+	}
+	if err := os.Rename(fresh, n.dir); err != nil {
+		return fmt.Errorf("put new data directory of %s in place: %w", n.name(), err)
+	}
+	if err := c.configure(n); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(n.dir, "standby.signal"))
+}
