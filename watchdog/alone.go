@@ -30,24 +30,19 @@ func (w *Watchdog) keepLock(ctx context.Context) {
 	t := time.NewTicker(every)
 	defer t.Stop()
 	held := core.WantLock{}
-	last := ""
+	failing := false
 	for {
 		want := *w.wantLock.Load()
 		if held.Want && want != held {
 			w.askLock(ctx, core.WantLock{Node: held.Node})
 		}
 		if held = want; want.Want {
-			why := ""
 			sent := w.now()
 			answer, err := w.askLock(ctx, want)
-			if err != nil {
-				why = err.Error()
+			if err != nil && !failing {
+				w.log.Warn("the lock of the address cannot be asked for", "node", string(want.Node), "error", err)
 			}
-			if why != last {
-				if last = why; why != "" {
-					w.log.Warn("the lock of the address cannot be asked for", "node", string(want.Node), "error", why)
-				}
-			}
+			failing = err != nil
 			w.feed(core.Locked{Node: want.Node, Answer: answer, Sent: sent})
 		}
 		select {
@@ -74,17 +69,26 @@ const evidenceEvery = 250 * time.Millisecond
 func (w *Watchdog) gatherEvidence(ctx context.Context) {
 	t := time.NewTicker(evidenceEvery)
 	defer t.Stop()
+	claims := uint64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
+		before := claims
+		if c, ok := w.parts.Address.(claimed); ok {
+			claims = c.Claims()
+		}
 		s := w.status.Load()
 		if s.State == nil || s.leads || len(s.Voters) != 2 || s.State.Primary.Node == "" || w.now()-w.lease.contact() < w.timing.Election {
 			continue
 		}
-		w.feed(core.Evidence{Loss: w.look(ctx, s.State.Primary.Node)})
+		l := w.look(ctx, s.State.Primary.Node)
+		if claims > before {
+			l.Address = "another host says that it has it"
+		}
+		w.feed(core.Evidence{Loss: l})
 	}
 }
 

@@ -19,6 +19,9 @@ type Address interface {
 	Held() bool
 }
 
+// claimed is an Address that hears other hosts say that the address is theirs while it is held here; it counts them.
+type claimed interface{ Claims() uint64 }
+
 // AddressWant is what Address is told, at every renewal of the lease.
 type AddressWant struct {
 	Holder bool

@@ -199,6 +199,13 @@ func (w *world) forceAlone() {
 	}
 }
 
+// fork: operators have both go on alone.
+func (w *world) fork() {
+	for range 8 {
+		w.forceAlone()
+	}
+}
+
 // anyMember is a member, more often the leader than another.
 func (w *world) anyMember() *simMember {
 	if w.chance(0.6) {

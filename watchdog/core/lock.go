@@ -87,7 +87,7 @@ func (m *Machine) settleLock(holds bool) {
 
 // authority says whether the address may be here, and until when. Of two members without a third it is the lease's while both
 // are there; else the lock's; else, if the primary does not answer either, it stays where it is, as long as this
-// member does not seem to be the one that is cut off. To have it twice is a nuisance, and loses nothing.
+// member does not seem to be the one that is cut off, and nobody else is heard to have it. To have it twice is a nuisance, and loses nothing.
 func (m *Machine) authority(until time.Duration, holds bool) (time.Duration, bool, string) {
 	p := &m.pair
 	locked, has := m.hasLock()
@@ -115,7 +115,7 @@ func (m *Machine) authority(until time.Duration, holds bool) (time.Duration, boo
 		return 0, false, "the other member has the lock of the address"
 	case p.lock.mine && !m.address.Want:
 		return 0, false, "it has the lock of the address, and the other member may still believe that"
-	case m.address.Want && m.fitness.Gateway:
+	case m.address.Want && m.fitness.Gateway && p.loss.Address == "":
 		return m.now + m.timing.Lease, true, stays
 	}
 	return 0, false, "nobody leads, and the lock of the address cannot be had"

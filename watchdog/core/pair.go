@@ -172,9 +172,10 @@ func (m *Machine) settleAlone() {
 		why, told = m.fencing(), true
 	}
 	if told && why != "" && why != p.why {
+		p.why = why
 		m.do(Together{why})
 	}
-	if p.why = why; why == "" {
+	if why == "" {
 		p.going = true
 		m.do(GoAlone{fmt.Sprintf("%s was not heard for %s, and the primary %s is lost (%s)", m.other(), p.rules.After, m.state.Primary.Node, p.rules.Policy)})
 	}
@@ -207,6 +208,7 @@ func (m *Machine) together() (why string, told bool) {
 	other, primary := m.other(), m.state.Primary.Node
 	told = l.Node == primary && l.Sight == SeesDown && m.now-p.lossAt < 2*m.timing.Poll
 	if m.now-p.heard < 2*m.timing.Election || m.hearsLeader() {
+		p.why = ""
 		return fmt.Sprintf("%s is heard", other), false
 	}
 	switch {

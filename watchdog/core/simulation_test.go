@@ -247,7 +247,7 @@ func (w *world) schedule() {
 		w.at(time.Duration(w.rng.Int64N(int64(calm))), func() { faultKinds[kind](w) })
 	}
 	if len(w.members) == 2 && w.chance(0.7) {
-		alone := []func(){w.leaveAlone, w.leaveAlone, w.killOwner}[w.rng.IntN(3)]
+		alone := []func(){w.leaveAlone, w.leaveAlone, w.killOwner, w.fork}[w.rng.IntN(4)]
 		w.at(time.Duration(w.rng.Int64N(int64(calm))), alone)
 	}
 	w.at(calm, w.heal)
