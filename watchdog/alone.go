@@ -149,7 +149,7 @@ func (w *Watchdog) goAlone(ctx context.Context, a core.GoAlone) {
 		w.log.Warn("raft did not stop well", "error", err)
 	}
 	for {
-		err := recoverAlone(w.identity, w.cfg.Self(), w.store, w.snapshots, w.log)
+		err := recoverAlone(w.identity, w.cfg.Self(), w.commands, w.store, w.snapshots, w.log)
 		if err == nil {
 			err = w.newRaft()
 		}

@@ -84,6 +84,8 @@ type quorum struct {
 	members []*member
 	pair    configs.Pair
 	lock    testLock
+	// commands are the version of who is started next; nil for this one.
+	commands core.Commands
 }
 
 func newQuorum(t *testing.T, names ...string) *quorum {
@@ -140,6 +142,9 @@ func (q *quorum) start(name string) *member {
 	var err error
 	if m.w, err = New(m.cfg, Parts{Address: m, Nodes: m, Lifecheck: m, Tie: &m.tie, Cooldown: time.Minute}, slog.New(slog.NewTextHandler(out, nil))); err != nil {
 		q.t.Fatal(err)
+	}
+	if q.commands != nil {
+		m.w.commands = q.commands
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	m.stop = cancel

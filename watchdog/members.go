@@ -184,7 +184,7 @@ const announceEvery = 300 * time.Millisecond
 // announce keeps this member's entry in the state up to date, through whoever leads.
 func (w *Watchdog) announce(ctx context.Context) {
 	self := w.cfg.Self()
-	me := core.Member{Address: net.JoinHostPort(self.Host, strconv.Itoa(self.Port)), Role: core.Role(self.Role), Priority: self.Priority, Level: core.Builtin().Level()}
+	me := core.Member{Address: net.JoinHostPort(self.Host, strconv.Itoa(self.Port)), Role: core.Role(self.Role), Priority: self.Priority, Level: w.commands.Level()}
 	for {
 		if _, leader := w.raft().LeaderWithID(); leader != "" && w.fsm.current().Members[w.self] != me && w.votesOrJoins() {
 			var err error

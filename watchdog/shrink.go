@@ -46,7 +46,7 @@ func Shrink(cfg configs.Watchdog, log *slog.Logger) (err error) {
 	if err := id.nextGeneration(cfg.DataDir); err != nil {
 		return err
 	}
-	return recoverAlone(id, self, store, snapshots, log)
+	return recoverAlone(id, self, core.Builtin(), store, snapshots, log)
 }
 
 // nextGeneration notes that this member goes on alone.
@@ -66,12 +66,12 @@ func (id *identity) nextGeneration(dir string) error {
 }
 
 // recoverAlone makes the server the only one in what is stored. Raft must not run.
-func recoverAlone(id *identity, self configs.Peer, store *parkedStore, snapshots raft.SnapshotStore, log *slog.Logger) error {
+func recoverAlone(id *identity, self configs.Peer, commands core.Commands, store *parkedStore, snapshots raft.SnapshotStore, log *slog.Logger) error {
 	c := raft.DefaultConfig()
 	c.LocalID, c.LogOutput = id.Server, slogWriter{log}
 	_, transport := raft.NewInmemTransport("")
 	address := raft.ServerAddress(net.JoinHostPort(self.Host, strconv.Itoa(self.Port)))
-	f := newFSM(core.Builtin(), log, func(*core.State, uint64) {})
+	f := newFSM(commands, log, func(*core.State, uint64) {})
 	err := raft.RecoverCluster(c, f, store, store, snapshots, transport,
 		raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: id.Server, Address: address}}})
 	if err != nil {

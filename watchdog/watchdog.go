@@ -42,6 +42,9 @@ type Watchdog struct {
 	gossip   *gossip
 	caller   *caller
 
+	// commands are what this version understands.
+	commands core.Commands
+
 	events  chan any // core.Event, or inspection
 	started chan struct{}
 	done    chan struct{}
@@ -98,7 +101,7 @@ func New(cfg configs.Watchdog, parts Parts, log *slog.Logger) (*Watchdog, error)
 		return nil, err
 	}
 	w := &Watchdog{cfg: cfg, self: core.MemberID(cfg.Name), timing: timing, keys: k, parts: parts, now: boottime,
-		log: log.With("member", cfg.Name), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{}),
+		log: log.With("member", cfg.Name), commands: core.Builtin(), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{})}
 	if w.parts.Tie == nil {
 		w.parts.Tie = NoTie{}
@@ -234,7 +237,7 @@ func (w *Watchdog) openRaft() error {
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
-	w.fsm = newFSM(core.Builtin(), w.log, func(s *core.State, index uint64) {
+	w.fsm = newFSM(w.commands, w.log, func(s *core.State, index uint64) {
 		w.feed(core.Applied{State: s, Index: index, Old: index <= w.old})
 	})
 	w.loop.machine.Step(w.now(), core.Restarted{Index: w.old})
