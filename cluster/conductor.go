@@ -240,6 +240,8 @@ type Failover struct {
 	Last Outcome
 	// Actions are those of the phase, in no order.
 	Actions []ActionStatus
+	// Succession is of a howdah that does not lead.
+	Succession Succession
 }
 
 // ActionStatus is how far an action is.

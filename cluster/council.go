@@ -90,7 +90,9 @@ func (k *conductor) takeUp(r Record) {
 // obey has the view follow the record, of a howdah that does not lead.
 func (k *conductor) obey(ctx context.Context) {
 	k.results, k.answer = nil, nil
-	k.cluster.failover.Store(k.status())
+	status := k.status()
+	status.Succession = k.foresee()
+	k.cluster.failover.Store(status)
 	if o := k.machine.orders(); !reflect.DeepEqual(o, k.applied) && k.cluster.apply(ctx, o) {
 		k.applied = o
 	}

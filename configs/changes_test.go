@@ -27,6 +27,7 @@ func TestChangesNeedRestart(t *testing.T) {
 		"vip.hook.command", "vip.hook.timeout",
 		"watchdog.cluster", "watchdog.name", "watchdog.data_dir", "watchdog.keys", "watchdog.profile", "watchdog.peers",
 		"watchdog.escalation_command", "watchdog.deescalation_command", "watchdog.command_timeout", "watchdog.trusted_servers", "watchdog.interfaces",
+		"watchdog.pair.database_lock", "watchdog.pair.on_loss", "watchdog.pair.after", "watchdog.pair.self_fence_after", "watchdog.pair.fence",
 		"admin.socket", "admin.pcp.addresses", "admin.pcp.port", "admin.pcp.unix_dirs", "admin.http.addresses", "admin.http.port",
 		"admin.http.cert_file", "admin.http.key_file", "admin.http.anonymous", "log.format",
 		"log.destination", "log.syslog.facility", "log.syslog.ident", "log.syslog.network", "log.syslog.address", "log.file", "log.file_mode", "log.repeat_interval"}

@@ -57,6 +57,7 @@ func validate(c *Config, list *faultList) {
 	validateVIP(&c.VIP, list)
 	validateAdmin(c, list)
 	validateWatchdog(&c.Watchdog, list)
+	validatePair(c, list)
 	needText(list, "log.syslog.ident", c.Log.Syslog.Ident, "it is the program's name in syslog's lines")
 	if s := &c.Log.Syslog; (s.Network == "") != (s.Address == "") && !list.isBad("log.syslog.network") {
 		list.addAt("log.syslog", "has one of network and address", "give both for another host's syslog, none for this one's")

@@ -37,6 +37,8 @@ type Watchdog struct {
 	// Interfaces are those of this host of which at least one must be up for it to have the
 	// address. vip.interface is watched in any case. Pgpool-II: wd_monitoring_interfaces_list.
 	Interfaces []string `yaml:"interfaces"`
+	// Pair is for two members without a third.
+	Pair Pair `yaml:"pair"`
 }
 
 // Peer is one member.

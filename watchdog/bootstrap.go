@@ -97,7 +97,7 @@ func (w *Watchdog) tryBegin(ctx context.Context) error {
 		}
 	}
 	servers := w.identity.Plan.Servers
-	err := w.raft.BootstrapCluster(raft.Configuration{Servers: servers}).Error()
+	err := w.raft().BootstrapCluster(raft.Configuration{Servers: servers}).Error()
 	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
 		return fmt.Errorf("begin the cluster: %w", err)
 	}

@@ -33,9 +33,6 @@ func (w *Watchdog) Permission() core.Permission {
 	if p.Writes && p.Until != 0 && w.now() >= p.Until {
 		p.Writes, p.Reason = false, "the right to write ran out and was not renewed"
 	}
-	if why := w.outdated.Load(); why != nil {
-		p.Writes, p.Reason = false, *why
-	}
 	return p
 }
 
@@ -110,7 +107,7 @@ func (w *Watchdog) Keep(note string) error {
 
 // Spread returns when all members that are there go by what is agreed on now, or ctx ends.
 func (w *Watchdog) Spread(ctx context.Context) {
-	index := w.raft.AppliedIndex()
+	index := w.raft().AppliedIndex()
 	for ctx.Err() == nil {
 		behind := false
 		w.inspect(func(l *loop) {

@@ -108,7 +108,7 @@ func (w *Watchdog) answerRoute(ctx context.Context, from core.MemberID, q routeR
 
 // hearYielded believes a leader that says of itself that its lease is over; nobody else can say that.
 func (w *Watchdog) hearYielded(from core.MemberID, term uint64) error {
-	if _, leader := w.raft.LeaderWithID(); leader != "" && memberOf(leader) != from && w.raft.CurrentTerm() == term {
+	if _, leader := w.raft().LeaderWithID(); leader != "" && memberOf(leader) != from && w.raft().CurrentTerm() == term {
 		return fmt.Errorf("%s does not lead", from)
 	}
 	w.lease.yieldedBy(term)

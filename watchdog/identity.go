@@ -124,6 +124,9 @@ func listHash(w *configs.Watchdog) string {
 		lines = append(lines, fmt.Sprintf("%s %s %d %s", p.Name, p.Host, p.Port, p.Role))
 	}
 	slices.Sort(lines)
+	if p, usual := w.Pair, (configs.Default().Watchdog.Pair); w.IsPair() && !p.SameRules(usual) { // older versions know only the usual
+		lines = append(lines, fmt.Sprintf("pair %v %s %s %s", p.DatabaseLock, p.OnLoss, p.After, p.SelfFenceAfter))
+	}
 	sum := sha256.Sum256([]byte(w.Cluster + "\n" + w.Profile + "\n" + strings.Join(lines, "\n")))
 	return hex.EncodeToString(sum[:8])
 }

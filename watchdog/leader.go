@@ -25,7 +25,7 @@ func (w *Watchdog) watchLeadership(leads <-chan bool) {
 				continue
 			}
 			w.lease.yielded.Store(false)
-			term := w.raft.CurrentTerm()
+			term := w.raft().CurrentTerm()
 			w.feed(core.Won{Term: term})
 			w.goDo(func() { w.catchUp(term) })
 		case <-w.loop.ended:
@@ -36,8 +36,8 @@ func (w *Watchdog) watchLeadership(leads <-chan bool) {
 
 // catchUp has everything applied that was committed before this term.
 func (w *Watchdog) catchUp(term uint64) {
-	for w.raft.State() == raft.Leader && w.raft.CurrentTerm() == term {
-		if err := w.raft.Barrier(proposeTimeout).Error(); err != nil {
+	for w.raft().State() == raft.Leader && w.raft().CurrentTerm() == term {
+		if err := w.raft().Barrier(proposeTimeout).Error(); err != nil {
 			continue
 		}
 		if err := w.fsm.isBehind(); err != nil {
@@ -77,7 +77,7 @@ func (w *Watchdog) beat(ctx context.Context) {
 		case <-t.C:
 		}
 		now := w.now()
-		if w.raft.State() != raft.Leader {
+		if w.raft().State() != raft.Leader {
 			last = now
 			continue
 		}

@@ -95,7 +95,7 @@ func (w *Watchdog) tick(ctx context.Context) {
 		w.lease.late(w.timing.Election)
 	}
 	l.lastTick = now
-	if _, leader := w.raft.LeaderWithID(); leader != l.leader {
+	if _, leader := w.raft().LeaderWithID(); leader != l.leader {
 		l.leader = leader
 		w.log.Info("another member leads", "leader", string(memberOf(leader)))
 		w.step(ctx, core.Leads{Leader: memberOf(leader)})
@@ -104,13 +104,15 @@ func (w *Watchdog) tick(ctx context.Context) {
 		l.voters = voters
 		w.step(ctx, core.Voters{IDs: voters})
 	}
+	w.step(ctx, core.Contact{At: w.lease.contact()})
+	w.lease.defers.Store(l.machine.Defers(now))
 	w.poke(now)
 	w.step(ctx, core.Tick{})
 }
 
 // voters are raft's, by their members' names, in order.
 func (w *Watchdog) voters() []core.MemberID {
-	f := w.raft.GetConfiguration()
+	f := w.raft().GetConfiguration()
 	if f.Error() != nil {
 		return w.loop.voters
 	}
@@ -142,9 +144,9 @@ func (w *Watchdog) poke(now time.Duration) {
 	l.poked = now
 	c := raft.ReloadableConfig{TrailingLogs: 1024, SnapshotThreshold: 4096, SnapshotInterval: 2 * time.Minute,
 		HeartbeatTimeout: w.timing.Election + time.Millisecond, ElectionTimeout: w.timing.Election + time.Millisecond}
-	err := w.raft.ReloadConfig(c)
+	err := w.raft().ReloadConfig(c)
 	c.HeartbeatTimeout, c.ElectionTimeout = w.timing.Election, w.timing.Election
-	if err = errors.Join(err, w.raft.ReloadConfig(c)); err != nil {
+	if err = errors.Join(err, w.raft().ReloadConfig(c)); err != nil {
 		w.log.Debug("raft was not poked", "error", err)
 	}
 }
@@ -202,6 +204,16 @@ func (w *Watchdog) act(ctx context.Context, a core.Action) {
 			delete(l.consents, a.Request)
 			c <- a
 		}
+	case core.WantLock:
+		w.wantLock.Store(&a)
+	case core.Together:
+		w.log.Warn("this member does not go on alone", "reason", a.Reason)
+		w.decisions.add(core.Reply{Reason: "not alone: " + a.Reason})
+	case core.Fence:
+		w.goDo(func() { w.fence(ctx, a) })
+	case core.GoAlone:
+		w.decisions.add(core.Reply{Granted: true, Reason: "going on alone: " + a.Reason})
+		w.goDo(func() { w.goAlone(ctx, a) })
 	case core.Resume:
 		w.decisions.add(core.Reply{Granted: true, Reason: "gone on with, in phase " + a.Failover.Phase.String(), Failover: a.Failover})
 		w.log.Warn("a failover is gone on with", "from", string(a.Failover.From), "phase", a.Failover.Phase.String())
@@ -287,7 +299,7 @@ func (w *Watchdog) propose(c core.Command) error {
 	if err != nil {
 		return err
 	}
-	f := w.raft.Apply(text, proposeTimeout)
+	f := w.raft().Apply(text, proposeTimeout)
 	if err := f.Error(); err != nil {
 		return fmt.Errorf("commit %s: %w", c.Kind, err)
 	}
@@ -309,9 +321,9 @@ func (w *Watchdog) transfer(ctx context.Context, a core.Transfer) {
 	w.lease.yielded.Store(true)
 	err := errors.New("no member is fit to lead")
 	if id, address, ok := w.server(a.To); ok {
-		err = w.raft.LeadershipTransferToServer(id, address).Error()
+		err = w.raft().LeadershipTransferToServer(id, address).Error()
 	}
-	if err != nil && w.raft.State() == raft.Leader {
+	if err != nil && w.raft().State() == raft.Leader {
 		w.log.Warn("leadership was not taken over; the members elect", "error", err)
 		w.lease.silent.Store(true) // until raft notices that nobody answers
 	}
@@ -343,7 +355,7 @@ func (w *Watchdog) tellYielded(ctx context.Context, term uint64) {
 
 // server is a member's voter as raft knows it.
 func (w *Watchdog) server(id core.MemberID) (raft.ServerID, raft.ServerAddress, bool) {
-	f := w.raft.GetConfiguration()
+	f := w.raft().GetConfiguration()
 	if f.Error() != nil {
 		return "", "", false
 	}

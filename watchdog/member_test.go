@@ -32,6 +32,7 @@ type member struct {
 	hang    atomic.Bool
 	stopped atomic.Int64
 	resumed chan core.Failover
+	tie     testTie
 }
 
 // Sight is what the test says.
@@ -81,11 +82,21 @@ type quorum struct {
 	dir     string
 	peers   []configs.Peer
 	members []*member
+	pair    configs.Pair
+	lock    testLock
+	// commands are the version of who is started next; nil for this one.
+	commands core.Commands
 }
 
 func newQuorum(t *testing.T, names ...string) *quorum {
 	t.Helper()
-	q := &quorum{t: t, dir: t.TempDir()}
+	return newPair(t, configs.Pair{}, names...)
+}
+
+// newPair is a cluster with rules for two members.
+func newPair(t *testing.T, pair configs.Pair, names ...string) *quorum {
+	t.Helper()
+	q := &quorum{t: t, dir: t.TempDir(), pair: pair}
 	for i, name := range names {
 		role := "proxy"
 		if name[0] == 'w' {
@@ -126,10 +137,14 @@ func (q *quorum) start(name string) *member {
 	}
 	m := &member{t: q.t, sights: map[core.NodeID]core.Sight{}, fit: core.Fit(), resumed: make(chan core.Failover, 4), done: make(chan struct{}),
 		cfg: configs.Watchdog{Cluster: "shop", Name: name, DataDir: filepath.Join(q.dir, "data-"+name), Keys: filepath.Join(q.dir, "keys", name),
-			Profile: "lan", Peers: q.peers, CommandTimeout: time.Second}}
+			Profile: "lan", Peers: q.peers, CommandTimeout: time.Second, Pair: q.pair}}
+	m.tie = testTie{q: q, m: m}
 	var err error
-	if m.w, err = New(m.cfg, Parts{Address: m, Nodes: m, Lifecheck: m, Cooldown: time.Minute}, slog.New(slog.NewTextHandler(out, nil))); err != nil {
+	if m.w, err = New(m.cfg, Parts{Address: m, Nodes: m, Lifecheck: m, Tie: &m.tie, Cooldown: time.Minute}, slog.New(slog.NewTextHandler(out, nil))); err != nil {
 		q.t.Fatal(err)
+	}
+	if q.commands != nil {
+		m.w.commands = q.commands
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	m.stop = cancel

@@ -25,7 +25,7 @@ func (w *Watchdog) join(member core.MemberID, j *joinRequest) error {
 	switch {
 	case memberOf(j.Server) != member:
 		return fmt.Errorf("server %s does not belong to member %s", j.Server, member)
-	case w.raft.State() != raft.Leader || !w.mayAct():
+	case w.raft().State() != raft.Leader || !w.mayAct():
 		return errNotLeader
 	}
 	if _, known := w.addressOf(member); !known {
@@ -54,12 +54,12 @@ func (w *Watchdog) letIn(member core.MemberID, j *joinRequest) error {
 	w.log.Info("a member joins", "peer", string(member), "server", string(j.Server), "replaces", string(voter))
 	for _, id := range old { // its address is needed
 		if id != j.Server {
-			if err := w.raft.RemoveServer(id, 0, proposeTimeout).Error(); err != nil {
+			if err := w.raft().RemoveServer(id, 0, proposeTimeout).Error(); err != nil {
 				return fmt.Errorf("remove its lost server: %w", err)
 			}
 		}
 	}
-	if err := w.raft.AddNonvoter(j.Server, raft.ServerAddress(j.Address), 0, proposeTimeout).Error(); err != nil {
+	if err := w.raft().AddNonvoter(j.Server, raft.ServerAddress(j.Address), 0, proposeTimeout).Error(); err != nil {
 		return fmt.Errorf("add it without a vote: %w", err)
 	}
 	// Two members write without a grant, as nothing is decided without both. They must know
@@ -70,7 +70,7 @@ func (w *Watchdog) letIn(member core.MemberID, j *joinRequest) error {
 	if err := w.awaitIt(member); err != nil {
 		return err
 	}
-	if err := w.raft.AddVoter(j.Server, raft.ServerAddress(j.Address), 0, proposeTimeout).Error(); err != nil {
+	if err := w.raft().AddVoter(j.Server, raft.ServerAddress(j.Address), 0, proposeTimeout).Error(); err != nil {
 		return fmt.Errorf("give it a vote: %w", err)
 	}
 	w.log.Info("a member votes now", "peer", string(member))
@@ -79,7 +79,7 @@ func (w *Watchdog) letIn(member core.MemberID, j *joinRequest) error {
 
 // serversOf are raft's servers of a member, and which of them votes.
 func (w *Watchdog) serversOf(member core.MemberID) (all []raft.ServerID, voter raft.ServerID, err error) {
-	f := w.raft.GetConfiguration()
+	f := w.raft().GetConfiguration()
 	if err := f.Error(); err != nil {
 		return nil, "", fmt.Errorf("read the members: %w", err)
 	}
@@ -112,8 +112,8 @@ func (w *Watchdog) knowOf(member core.MemberID, address string) error {
 	if len(w.voters()) != 2 {
 		return nil
 	}
-	index := w.raft.AppliedIndex()
-	for end := w.now() + 10*time.Second; w.now() < end && w.raft.State() == raft.Leader; time.Sleep(tickEvery) {
+	index := w.raft().AppliedIndex()
+	for end := w.now() + 10*time.Second; w.now() < end && w.raft().State() == raft.Leader; time.Sleep(tickEvery) {
 		missing := ""
 		w.inspect(func(l *loop) {
 			for _, v := range l.voters {
@@ -141,10 +141,10 @@ func (w *Watchdog) roleOf(member core.MemberID) core.Role {
 // awaitIt waits until the member has had everything for settleTime.
 func (w *Watchdog) awaitIt(member core.MemberID) error {
 	since := w.now()
-	for end := w.now() + time.Minute; w.now() < end && w.raft.State() == raft.Leader; time.Sleep(4 * tickEvery) {
+	for end := w.now() + time.Minute; w.now() < end && w.raft().State() == raft.Leader; time.Sleep(4 * tickEvery) {
 		var applied uint64
 		w.inspect(func(l *loop) { applied = l.machine.AppliedAt(member) })
-		if applied == 0 || applied+2 < w.raft.AppliedIndex() {
+		if applied == 0 || applied+2 < w.raft().AppliedIndex() {
 			since = w.now()
 		} else if w.now()-since >= settleTime {
 			return nil
@@ -156,7 +156,7 @@ func (w *Watchdog) awaitIt(member core.MemberID) error {
 // remove takes a member out: it does not vote any more and is forgotten. A majority of those who
 // vote must be there.
 func (w *Watchdog) remove(member core.MemberID) error {
-	if w.raft.State() != raft.Leader || !w.mayAct() {
+	if w.raft().State() != raft.Leader || !w.mayAct() {
 		return errNotLeader
 	}
 	if member == w.self {
@@ -167,7 +167,7 @@ func (w *Watchdog) remove(member core.MemberID) error {
 		return err
 	}
 	for _, id := range all {
-		if err := w.raft.RemoveServer(id, 0, proposeTimeout).Error(); err != nil {
+		if err := w.raft().RemoveServer(id, 0, proposeTimeout).Error(); err != nil {
 			return fmt.Errorf("remove member %s: %w", member, err)
 		}
 	}
@@ -184,9 +184,9 @@ const announceEvery = 300 * time.Millisecond
 // announce keeps this member's entry in the state up to date, through whoever leads.
 func (w *Watchdog) announce(ctx context.Context) {
 	self := w.cfg.Self()
-	me := core.Member{Address: net.JoinHostPort(self.Host, strconv.Itoa(self.Port)), Role: core.Role(self.Role), Priority: self.Priority, Level: core.Builtin().Level()}
+	me := core.Member{Address: net.JoinHostPort(self.Host, strconv.Itoa(self.Port)), Role: core.Role(self.Role), Priority: self.Priority, Level: w.commands.Level()}
 	for {
-		if _, leader := w.raft.LeaderWithID(); leader != "" && w.fsm.current().Members[w.self] != me && w.votesOrJoins() {
+		if _, leader := w.raft().LeaderWithID(); leader != "" && w.fsm.current().Members[w.self] != me && w.votesOrJoins() {
 			var err error
 			if leader == w.identity.Server {
 				err = w.noteMember(w.self, me)
@@ -212,7 +212,7 @@ func (w *Watchdog) votesOrJoins() bool {
 }
 
 func (w *Watchdog) noteMember(id core.MemberID, m core.Member) error {
-	if w.raft.State() != raft.Leader {
+	if w.raft().State() != raft.Leader {
 		return errNotLeader
 	}
 	if all, _, err := w.serversOf(id); err != nil || len(all) == 0 {
@@ -229,9 +229,9 @@ func (w *Watchdog) noteMember(id core.MemberID, m core.Member) error {
 func (w *Watchdog) handOver(ctx context.Context) {
 	release, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if w.raft.State() == raft.Leader {
+	if w.raft().State() == raft.Leader {
 		w.feed(core.Yield{Reason: "this member stops"})
-		for w.raft.State() == raft.Leader && release.Err() == nil && len(w.voters()) > 1 {
+		for w.raft().State() == raft.Leader && release.Err() == nil && len(w.voters()) > 1 {
 			time.Sleep(tickEvery / 2)
 		}
 	}

@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,9 @@ type Address interface {
 	// Held says whether this host has it.
 	Held() bool
 }
+
+// claimed is an Address that hears other hosts say that the address is theirs while it is held here; it counts them.
+type claimed interface{ Claims() uint64 }
 
 // AddressWant is what Address is told, at every renewal of the lease.
 type AddressWant struct {
@@ -98,15 +102,54 @@ type AlwaysFit struct{}
 // Fitness is perfect.
 func (AlwaysFit) Fitness(context.Context) core.Fitness { return core.Fit() }
 
+// Tie is what two members without a third can decide by when they do not hear each other. Every call returns within ctx.
+type Tie interface {
+	// Lock asks the node for the lock of the address (want), or gives it up. The holder must ask again, or others end its session
+	// after core.Timing.LockStale.
+	Lock(ctx context.Context, node core.NodeID, want bool) (core.LockAnswer, error)
+	// Successor says why no node could replace this one, and why that might lack what was acknowledged; empty
+	// if nothing stands against it.
+	Successor(node core.NodeID) (lacks, unconfirmed string)
+	// Signs are signs of life of the other member's host, and of somebody who has the address; empty if there are none.
+	Signs(ctx context.Context, host string) (peer, address string)
+	// Fence turns the other member's host and the node off. It succeeds only if both are.
+	Fence(ctx context.Context, member core.MemberID, node core.NodeID) error
+}
+
+// NoTie is for members that nothing can tell apart.
+type NoTie struct{}
+
+// Lock cannot be had.
+func (NoTie) Lock(context.Context, core.NodeID, bool) (core.LockAnswer, error) {
+	return core.LockUnknown, nil
+}
+
+// Successor is nobody.
+func (NoTie) Successor(core.NodeID) (string, string) {
+	return "this member does not watch the nodes", "this member does not watch the nodes"
+}
+
+// Signs are not looked for.
+func (NoTie) Signs(context.Context, string) (string, string) {
+	return "it is not looked for", "it is not looked for"
+}
+
+// Fence turns nothing off.
+func (NoTie) Fence(context.Context, core.MemberID, core.NodeID) error {
+	return errors.New("this member has no fence")
+}
+
 // Service answers another member's question that is not about the watchdog itself. It must
 // return within ctx. Question and answer are at most 700 kB; from is who the certificate says.
 type Service func(ctx context.Context, from core.MemberID, question []byte) ([]byte, error)
 
-// Parts are what a member is made with; none but Services may be nil.
+// Parts are what a member is made with; none but Services and Tie may be nil.
 type Parts struct {
 	Address   Address
 	Nodes     Nodes
 	Lifecheck Lifecheck
+	// Tie may be nil, too: NoTie.
+	Tie Tie
 	// Services answer what other members ask by Call.
 	Services map[string]Service
 	// Cooldown is the least time between two failovers.

@@ -131,6 +131,9 @@ func serveRequests(ctx context.Context, conn net.Conn, handle func(ctx context.C
 // caller asks other members, over connections that it keeps.
 type caller struct {
 	dial func(ctx context.Context, peer core.MemberID) (net.Conn, error)
+	// answered, if it is not nil, hears of every answer, with when (now) the question was asked.
+	answered func(peer core.MemberID, asked time.Duration)
+	now      func() time.Duration
 
 	mu   sync.Mutex
 	idle map[core.MemberID][]net.Conn
@@ -153,9 +156,16 @@ func (c *caller) call(ctx context.Context, peer core.MemberID, q request) (answe
 				return answer{}, err
 			}
 		}
+		asked := time.Duration(0)
+		if c.now != nil {
+			asked = c.now()
+		}
 		a, err := exchange(ctx, conn, q)
 		if err == nil {
 			c.keep(peer, conn)
+			if c.answered != nil {
+				c.answered(peer, asked)
+			}
 			if a.Error != "" {
 				return a, fmt.Errorf("member %s: %s", peer, a.Error)
 			}

@@ -42,22 +42,37 @@ func Shrink(cfg configs.Watchdog, log *slog.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
+	// Noted first: if the rest fails it is done again, and nobody takes this member for one of the old generation.
+	if err := id.nextGeneration(cfg.DataDir); err != nil {
+		return err
+	}
+	return recoverAlone(id, self, core.Builtin(), store, snapshots, log)
+}
+
+// nextGeneration notes that this member goes on alone.
+func (id *identity) nextGeneration(dir string) error {
 	tag := make([]byte, 4)
 	if _, err := rand.Read(tag); err != nil {
 		return fmt.Errorf("make a generation: %w", err)
 	}
-	// Noted first: if the rest fails it is done again, and nobody takes this member for one of the old generation.
-	id.Generations = append(id.Generations, hex.EncodeToString(tag))
-	id.Shrunk = true
-	if err := id.save(cfg.DataDir); err != nil {
+	next := *id
+	next.Generations = append(slices.Clone(id.Generations), hex.EncodeToString(tag))
+	next.Shrunk = true
+	if err := next.save(dir); err != nil {
 		return err
 	}
+	id.Generations, id.Shrunk = next.Generations, true // others read the rest meanwhile
+	return nil
+}
+
+// recoverAlone makes the server the only one in what is stored. Raft must not run.
+func recoverAlone(id *identity, self configs.Peer, commands core.Commands, store *parkedStore, snapshots raft.SnapshotStore, log *slog.Logger) error {
 	c := raft.DefaultConfig()
 	c.LocalID, c.LogOutput = id.Server, slogWriter{log}
 	_, transport := raft.NewInmemTransport("")
 	address := raft.ServerAddress(net.JoinHostPort(self.Host, strconv.Itoa(self.Port)))
-	f := newFSM(core.Builtin(), log, func(*core.State, uint64) {})
-	err = raft.RecoverCluster(c, f, store, store, snapshots, transport,
+	f := newFSM(commands, log, func(*core.State, uint64) {})
+	err := raft.RecoverCluster(c, f, store, store, snapshots, transport,
 		raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: id.Server, Address: address}}})
 	if err != nil {
 		return fmt.Errorf("make it the only member: %w", err)
@@ -92,16 +107,23 @@ const generationsEvery = time.Second
 // watchGenerations looks whether another member was made to go on without this one. Then this
 // one does not write any more, whatever it goes by.
 func (w *Watchdog) watchGenerations(ctx context.Context) {
+	last := ""
+	list := listHash(&w.cfg)
 	for {
 		for _, p := range w.cfg.Peers {
 			id := core.MemberID(p.Name)
 			if id == w.self || !w.joined.Load() {
 				continue
 			}
-			a, err := w.caller.call(ctx, id, request{Hello: &helloRequest{List: listHash(&w.cfg)}})
+			a, err := w.caller.call(ctx, id, request{Hello: &helloRequest{List: list}})
 			if err != nil || a.Hello == nil || !a.Hello.Running {
 				continue
 			}
+			differs := ""
+			if a.Hello.List != list {
+				differs = "its watchdog.peers, profile or pair are others"
+			}
+			w.rules.Store(&differs)
 			why := ""
 			switch own, theirs := w.generations.Load().([]string), a.Hello.Generations; {
 			case slices.Equal(own, theirs):
@@ -111,9 +133,10 @@ func (w *Watchdog) watchGenerations(ctx context.Context) {
 			default:
 				why = fmt.Sprintf("this member and %s were both made to go on alone: find out which has the data that you want, and remove the other one's data directory", id)
 			}
-			if old := w.outdated.Load(); why != "" && (old == nil || *old != why) {
+			if why != "" && why != last {
 				w.log.Error("this member does not write any more", "reason", why)
-				w.outdated.Store(&why)
+				last = why
+				w.feed(core.Outdated{Reason: why})
 			}
 		}
 		select {

@@ -35,8 +35,12 @@ type leaseTransport struct {
 	done    chan struct{}
 	once    sync.Once
 
+	// heard gets who sent a request, before raft does.
+	heard func(peer raft.ServerID)
+
 	silent  atomic.Bool
 	yielded atomic.Bool // leadership may be given away
+	defers  atomic.Bool // another member should lead (core.Machine.Defers)
 	// reluctance is how much longer than others this member waits before it campaigns: a witness
 	// leads only if nobody else can. It votes as soon as any.
 	reluctance time.Duration
@@ -82,6 +86,9 @@ func (t *leaseTransport) filter(in <-chan raft.RPC) {
 	for {
 		select {
 		case rpc := <-in:
+			if from, ok := rpc.Command.(raft.WithRPCHeader); ok && t.heard != nil {
+				t.heard(raft.ServerID(from.GetRPCHeader().ID))
+			}
 			if rpc, ok := t.admit(rpc); ok {
 				select {
 				case t.rpcs <- rpc:
@@ -189,6 +196,9 @@ func (t *leaseTransport) mayCampaign() error {
 	defer t.mu.Unlock()
 	if since := t.now() - t.guard.Contact(); since < t.reluctance {
 		return fmt.Errorf("a witness leads only if nobody else does: there was a leader %s ago", since)
+	}
+	if t.defers.Load() {
+		return errors.New("the other member has the lock of the address, and should lead")
 	}
 	if t.now() < t.excused {
 		return errors.New("it was too busy to hear a leader, and listens first")

@@ -31,11 +31,19 @@ type Watchdog struct {
 	identity *identity
 	port     *port
 	store    *parkedStore
-	raft     *raft.Raft
+	rafts    atomic.Pointer[raft.Raft] // replaced when this member goes on alone
+	// raftConfig and snapshots are what raft was started with.
+	raftConfig *raft.Config
+	snapshots  *raft.FileSnapshotStore
+	// renewing is held while raft is replaced, and when it ends.
+	renewing sync.Mutex
 	lease    *leaseTransport
 	fsm      *fsm
 	gossip   *gossip
 	caller   *caller
+
+	// commands are what this version understands.
+	commands core.Commands
 
 	events  chan any // core.Event, or inspection
 	started chan struct{}
@@ -53,10 +61,12 @@ type Watchdog struct {
 	joining atomic.Bool  // a member is being let in
 	joined  atomic.Bool  // identity.Joined, for other goroutines than begin's
 	asking  atomic.Int32 // requests for a route lease under way
-	// generations are the identity's, []string; outdated says why this member must not write, if another
-	// one went on without it.
+	// generations are the identity's, []string.
 	generations atomic.Value
-	outdated    atomic.Pointer[string]
+	// rules is why it is not known that the other members have the same rules, or empty.
+	rules atomic.Pointer[string]
+	// wantLock is the last order about the lock of two members' address.
+	wantLock atomic.Pointer[core.WantLock]
 	// plan is the hash of the identity's plan.
 	plan atomic.Value
 	// requests numbers requests for failovers.
@@ -91,9 +101,15 @@ func New(cfg configs.Watchdog, parts Parts, log *slog.Logger) (*Watchdog, error)
 		return nil, err
 	}
 	w := &Watchdog{cfg: cfg, self: core.MemberID(cfg.Name), timing: timing, keys: k, parts: parts, now: boottime,
-		log: log.With("member", cfg.Name), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{}),
+		log: log.With("member", cfg.Name), commands: core.Builtin(), events: make(chan any, 256), started: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{})}
+	if w.parts.Tie == nil {
+		w.parts.Tie = NoTie{}
+	}
 	w.loop = newLoop(w.self, w.timing)
+	w.loop.machine.UsePair(pairRules(&cfg))
+	w.rules.Store(&neverAsked)
+	w.wantLock.Store(&core.WantLock{})
 	w.prompt.Store(true)
 	w.gateway.Store(true)
 	w.status.Store(&Status{Member: w.self, Cluster: cfg.Cluster})
@@ -122,6 +138,10 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.goDo(func() { w.announce(background) })
 	w.goDo(func() { w.runCommands(background) })
 	w.goDo(func() { w.serveControl(background) })
+	if cfg := &w.cfg; cfg.IsPair() {
+		w.goDo(func() { w.keepLock(background) })
+		w.goDo(func() { w.gatherEvidence(background) })
+	}
 	close(w.started)
 	<-ctx.Done()
 	w.log.Info("the watchdog stops")
@@ -163,8 +183,12 @@ func (w *Watchdog) open(ctx context.Context) (err error) {
 		}
 		return w.port.dial(ctx, rpcProtocol(w.cfg.Cluster), peer, address)
 	})
+	w.caller.now, w.caller.answered = w.now, func(peer core.MemberID, asked time.Duration) { w.feed(core.Heard{From: peer, Asked: asked}) }
 	w.port.rpc = func(ctx context.Context, peer core.MemberID, conn net.Conn) {
-		serveRequests(ctx, conn, func(ctx context.Context, q request) answer { return w.answer(ctx, peer, q) })
+		serveRequests(ctx, conn, func(ctx context.Context, q request) answer {
+			w.feed(core.Heard{From: peer})
+			return w.answer(ctx, peer, q)
+		})
 	}
 	if w.old, err = w.store.LastIndex(); err != nil {
 		return fmt.Errorf("read the log: %w", err)
@@ -204,6 +228,7 @@ func (w *Watchdog) openRaft() error {
 		func(peer raft.ServerID, term uint64, sent time.Duration) {
 			w.feed(core.Acked{Peer: memberOf(peer), Term: term, Sent: sent})
 		})
+	w.lease.heard = func(peer raft.ServerID) { w.feed(core.Heard{From: memberOf(peer)}) }
 	w.lease.joined, w.lease.votes = w.joined.Load, func() bool { return w.votes(w.identity.Server) }
 	if w.cfg.Self().Role == string(core.RoleWitness) {
 		w.lease.reluctance = 2 * w.timing.Election
@@ -212,7 +237,7 @@ func (w *Watchdog) openRaft() error {
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
-	w.fsm = newFSM(core.Builtin(), w.log, func(s *core.State, index uint64) {
+	w.fsm = newFSM(w.commands, w.log, func(s *core.State, index uint64) {
 		w.feed(core.Applied{State: s, Index: index, Old: index <= w.old})
 	})
 	w.loop.machine.Step(w.now(), core.Restarted{Index: w.old})
@@ -226,17 +251,34 @@ func (w *Watchdog) openRaft() error {
 	leads := make(chan bool, 16)
 	c.NotifyCh = leads
 	w.goDo(func() { w.watchLeadership(leads) })
-	if w.raft, err = raft.NewRaft(c, w.fsm, w.store, w.store, snapshots, w.lease); err != nil {
+	w.raftConfig, w.snapshots = c, snapshots
+	return w.newRaft()
+}
+
+// newRaft starts raft with what is stored.
+func (w *Watchdog) newRaft() error {
+	// The transport outlives raft, which would close it.
+	transport := struct {
+		raft.Transport
+		raft.WithPreVote
+	}{w.lease, w.lease}
+	r, err := raft.NewRaft(w.raftConfig, w.fsm, w.store, w.store, w.snapshots, transport)
+	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
+	w.rafts.Store(r)
 	return nil
 }
+
+func (w *Watchdog) raft() *raft.Raft { return w.rafts.Load() }
 
 // close ends everything, in the order in which nobody waits for one that is gone.
 func (w *Watchdog) close() {
 	w.gossip.stop()
+	w.renewing.Lock()
+	defer w.renewing.Unlock()
 	stopped := make(chan error, 1)
-	go func() { stopped <- w.raft.Shutdown().Error() }() // ends with raft, which a broken disk may keep
+	go func() { stopped <- w.raft().Shutdown().Error() }() // ends with raft, which a broken disk may keep
 	select {
 	case err := <-stopped:
 		if err != nil {

@@ -371,7 +371,7 @@ func TestUnknownCommand(t *testing.T) {
 	t.Parallel()
 	q := newQuorum(t, "p1", "p2", "p3")
 	leader := q.ready()
-	if err := leader.w.raft.Apply([]byte(`{"kind":"node.note","epoch":0}`), proposeTimeout).Error(); err != nil {
+	if err := leader.w.raft().Apply([]byte(`{"kind":"node.note","epoch":0}`), proposeTimeout).Error(); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range q.members {

@@ -69,6 +69,14 @@ func (f *floating) Held() bool {
 	return s.Held
 }
 
+// Claims counts how often another host said that the address is its own while it was here.
+func (f *floating) Claims() (n uint64) {
+	for _, a := range f.manager.State().Addresses {
+		n += a.Claims
+	}
+	return n
+}
+
 // guardianGrace is how long a guardian may be away before the host counts as unfit: another
 // is started at once, and keeps the address that it finds.
 const guardianGrace = 2 * time.Second

@@ -40,7 +40,7 @@ func checkFiles(path string, c *configs.Config) (warnings []string, err error) {
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return warnings, nil
+	return append(warnings, pairWarnings(c)...), nil
 }
 
 // checkAuth is the part of checkFiles about who may connect.

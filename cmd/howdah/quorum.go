@@ -49,6 +49,9 @@ func newQuorum(c *configs.Config, nodes *cluster.Cluster, front *proxy.Server, l
 		parts.Address, check.linked = q.address, q.address.linked
 	}
 	parts.Lifecheck, parts.Services = check, q.services.table()
+	if c.Watchdog.IsPair() {
+		parts.Tie = newTie(c, nodes, log)
+	}
 	q.services.address = q.address
 	var err error
 	if q.Watchdog, err = watchdog.New(c.Watchdog, parts, log); err != nil {

@@ -42,6 +42,16 @@ var mutants = []mutant{
 	{"a poll by a member without a lease", "consent.go", "case !m.MayAct(m.now):", "case m.grants == nil:"},
 	{"a successor that does not look again", "consent.go", "!f.Planned && m.checked != f.ID", "false"},
 	{"an attempt that two candidates have", "apply.go", "case b.Attempt != s.Attempt+1:", "case b.Attempt < s.Attempt:"},
+	{"one of two that goes on alone although it shall wait", "pair.go", "case p.rules.Policy == PolicyWait || p.rules.Policy == \"\":", "case false:"},
+	{"one of two that goes on alone and hears the other one", "pair.go", "m.now-p.heard < 2*m.timing.Election || m.hearsLeader()", "false"},
+	{"one of two that goes on alone and sees the primary", "pair.go", "case l.Sight != SeesDown:", "case false:"},
+	{"one of two that goes on alone and has turned nothing off", "pair.go", "p.rules.Policy == PolicyFenced && p.fence != fenceDone", "false"},
+	{"one of two that goes on alone without all commits", "pair.go", "p.rules.Policy == PolicySynchronous && l.Unconfirmed", "false && l.Unconfirmed"},
+	{"one of two that goes on alone and may be the one that is cut off", "pair.go", "p.rules.Policy != PolicySynchronous && !m.fitness.Gateway", "false"},
+	{"one that was left behind and writes", "route.go", "case s.outdated != \"\":", "case false:"},
+	{"one that was left behind and keeps the address", "lock.go", "case p.outdated != \"\":", "case false:"},
+	{"a lock that its last owner may believe to have", "lock.go", "m.now >= l.since+m.timing.stretched(m.timing.Lock)", "true"},
+	{"a lock that counts while the other one leads", "lock.go", "case m.hearsLeader():", "case false:"},
 }
 
 // seeds is how many schedules may be needed to find a mutant.

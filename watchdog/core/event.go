@@ -66,6 +66,30 @@ type (
 		To     MemberID
 		Reason string
 	}
+	// Heard: a sign of life of another member; Asked is when the question was asked that it answered, or 0.
+	// Contact: an append was last acknowledged At (Guard.Contact).
+	Heard struct {
+		From  MemberID
+		Asked time.Duration
+	}
+	Contact struct{ At time.Duration }
+	// Locked: what the node of WantLock answered to a question of Sent.
+	Locked struct {
+		Node   NodeID
+		Answer LockAnswer
+		Sent   time.Duration
+	}
+	// Evidence: what is known of a lost primary, as one of two.
+	Evidence struct{ Loss Loss }
+	// Fenced: how Fence ended; Failed is empty if both are off.
+	Fenced struct {
+		Node   NodeID
+		Failed string
+	}
+	// NotAlone: GoAlone has failed, and nothing was changed.
+	NotAlone struct{ Reason string }
+	// Outdated: another member was made to go on without this one.
+	Outdated struct{ Reason string }
 )
 
 func (Tick) event()         {}
@@ -86,6 +110,13 @@ func (Consent) event()      {}
 func (Voted) event()        {}
 func (Unproposed) event()   {}
 func (Yield) event()        {}
+func (Heard) event()        {}
+func (Contact) event()      {}
+func (Locked) event()       {}
+func (Evidence) event()     {}
+func (Fenced) event()       {}
+func (NotAlone) event()     {}
+func (Outdated) event()     {}
 
 // Action is something that the member must do, in the order given.
 type Action interface{ action() }
@@ -132,6 +163,20 @@ type (
 	}
 	// Resume: this member holds the lease, again or newly, and a failover was left behind.
 	Resume struct{ Failover Failover }
+	// WantLock: have the lock that Node keeps for the address, and feed Locked again and again; or give it up.
+	WantLock struct {
+		Want bool
+		Node NodeID
+	}
+	// Together: one of two without a third does not go on alone, as the evidence named is missing.
+	Together struct{ Reason string }
+	// Fence: turn the other member's host and the node off, and feed Fenced.
+	Fence struct {
+		Member MemberID
+		Node   NodeID
+	}
+	// GoAlone: become the only member, as Shrink does, and feed Voters; or NotAlone.
+	GoAlone struct{ Reason string }
 )
 
 func (SetAddress) action() {}
@@ -143,3 +188,7 @@ func (StopWrites) action() {}
 func (Transfer) action()   {}
 func (Reply) action()      {}
 func (Resume) action()     {}
+func (WantLock) action()   {}
+func (Together) action()   {}
+func (Fence) action()      {}
+func (GoAlone) action()    {}

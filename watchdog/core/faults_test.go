@@ -2,6 +2,7 @@ package core
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -103,8 +104,10 @@ var faultKinds = []func(w *world){
 	},
 	func(w *world) { // a node comes back
 		d := w.nodes[w.rng.IntN(len(w.nodes))]
-		d.up = true
-		w.logf("%s is back", d.id)
+		if w.now >= d.off { // of one that was turned off an operator knows
+			d.up = true
+			w.logf("%s is back", d.id)
+		}
 	},
 	func(w *world) { // messages get lost or late
 		w.loss = []float64{0, 0, 0.05, 0.3}[w.rng.IntN(4)]
@@ -129,11 +132,78 @@ var faultKinds = []func(w *world){
 		w.logf("%s shall yield", m.id)
 		m.step(Yield{To: w.members[w.rng.IntN(len(w.members))].id, Reason: "the operator says so"})
 	},
+	(*world).forceAlone,
+	(*world).leaveAlone,
+	(*world).killOwner,
 	func(w *world) { // the operator wants another primary
 		m := w.anyMember()
 		m.asked++
 		m.step(Consent{Request: m.request(), Node: w.truth.Primary.Node, Reason: "switchover", Planned: true})
 	},
+}
+
+// leaveAlone: one of two is left without the other one and the primary, and nothing else is wrong.
+func (w *world) leaveAlone() {
+	if len(w.members) != 2 {
+		return
+	}
+	for i := range w.cut {
+		clear(w.cut[i])
+	}
+	w.loss = 0
+	a, d := w.rng.IntN(2), 2+slices.Index(w.nodes, w.node(w.truth.Primary.Node))
+	for _, b := range []int{1 - a, d} {
+		w.cut[a][b], w.cut[b][a] = true, true
+	}
+	w.members[a].fitness = Fit()
+	w.members[a].fitness.Gateway = !w.chance(0.3)
+	w.logf("%d is cut off from %d and the primary", a, 1-a)
+}
+
+// killOwner: two see the primary and not each other, and a while later the one that has the address is killed.
+func (w *world) killOwner() {
+	if len(w.members) != 2 {
+		return
+	}
+	for i := range w.cut {
+		clear(w.cut[i])
+	}
+	w.cut[0][1], w.cut[1][0], w.loss = true, true, 0
+	w.logf("cut 0=1")
+	w.at(w.now+time.Duration(w.rng.Int64N(int64(4*time.Second))), func() {
+		for _, m := range w.members {
+			if m.alive && m.address.Want {
+				m.kill()
+				w.at(w.now+2*time.Second, func() {
+					if !m.alive {
+						m.start(0)
+					}
+				})
+			}
+		}
+	})
+}
+
+// forceAlone: an operator has one of two go on alone, without looking whether the other one does.
+func (w *world) forceAlone() {
+	if len(w.members) != 2 {
+		return
+	}
+	m := w.anyMember()
+	if m.alive && len(m.pair.generations) == 0 {
+		w.logf("the operator has %s go on alone", m.id)
+		w.pair.forced = true
+		m.kill()
+		m.start(0)
+		m.goAlone()
+	}
+}
+
+// fork: operators have both go on alone.
+func (w *world) fork() {
+	for range 8 {
+		w.forceAlone()
+	}
 }
 
 // anyMember is a member, more often the leader than another.
@@ -170,6 +240,8 @@ type simNode struct {
 	id          NodeID
 	up, primary bool
 	timeline    uint32
+	off         time.Duration // it was turned off, and stays so until then
+	lock        simLock
 }
 
 // simEvent is something that will happen; events at the same time happen in order.

@@ -27,7 +27,7 @@ func (w *world) checkLeases() {
 	var leases, addresses []MemberID
 	for _, m := range w.members {
 		now := m.clock()
-		if m.alive && m.machine.lease.state == LeaseHolding && m.machine.MayAct(now) {
+		if m.alive && m.machine.lease.state == LeaseHolding && m.machine.MayAct(now) && !w.pair.split {
 			leases = append(leases, m.id)
 		}
 		if m.address.Want && now < m.address.Until {
@@ -37,7 +37,7 @@ func (w *world) checkLeases() {
 	if len(leases) > 1 {
 		w.fail("%v hold valid leases at the same time", leases)
 	}
-	if len(addresses) > 1 {
+	if len(addresses) > 1 && !w.mayBothHave() {
 		w.fail("%v have the address at the same time", addresses)
 	}
 }
@@ -49,7 +49,7 @@ func (w *world) checkWrites(m *simMember) {
 		return
 	}
 	p := m.machine.Permission(m.clock())
-	if !p.Writes {
+	if !p.Writes || w.pair.split && w.mayStillWrite(m, p) {
 		return
 	}
 	// Until it hears of the failover's first step a member goes on; then it stops by and by.
@@ -63,7 +63,10 @@ func (w *world) checkWrites(m *simMember) {
 }
 
 // commit notes that the entry at index is committed. All members commit the same.
-func (w *world) commit(index int, e simEntry) {
+func (w *world) commit(m *simMember, index int, e simEntry) {
+	if w.pair.split && (w.pair.forced || len(m.pair.generations) == 0) {
+		return // one of two truths, or one that was left behind
+	}
 	if index <= len(w.committed) {
 		if got := w.committed[index-1]; got.term != e.term || string(got.text) != string(e.text) {
 			w.fail("entry %d is committed twice: %s and %s", index, got.text, e.text)
@@ -117,6 +120,9 @@ func (w *world) progress(before, after *State) {
 
 // same holds that members which applied as much have the same state.
 func (w *world) same(index int, s *State) {
+	if w.pair.split {
+		return
+	}
 	text, err := s.Encode()
 	if err != nil {
 		w.fail("encode: %v", err)
@@ -157,6 +163,9 @@ func (w *world) proposed(m *simMember, c Command) {
 // others the grant has run out, or they have said that they stopped.
 func (w *world) checkStopped(leader *simMember) {
 	f := w.truth.Failover
+	if w.pair.split {
+		return // what became of the other one was decided before
+	}
 	for _, m := range w.members {
 		if m.alive && (m == leader || len(w.members) == 2) && m.user.stopped != f.ID && m.user.began < w.begun {
 			w.fail("%s bars failover %d and %s has not stopped to write", leader.id, f.ID, m.id)
@@ -190,6 +199,9 @@ func (w *world) checkPoll(m *simMember, what string) {
 // issued holds what must be true when a candidate is told to become the primary: a lease, all
 // others barred, and never two candidates for one attempt.
 func (w *world) issued(m *simMember, f Failover) {
+	if w.pair.forced {
+		return
+	}
 	key := fmt.Sprintf("epoch %d attempt %d", m.state.Epoch, f.Attempt)
 	if old, ok := w.promoted[key]; ok && old != f.Candidate {
 		w.fail("%s: both %s and %s are promoted", key, old, f.Candidate)
@@ -202,7 +214,7 @@ func (w *world) issued(m *simMember, f Failover) {
 		w.fail("%s promotes %s for failover %d, and %d is %s", m.id, f.Candidate, f.ID, t.ID, t.Phase)
 	}
 	for _, p := range w.members {
-		if p.alive && p.machine.Permission(p.clock()).Writes {
+		if may := p.machine.Permission(p.clock()); p.alive && may.Writes && !(w.pair.split && w.mayStillWrite(p, may)) {
 			w.fail("%s is promoted while %s may write", f.Candidate, p.id)
 		}
 	}
@@ -211,6 +223,9 @@ func (w *world) issued(m *simMember, f Failover) {
 // recovered holds that the cluster works again: one member leads and has the address, all
 // may write to one primary, and no failover is stuck.
 func (w *world) recovered() error {
+	if w.pair.split {
+		return w.recoveredAlone()
+	}
 	var owners []MemberID
 	for _, m := range w.members {
 		if m.address.Want && m.clock() < m.address.Until {

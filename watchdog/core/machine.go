@@ -52,6 +52,10 @@ type Machine struct {
 	fitter    time.Duration
 	fitterWho MemberID
 
+	// pair is of two members without a third; wantLock is the last of its kind.
+	pair     pairing
+	wantLock WantLock
+
 	now     time.Duration // of the event under way
 	actions []Action
 }
@@ -90,13 +94,13 @@ func (m *Machine) AppliedAt(id MemberID) uint64 {
 // cannot be taken back asks right before.
 func (m *Machine) MayAct(now time.Duration) bool {
 	_, ok := m.lease.Until(now)
-	return ok
+	return ok && m.pair.outdated == ""
 }
 
 // Permission is what the member may do for its clients at now.
 func (m *Machine) Permission(now time.Duration) Permission {
-	_, holds := m.lease.Until(now)
-	return permit(now, standing{m.self, m.state, m.voters, holds, m.applied >= m.stored, m.route})
+	severed, until := m.severed(now)
+	return permit(now, standing{m.self, m.state, m.voters, m.MayAct(now), m.applied >= m.stored, m.route, m.pair.outdated, severed, until})
 }
 
 // Step takes an event that happened at now. Time never goes back.
@@ -112,6 +116,7 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.lost()
 	case Acked:
 		m.lease.Acked(e.Peer, e.Term, e.Sent)
+		m.hears(e.Peer, e.Sent)
 	case Leads:
 		m.leader = e.Leader
 		m.asked = now - m.timing.Route // it does not know yet who may write
@@ -123,13 +128,17 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.voters = slices.Clone(e.IDs)
 		m.lease.Voters(e.IDs)
 	case Health:
-		m.fitness = e.Fitness
+		if m.fitness = e.Fitness; e.Fitness.Gateway {
+			m.pair.gateway = now
+		}
 	case PeerHealth:
 		m.peers[e.Peer] = peer{e.Fitness, now}
+		m.hears(e.Peer, 0)
 	case RouteRequest:
 		m.answerRoute(e.Ask)
 	case RouteReply:
 		m.route.Answered(e.Answer)
+		m.hears(m.other(), e.Answer.Sent)
 	case Stopped:
 		m.stopped = max(m.stopped, e.Failover)
 		m.asked = now - m.timing.Route // the leader waits to hear it
@@ -141,6 +150,28 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.unproposed(e)
 	case Yield:
 		m.yieldTo(e)
+	case Heard:
+		m.hears(e.From, e.Asked)
+	case Contact:
+		m.pair.contact = max(m.pair.contact, e.At)
+	case Locked:
+		if e.Node == m.wantLock.Node && m.wantLock.Want {
+			m.locked(e)
+		}
+	case Evidence:
+		m.pair.loss, m.pair.lossAt = e.Loss, now
+	case Fenced:
+		if m.pair.fence == fenceAsked && e.Node == m.state.Primary.Node {
+			m.pair.fence, m.pair.fenceAt, m.pair.fenced = fenceDone, now, e.Failed
+			if e.Failed != "" {
+				m.pair.fence = fenceFailed
+			}
+		}
+	case NotAlone:
+		m.pair.going, m.pair.ready, m.pair.why = false, now, ""
+		m.do(Together{"going on alone failed: " + e.Reason})
+	case Outdated:
+		m.pair.outdated = e.Reason
 	default:
 		panic(fmt.Sprintf("unknown event %T", e))
 	}
@@ -199,6 +230,11 @@ func (m *Machine) settle() {
 	if holds && was != LeaseHolding {
 		m.held, m.resumed = m.now, 0 // whoever carried a failover out has stopped meanwhile
 	}
+	if m.pair.outdated != "" {
+		holds = false
+	}
+	m.settlePair(holds)
+	m.settleLock(holds)
 	m.settleAddress(until, holds)
 	m.askRoute()
 	if holds && m.state.Failover.Phase == PhaseNone {
@@ -216,9 +252,10 @@ func (m *Machine) settle() {
 // settleAddress wants the address exactly while the lease is held and this member can
 // serve. The level decides, not the change: the action is repeated when the end moves.
 func (m *Machine) settleAddress(until time.Duration, holds bool) {
-	next := SetAddress{Reason: m.lease.Why()}
+	until, may, why := m.authority(until, holds)
+	next := SetAddress{Reason: why}
 	switch lacks := m.fitness.lacks(); {
-	case !holds:
+	case !may:
 	case m.state.Members[m.self].Role == RoleWitness:
 		next.Reason = "it is a witness"
 	case !m.fitness.Serves || !m.fitness.Link:

@@ -118,6 +118,10 @@ type standing struct {
 	leading bool // holds the lease at now
 	current bool // goes by all that was in its log when it started
 	route   Route
+	// outdated is why it must not write whatever else, and severed why one of two must not without a grant; alone is
+	// until when it may.
+	outdated, severed string
+	alone             time.Duration
 }
 
 // permit is the table of what clients may do by the state of their proxy.
@@ -128,18 +132,22 @@ func permit(now time.Duration, s standing) Permission {
 		voter = voter || v == s.self
 	}
 	switch {
+	case s.outdated != "":
+		p.Reason = s.outdated
 	case s.state.Failover.Phase != PhaseNone:
 		p.Reason = fmt.Sprintf("a failover from %s is under way (%s): %s", s.state.Failover.From, s.state.Failover.Phase, s.state.Failover.Reason)
 	case s.state.Primary.Node == "":
 		p.Reason = "no primary is recorded yet"
 	case s.leading && now < s.route.Until && s.route.Epoch == s.state.Epoch:
 		p.Writes, p.Until, p.Reason = true, s.route.Until, "it leads and holds the lease"
-	case voter && s.current && len(s.voters) == 2 && len(s.state.Members) <= 2:
-		// Nothing is committed without this member, so the primary cannot have changed. A
-		// third voter comes only after both go by a state that lists it.
-		p.Writes, p.Reason = true, "nothing can be decided without this member"
+	case voter && s.current && len(s.voters) == 2 && len(s.state.Members) <= 2 && s.severed == "":
+		// Nothing is committed without this member, so the primary cannot have changed, unless the
+		// other one went on alone (see severed). A third voter comes only after both go by a state that lists it.
+		p.Writes, p.Until, p.Reason = true, s.alone, "nothing can be decided without this member"
 	case now < s.route.Until && s.route.Epoch == s.state.Epoch:
 		p.Writes, p.Until, p.Reason = true, s.route.Until, "the leader confirmed the primary"
+	case s.severed != "" && len(s.voters) == 2:
+		p.Reason = s.severed
 	case s.route.Reason != "":
 		p.Reason = "the leader does not confirm the primary: " + s.route.Reason
 	default:

@@ -47,6 +47,7 @@ type simMember struct {
 	fitness Fitness
 	user    simUser
 	asked   int
+	pair    simLone
 }
 
 type simRole int
@@ -80,6 +81,8 @@ func (m *simMember) start(_ int) {
 	m.role, m.leader, m.old, m.commit, m.applied, m.caught = simFollower, "", m.commit, 0, 0, false
 	m.guard = NewGuard(m.w.timing, m.clock())
 	m.machine = New(m.id, m.w.timing, m.ids)
+	m.machine.UsePair(m.w.pair.rules)
+	m.pair.met, m.pair.lock, m.pair.from = false, WantLock{}, m.clock()
 	m.state, m.address, m.user = m.machine.State(), SetAddress{}, simUser{began: m.w.now}
 	m.fitness = Fit()
 	m.step(Restarted{uint64(len(m.log))})
@@ -127,9 +130,17 @@ func (m *simMember) when(life int, do func()) {
 
 // post sends a message to another member, which gets it when it can.
 func (m *simMember) post(to *simMember, deliver func()) {
+	gen := len(m.pair.generations)
 	m.w.send(m.place, to.place, func() {
 		life := to.life
-		to.when(life, deliver)
+		if gen != len(to.pair.generations) || gen > 0 {
+			return // another generation: nothing of it is heard but its name
+		}
+		to.when(life, func() {
+			to.pair.from = to.clock()
+			to.step(Heard{From: m.id})
+			deliver()
+		})
 	})
 }
 
@@ -154,8 +165,10 @@ func (m *simMember) peer(id MemberID) *simMember {
 // tick campaigns, sends appends and lets the machine see the time.
 func (m *simMember) tick() {
 	now := m.clock()
+	m.fitness.Primary = m.sees(m.state.Primary.Node) == SeesUp
 	m.step(Health{m.fitness})
-	if m.role != simLeader && m.w.chance(0.12) && m.guard.MayVote(now) == nil {
+	m.tickPair()
+	if m.role != simLeader && m.w.chance(0.12) && m.guard.MayVote(now) == nil && !(m.machine.Defers(now) && m.w.chance(0.9)) {
 		m.campaign(false)
 	}
 	if m.role == simLeader && now-m.beat >= beatEvery {
@@ -316,7 +329,7 @@ func (m *simMember) advanceTo(n int) {
 	for m.applied < m.commit && m.w.err == nil {
 		e := m.log[m.applied]
 		m.applied++
-		m.w.commit(m.applied, e)
+		m.w.commit(m, m.applied, e)
 		if e.text != nil {
 			next, err := Builtin().Apply(m.state, uint64(m.applied), e.text)
 			if err != nil && !errors.Is(err, ErrRefused) {

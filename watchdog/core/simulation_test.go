@@ -62,6 +62,9 @@ func TestSimulation(t *testing.T) {
 	}
 	workers.Wait()
 	t.Logf("%d schedules: %+v", n, sum)
+	if failed.Load() == 0 && (sum.byLock == 0 || sum.alone == 0 || sum.forks == 0 || sum.fences == 0) {
+		t.Errorf("the schedules of two do not reach everything: %+v", sum)
+	}
 	// What never happened was not tested.
 	if failed.Load() == 0 && (sum.elections < int(n) || sum.begun == 0 || sum.committed == 0 || sum.aborted == 0 || sum.vetoed == 0 || sum.yields == 0 || sum.refusedVotes == 0) {
 		t.Errorf("the schedules do not reach everything: %+v", sum)
@@ -69,7 +72,7 @@ func TestSimulation(t *testing.T) {
 }
 
 // totals count what happened, to see that a simulation does reach it.
-type totals struct{ elections, begun, committed, aborted, vetoed, yields, refusedVotes, attempts, handled int }
+type totals struct{ elections, begun, committed, aborted, vetoed, yields, refusedVotes, attempts, handled, byLock, alone, fences, forks int }
 
 func (t *totals) add(o totals) {
 	t.elections += o.elections
@@ -81,6 +84,10 @@ func (t *totals) add(o totals) {
 	t.refusedVotes += o.refusedVotes
 	t.attempts += o.attempts
 	t.handled += o.handled
+	t.byLock += o.byLock
+	t.alone += o.alone
+	t.fences += o.fences
+	t.forks += o.forks
 }
 
 // The length of a schedule: faults until calm, then the cluster must recover until end.
@@ -110,6 +117,8 @@ type world struct {
 	promoted  map[string]NodeID
 	begun     time.Duration // when the last failover was
 
+	pair simPair
+
 	totals  totals
 	recent  []string
 	verbose func(string)
@@ -125,7 +134,7 @@ func newWorld(seed uint64) *world {
 	w.timing.Lease = time.Duration(float64(w.timing.Election) * (1 - 2*w.timing.Drift))
 	w.timing.Cooldown, w.timing.Settle, w.timing.Fitter = 2*time.Second, 2*time.Second, 500*time.Millisecond
 	w.late = []time.Duration{2 * time.Millisecond, 30 * time.Millisecond, 300 * time.Millisecond}[w.rng.IntN(3)]
-	n := []int{2, 3, 3, 3, 4, 5, 5}[w.rng.IntN(7)]
+	n := []int{2, 2, 3, 3, 3, 4, 5, 5}[w.rng.IntN(8)]
 	witness := n == 3 && w.rng.IntN(2) == 0
 	var ids []MemberID
 	for i := range n {
@@ -155,6 +164,9 @@ func newWorld(seed uint64) *world {
 		w.nodes = append(w.nodes, &simNode{id: NodeID(fmt.Sprintf("d%d", i+1)), up: true, primary: i == 0, timeline: 1})
 	}
 	w.truth, w.committed = first, log
+	if n == 2 {
+		w.usePair()
+	}
 	places := n + len(w.nodes)
 	w.cut = make([][]bool, places)
 	for i := range w.cut {
@@ -222,6 +234,9 @@ func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
 // schedule plans the faults.
 func (w *world) schedule() {
 	faults := 3 + w.rng.IntN(25)
+	if len(w.members) == 2 && w.chance(0.5) {
+		faults = w.rng.IntN(4) // whoever goes on alone does so after a while of peace
+	}
 	// A mix in which a few kinds dominate finds more than one in which all are alike.
 	weights := make([]float64, len(faultKinds))
 	for i := range weights {
@@ -230,6 +245,10 @@ func (w *world) schedule() {
 	for range faults {
 		kind := w.pick(weights)
 		w.at(time.Duration(w.rng.Int64N(int64(calm))), func() { faultKinds[kind](w) })
+	}
+	if len(w.members) == 2 && w.chance(0.7) {
+		alone := []func(){w.leaveAlone, w.leaveAlone, w.killOwner, w.fork}[w.rng.IntN(4)]
+		w.at(time.Duration(w.rng.Int64N(int64(calm))), alone)
 	}
 	w.at(calm, w.heal)
 }
@@ -264,4 +283,5 @@ func (w *world) heal() {
 	for _, d := range w.nodes {
 		d.up = true
 	}
+	w.pair.calm = w.now
 }

@@ -31,12 +31,17 @@ type simPoll struct {
 
 func (m *simMember) request() string { return fmt.Sprintf("%s-%d-%d", m.id, m.life, m.asked) }
 
-// sees says what this member sees of a node. Now and then it cannot tell.
-func (m *simMember) sees(id NodeID) Sight {
+// reaches says whether a question to a node is answered.
+func (m *simMember) reaches(id NodeID) bool {
 	d := m.w.node(id)
 	place := len(m.w.members) + slices.Index(m.w.nodes, d)
+	return d.up && !m.w.cut[m.place][place] && !m.w.cut[place][m.place]
+}
+
+// sees says what this member sees of a node. Now and then it cannot tell.
+func (m *simMember) sees(id NodeID) Sight {
 	switch {
-	case d.up && !m.w.cut[m.place][place] && !m.w.cut[place][m.place]:
+	case m.reaches(id):
 		return SeesUp
 	case m.w.chance(0.1):
 		return SeesNothing
@@ -111,6 +116,16 @@ func (m *simMember) act(a Action) {
 		} else if m.user.poll != nil && hasUp(m.user.poll.votes) {
 			m.w.totals.vetoed++
 		}
+	case WantLock:
+		m.pair.lock = a
+	case Together:
+		m.w.logf("%s does not go on alone: %s", m.id, a.Reason)
+	case Fence:
+		m.fence(a)
+	case GoAlone:
+		m.w.logf("%s goes on alone: %s", m.id, a.Reason)
+		m.w.checkAlone(m)
+		m.w.at(m.w.now, func() { m.when(life, m.goAlone) })
 	case Resume:
 		m.w.logf("%s goes on with failover %d (%s)", m.id, a.Failover.ID, a.Failover.Phase)
 		m.user.job, m.user.attempt = a.Failover.ID, 0
@@ -177,7 +192,7 @@ func (m *simMember) choose(f Failover) {
 	m.user.chosen = m.clock()
 	var candidates []NodeID
 	for _, d := range m.w.nodes {
-		if d.id != f.From && m.sees(d.id) == SeesUp && m.state.Nodes[d.id].Status != NodeTainted {
+		if d.id != f.From && m.sees(d.id) == SeesUp && m.mayPromote(d.id) && m.state.Nodes[d.id].Status != NodeTainted {
 			candidates = append(candidates, d.id)
 		}
 	}

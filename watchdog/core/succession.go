@@ -12,6 +12,9 @@ func (m *Machine) settleSuccession() {
 		m.fitterWho, m.fitter = to, m.now
 	}
 	useless := !m.fitness.Serves || !m.fitness.Link || m.state.Members[m.self].Role == RoleWitness
+	if other := m.other(); m.pair.rules.Lock && m.isTaken() && m.present()[other].Serves {
+		to, why, useless = other, "it has the lock of the address", true
+	}
 	switch {
 	case to == "":
 	case useless:

@@ -19,6 +19,8 @@ type Timing struct {
 	Route time.Duration
 	// Poll is how long members have to answer a poll; older answers do not count.
 	Poll time.Duration
+	// Lock is how long after its holder last asked the primary for it the lock of two members' address lasts.
+	Lock time.Duration
 	// Cooldown is the time between two failovers.
 	Cooldown time.Duration
 	// Fitter is how long another member must be fitter before leadership goes to it,
@@ -35,6 +37,7 @@ const drift = 0.005
 func Profiles() map[string]Timing {
 	base := Timing{Poll: time.Second, Cooldown: 60 * time.Second, Fitter: 2 * time.Second, Settle: 30 * time.Second, Drift: drift}
 	lan, wan, fast := base, base, base
+	lan.Lock, wan.Lock, fast.Lock = time.Second, 3*time.Second, 500*time.Millisecond
 	lan.Election, lan.Lease, lan.Release, lan.Route = 600*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond, 1500*time.Millisecond
 	wan.Election, wan.Lease, wan.Release, wan.Route = 3*time.Second, 1500*time.Millisecond, 500*time.Millisecond, 5*time.Second
 	wan.Poll = 3 * time.Second
@@ -49,7 +52,7 @@ func (t Timing) Check() error {
 	if longest := time.Duration(float64(t.Election)*(1-2*t.Drift)) - t.Release; t.Lease > longest {
 		return fmt.Errorf("a lease of %s is too long: with an election timeout of %s and %s to remove the address it may last %s", t.Lease, t.Election, t.Release, longest)
 	}
-	for name, d := range map[string]time.Duration{"election": t.Election, "lease": t.Lease, "route": t.Route, "poll": t.Poll} {
+	for name, d := range map[string]time.Duration{"election": t.Election, "lease": t.Lease, "route": t.Route, "poll": t.Poll, "lock": t.Lock} {
 		if d <= 0 {
 			return fmt.Errorf("the %s time is %s: it must be more than 0", name, d)
 		}
