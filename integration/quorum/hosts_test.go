@@ -67,6 +67,8 @@ type host struct {
 	name, ns, address string
 	kernel            *netlink.Handle // the namespace's
 	witness           bool
+	program           string // howdah's, if it is another one than that under test
+	env               []string
 	cmd               *exec.Cmd
 	ended             chan error
 	log               *logBuffer
@@ -305,7 +307,12 @@ func (h *host) start() {
 	if h.witness {
 		what = "witness"
 	}
-	h.cmd = exec.Command("ip", "netns", "exec", h.ns, howdahtest.Bin(h.t), what, "-c", h.file())
+	program := h.program
+	if program == "" {
+		program = howdahtest.Bin(h.t)
+	}
+	h.cmd = exec.Command("ip", "netns", "exec", h.ns, program, what, "-c", h.file())
+	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := h.cmd.Start(); err != nil {
