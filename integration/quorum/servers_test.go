@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -25,8 +26,18 @@ import (
 // are any, and has the howdahs promote by themselves.
 func (n *network) startServers(standbys int, more string) *pgcluster.Cluster {
 	n.t.Helper()
+	c := n.startServersWith(standbys, nil)
+	n.more += more
+	n.write()
+	return c
+}
+
+// startServersWith is startServers with settings of the servers'.
+func (n *network) startServersWith(standbys int, settings map[string]string) *pgcluster.Cluster {
+	n.t.Helper()
 	options := pgcluster.Options{Standbys: standbys, HBA: []string{"host all all all trust", "host replication all all trust"},
 		Settings: map[string]string{"wal_receiver_timeout": "5s", "wal_sender_timeout": "5s"}}
+	maps.Copy(options.Settings, settings)
 	hosts := n.hosts
 	if len(n.servers) > 0 {
 		hosts = n.servers
@@ -43,7 +54,7 @@ func (n *network) startServers(standbys int, more string) *pgcluster.Cluster {
 		backends = append(backends, fmt.Sprintf("{name: node%d, host: %s, port: %d}", i, hosts[i].address, c.Port(i)))
 	}
 	n.backends = "[" + strings.Join(backends, ", ") + "]"
-	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n" + more
+	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n"
 	n.write()
 	return c
 }
