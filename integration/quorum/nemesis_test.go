@@ -280,14 +280,18 @@ func (m *nemesis) heals(undo []func()) {
 		if i == m.primary {
 			continue
 		}
-		standby := ""
-		if m.c.Pid(i) != 0 {
-			const streams = "SELECT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && standby != "true"; time.Sleep(50 * time.Millisecond) {
-				standby, _ = m.c.Value(m.t.Context(), i, "postgres", streams) //nolint:errcheck // it is no standby then
+		if m.c.Pid(i) == 0 {
+			if err := m.c.WaitGone(m.t.Context(), i); err != nil {
+				m.t.Fatal(err)
 			}
 		}
-		if standby == "true" {
+		// Whatever was a standby when it was killed is one again.
+		if _, err := os.Stat(filepath.Join(m.c.Dir(), fmt.Sprintf("node%d", i), "standby.signal")); err == nil && m.c.Pid(i) == 0 {
+			if err := m.c.StartNode(m.t.Context(), i); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+		if m.c.Pid(i) != 0 && m.streams(i) {
 			continue
 		}
 		m.t.Logf("node%d becomes a standby of node%d anew", i, m.primary)
@@ -307,6 +311,20 @@ func (m *nemesis) heals(undo []func()) {
 		}
 	}
 	m.harmed = map[*host]bool{}
+}
+
+// streams waits a while for a server to be a standby that receives.
+func (m *nemesis) streams(i int) bool {
+	const receives = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if in, err := m.c.Value(m.t.Context(), i, "postgres", "SELECT pg_is_in_recovery()"); err == nil && in == "false" {
+			return false // it was the primary
+		}
+		if got, err := m.c.Value(m.t.Context(), i, "postgres", receives); err == nil && got == "true" {
+			return true
+		}
+	}
+	return false
 }
 
 // Random harm, in rounds of one to three things at a time, for a minute; in make chaos for $HOWDAH_NEMESIS (30 minutes). HOWDAH_SEED
@@ -332,7 +350,8 @@ func TestNemesis(t *testing.T) {
 	names := [][]string{{"p1", "p2", "p3", "d1", "d2", "d3"}, {"p1", "p2", "p3"}, {"p1", "p2", "w1", "d1", "d2", "d3"}}[random.IntN(3)]
 	n := newNetwork(t, names...)
 	m := &nemesis{network: n, t: t, random: random, harmed: map[*host]bool{}}
-	m.c = n.startServersWith(2, map[string]string{"synchronous_standby_names": "ANY 1 (node0, node1, node2)", "wal_log_hints": "on", "full_page_writes": "on"})
+	m.c = n.startServersWith(2, map[string]string{"synchronous_standby_names": "ANY 1 (node0, node1, node2)", "wal_log_hints": "on", "full_page_writes": "on",
+		"wal_retrieve_retry_interval": "500ms"})
 	n.more = "failover: {mode: native, hold: 10s, cooldown: 0s, hold_down: 100ms}\nreplication_check: {timeout: 500ms}\n"
 	n.write()
 	m.hosts[0].withDisk()
