@@ -70,6 +70,7 @@ chaos: ## the matrix of failures on real servers, three times over, and random f
 	HOWDAH_CHAOS=$(CHAOS_TIME) go test -timeout 120m -count=1 -run TestRandomFaults ./integration/chaos
 	HOWDAH_CHAOS=1 go test -count=1 -timeout 2h ./integration/quorum ./integration/vip
 	HOWDAH_SCHEDULES=100000 go test -count=1 -timeout 4h -run TestSimulation ./watchdog/core
+	HOWDAH_SCHEDULES=5000 go test -count=1 -timeout 1h -run TestRaftOnVirtualTime ./watchdog
 
 parity: build ## the same scripts direct and through howdah, PostgreSQL's own suites too
 	scripts/deps.sh suite
@@ -94,9 +95,10 @@ bench-failover: ## how long writers pause when the primary is killed, 50 times, 
 	$(MAKE) build
 	go run ./integration/failoverbench
 
-bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, in network namespaces
-	HOWDAH_RACE=0 go test -run '^$$' -bench Takeover -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
-	HOWDAH_RACE=0 go test -run '^$$' -bench Writes -benchtime $(EVENTS)x -timeout 4h ./integration/quorum
+TABLE ?= $(CURDIR)/bin/bench-watchdog.md
+bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, in network namespaces; a table to TABLE
+	mkdir -p bin
+	HOWDAH_RACE=0 go test -run '^$$' -bench 'Takeover|Writes' -benchtime $(EVENTS)x -timeout 8h ./integration/quorum -args -markdown $(TABLE)
 
 fuzz: ## every fuzz target for FUZZ_TIME
 	@set -e; for package in $$(go list ./...); do \

@@ -83,14 +83,14 @@ func authority(dir, cluster string) (*x509.Certificate, *ecdsa.PrivateKey, error
 	return pair.Leaf, key, nil
 }
 
-// sign makes a certificate that begins an hour ago, as hosts' clocks differ.
+// sign makes a certificate that began a year ago: a host whose clock is wrong is a member all the same.
 func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, key *ecdsa.PrivateKey) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, fmt.Errorf("make a serial number: %w", err)
 	}
 	template.SerialNumber = serial
-	template.NotBefore = time.Now().Add(-time.Hour)
+	template.NotBefore = time.Now().AddDate(-1, 0, 0)
 	template.NotAfter = time.Now().Add(certLife)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {

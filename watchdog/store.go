@@ -24,12 +24,22 @@ type parkedStore struct {
 	*raftboltdb.BoltStore
 	log *slog.Logger
 	now func() time.Duration
-	// began is when the access under way began, 0 if there is none; one at a time is noted.
-	began  atomic.Int64
-	failed atomic.Bool
-	done   chan struct{}
+	// reads and writes are kept apart: a full disk can be read, and that must not make it look well.
+	reads, writes accesses
+	done          chan struct{}
 	// access wraps every access; tests break the disk with it.
 	access atomic.Pointer[func(func() error) error]
+}
+
+// accesses are the store's reads, or its writes.
+type accesses struct {
+	began  atomic.Int64 // when the one under way began, 0 if there is none; one at a time is noted
+	failed atomic.Bool
+}
+
+func (a *accesses) healthy(now time.Duration) bool {
+	began := a.began.Load()
+	return !a.failed.Load() && (began == 0 || now-time.Duration(began) < slowDisk)
 }
 
 func openStore(dir string, log *slog.Logger, now func() time.Duration) (*parkedStore, error) {
@@ -47,24 +57,23 @@ var direct = func(access func() error) error { return access() }
 
 // healthy says whether what must be stored is stored in time.
 func (s *parkedStore) healthy() bool {
-	began := s.began.Load()
-	return !s.failed.Load() && (began == 0 || s.now()-time.Duration(began) < slowDisk)
+	return s.reads.healthy(s.now()) && s.writes.healthy(s.now())
 }
 
 // retry does an access until it succeeds. After the end of the store it never returns,
 // as raft would panic.
-func (s *parkedStore) retry(what string, access func() error) {
-	s.began.Store(int64(s.now()))
-	defer s.began.Store(0)
+func (s *parkedStore) retry(a *accesses, what string, access func() error) {
+	a.began.Store(int64(s.now()))
+	defer a.began.Store(0)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := (*s.access.Load())(access)
 		if err == nil {
-			if s.failed.Swap(false) {
+			if a.failed.Swap(false) {
 				s.log.Info("the watchdog's disk works again", "access", what)
 			}
 			return
 		}
-		if !s.failed.Swap(true) {
+		if !a.failed.Swap(true) {
 			s.log.Error("the watchdog's disk fails; this member takes no part until it works", "access", what, "error", err)
 		}
 		select {
@@ -84,19 +93,19 @@ func (s *parkedStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.L
 
 // StoreLogs stores entries.
 func (s *parkedStore) StoreLogs(logs []*raft.Log) error {
-	s.retry("write the log", func() error { return s.BoltStore.StoreLogs(logs) })
+	s.retry(&s.writes, "write the log", func() error { return s.BoltStore.StoreLogs(logs) })
 	return nil
 }
 
 // DeleteRange removes entries.
 func (s *parkedStore) DeleteRange(low, high uint64) error {
-	s.retry("shorten the log", func() error { return s.BoltStore.DeleteRange(low, high) })
+	s.retry(&s.writes, "shorten the log", func() error { return s.BoltStore.DeleteRange(low, high) })
 	return nil
 }
 
 // GetLog reads an entry.
 func (s *parkedStore) GetLog(index uint64, into *raft.Log) (err error) {
-	s.retry("read the log", func() error {
+	s.retry(&s.reads, "read the log", func() error {
 		if err = s.BoltStore.GetLog(index, into); absent(err) {
 			return nil
 		}
@@ -107,13 +116,13 @@ func (s *parkedStore) GetLog(index uint64, into *raft.Log) (err error) {
 
 // Set stores a value.
 func (s *parkedStore) Set(key, value []byte) error {
-	s.retry("write a vote", func() error { return s.BoltStore.Set(key, value) })
+	s.retry(&s.writes, "write a vote", func() error { return s.BoltStore.Set(key, value) })
 	return nil
 }
 
 // SetUint64 stores a number.
 func (s *parkedStore) SetUint64(key []byte, value uint64) error {
-	s.retry("write the term", func() error { return s.BoltStore.SetUint64(key, value) })
+	s.retry(&s.writes, "write the term", func() error { return s.BoltStore.SetUint64(key, value) })
 	return nil
 }
 

@@ -49,7 +49,7 @@ func TestRecoverOfADebianCluster(t *testing.T) {
 	must(t, cluster.Exec(t.Context(), 0, "postgres", schema))
 	r := &rig{t: t, cluster: cluster, socket: filepath.Join(dir, "s")}
 	r.server = howdahtest.Start(t, howdahtest.Options{Settings: map[string]any{"admin.socket": r.socket,
-		"backends": []map[string]any{{"name": "node0", "host": "127.0.0.1", "port": cluster.Port(0)}, {"name": "debian", "host": "127.0.0.1", "port": port, "data_dir": data}},
+		"backends":                []map[string]any{{"name": "node0", "host": "127.0.0.1", "port": cluster.Port(0)}, {"name": "debian", "host": "127.0.0.1", "port": port, "data_dir": data}},
 		"failover.recovery_shell": append(asPostgres(), "/usr/bin/env", "PG_CLUSTER_CONF_ROOT="+root, "/bin/sh")}})
 	r.wait(0, "up primary")
 	t.Cleanup(func() {

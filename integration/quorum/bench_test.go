@@ -1,8 +1,13 @@
 package quorum
 
 import (
+	"cmp"
+	"flag"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,41 +65,46 @@ func BenchmarkTakeover(b *testing.B) {
 
 // BenchmarkWrites measures how long writes through the address pause when the primary dies, alone and with the leader.
 func BenchmarkWrites(b *testing.B) {
-	for _, both := range []bool{false, true} {
-		b.Run(map[bool]string{false: "primary", true: "primary and leader"}[both], func(b *testing.B) {
-			var took []time.Duration
-			for range b.N {
-				b.StopTimer()
-				n := newNetwork(b, "p1", "p2", "p3")
-				c := n.startServers(2, "")
-				owner := n.startAll()
-				n.recorded("")
-				w := n.writeTo(floating)
-				w.more(20)
-				w.mu.Lock()
-				w.pause = 0
-				w.mu.Unlock()
-				b.StartTimer()
-				if both {
-					owner.kill()
-				}
-				if err := c.Kill(0); err != nil {
-					b.Fatal(err)
-				}
-				n.recorded("node0")
-				w.more(5)
-				b.StopTimer()
-				w.end()
-				took = append(took, w.pause)
-				n.remove()
-				if err := c.Close(); err != nil {
-					b.Fatal(err)
-				}
-				b.StartTimer()
-			}
-			report(b, took)
-		})
+	for _, profile := range []string{"lan", "fast"} {
+		for _, both := range []bool{false, true} {
+			b.Run(profile+"/"+map[bool]string{false: "primary", true: "primary and leader"}[both], func(b *testing.B) { writes(b, profile, both) })
+		}
 	}
+}
+
+func writes(b *testing.B, profile string, both bool) {
+	var took []time.Duration
+	for range b.N {
+		b.StopTimer()
+		n := newNetwork(b, "p1", "p2", "p3")
+		n.profile = profile
+		c := n.startServers(2, "")
+		owner := n.startAll()
+		n.recorded("")
+		w := n.writeTo(floating)
+		w.more(20)
+		w.mu.Lock()
+		w.pause = 0
+		w.mu.Unlock()
+		b.StartTimer()
+		if both {
+			owner.kill()
+		}
+		if err := c.Kill(0); err != nil {
+			b.Fatal(err)
+		}
+		n.recorded("node0")
+		w.more(5)
+		b.StopTimer()
+		w.end()
+		took = append(took, w.pause)
+		n.remove()
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	report(b, took)
 }
 
 // quiet waits until the neighbours' tables may change again: a kernel does not change an entry twice in a second.
@@ -115,13 +125,42 @@ func (n *network) answeredBy(old *host) (owner *host) {
 	return owner
 }
 
+// markdown is where the table of what was measured goes.
+var markdown = flag.String("markdown", "", "a file for the table of the benchmarks' results")
+
+// measured are the results by their benchmarks' names. A benchmark is run once to begin with, and then as often as it shall be.
+var measured = map[string]string{}
+
 func report(b *testing.B, took []time.Duration) {
+	b.Helper()
 	slices.Sort(took)
-	at := func(q float64) float64 {
-		return float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()) / 1000
-	}
-	b.ReportMetric(at(0.5), "p50-ms")
-	b.ReportMetric(at(0.99), "p99-ms")
-	b.ReportMetric(at(1), "max-ms")
+	at := func(q float64) time.Duration { return took[min(len(took)-1, int(q*float64(len(took))))] }
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.ReportMetric(ms(at(0.5)), "p50-ms")
+	b.ReportMetric(ms(at(0.99)), "p99-ms")
+	b.ReportMetric(ms(at(1)), "max-ms")
 	b.Logf("%d events: %s", len(took), fmt.Sprint(took))
+	_, name, _ := strings.Cut(b.Name(), "/")
+	profile, event, _ := strings.Cut(name, "/")
+	measured[name] = fmt.Sprintf("| %s | %s | %d | %.3f s | %.3f s | %.3f s |", cmp.Or(meanings[event], event), profile, len(took), at(0.5).Seconds(), at(0.99).Seconds(), at(1).Seconds())
+	if *markdown == "" {
+		return
+	}
+	text := "| event | profile | times | half within | 99 % within | longest |\n|---|---|---|---|---|---|\n"
+	for _, line := range slices.Sorted(maps.Values(measured)) {
+		text += line + "\n"
+	}
+	if err := os.WriteFile(*markdown, []byte(text), 0o644); err != nil {
+		b.Error(err)
+	}
+}
+
+// meanings are the events' names in the table: what happens, and until when it is measured.
+var meanings = map[string]string{
+	"kill":               "address: `kill -9` of the leader",
+	"frozen":             "address: the leader is stopped (SIGSTOP)",
+	"cut":                "address: the leader's host is gone",
+	"handover":           "address: the leader yields",
+	"primary":            "writes: `kill -9` of the primary",
+	"primary_and_leader": "writes: `kill -9` of primary and leader together",
 }

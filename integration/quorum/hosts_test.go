@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -37,19 +38,25 @@ func TestMain(m *testing.M) {
 // chaos says whether everything shall be tested, however long it takes (make chaos).
 func chaos() bool { return os.Getenv("HOWDAH_CHAOS") != "" }
 
-// network is a bridge in a namespace of its own, with hosts around it.
+// network is a switch with hosts around it.
 type network struct {
-	t     testing.TB
-	name  string
-	dir   string
-	hosts []*host
-	peers []string
+	t       testing.TB
+	name    string
+	dir     string
+	lan     *lanSwitch
+	spaces  []string
+	hosts   []*host // with a howdah
+	servers []*host // with a server of PostgreSQL and nothing else
+	peers   []string
 	// backends and more are of every proxy's file.
 	backends, more string
 	profile        string // of timing; empty for the default
 	removed        bool
 	commands       string // lines of the section watchdog; SELF is the host's name
 }
+
+// networks counts them, for their names.
+var networks atomic.Int32
 
 // floating is the address that moves.
 const floating = "10.77.0.100"
@@ -59,9 +66,10 @@ type host struct {
 	*network
 	name, ns, address string
 	kernel            *netlink.Handle // the namespace's
-	port              string          // its end of the link, in the hub
-	number            int
 	witness           bool
+	excused           atomic.Bool // its guardian is stopped: the kernel takes the address off, some time after the lease
+	program           string      // howdah's, if it is another one than that under test
+	env               []string
 	cmd               *exec.Cmd
 	ended             chan error
 	log               *logBuffer
@@ -84,31 +92,33 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// newNetwork makes hosts with keys and files, all in one network, and starts nothing.
+// newNetwork makes hosts with keys and files, all in one network, and starts nothing. A name that begins with w is a
+// witness's, and one with d a host's that has a server only.
 func newNetwork(t testing.TB, names ...string) *network {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes network namespaces: run it as root")
 	}
-	n := &network{t: t, name: fmt.Sprintf("hd%d", os.Getpid()%10000), dir: t.TempDir(), backends: "[{name: d1, host: 127.0.0.1, port: 1}]"}
-	n.ip("netns", "add", n.hub())
+	n := &network{t: t, name: fmt.Sprintf("hd%d-%d", os.Getpid(), networks.Add(1)), dir: t.TempDir(), lan: newSwitch(1), backends: "[{name: d1, host: 127.0.0.1, port: 1}]"}
 	t.Cleanup(n.remove)
-	n.ip("-n", n.hub(), "link", "add", "br0", "type", "bridge")
-	n.ip("-n", n.hub(), "link", "set", "br0", "up")
-	n.attach(n.client(), "vclient", "10.77.0.200")
+	n.attach("client", "10.77.0.200")
+	var members []string
 	for i, name := range names {
-		h := &host{network: n, name: name, ns: n.name + name, number: i + 1, address: fmt.Sprintf("10.77.0.%d", i+1), port: "v" + name,
-			witness: strings.HasPrefix(name, "w"), log: &logBuffer{}}
-		n.hosts = append(n.hosts, h)
-		n.attach(h.ns, h.port, h.address)
+		h := &host{network: n, name: name, ns: n.name + name, address: fmt.Sprintf("10.77.0.%d", i+1), witness: strings.HasPrefix(name, "w"), log: &logBuffer{}}
+		n.attach(name, h.address)
 		h.kernel = n.kernelOf(h.ns)
+		if strings.HasPrefix(name, "d") {
+			n.servers = append(n.servers, h)
+			continue
+		}
+		n.hosts, members = append(n.hosts, h), append(members, name)
 		role := "proxy"
 		if h.witness {
 			role = "witness"
 		}
 		n.peers = append(n.peers, fmt.Sprintf("    - {name: %s, host: %s, role: %s, priority: %d}", name, h.address, role, 10-i))
 	}
-	n.run(howdahtest.Bin(t), append([]string{"watchdog", "keygen", "-o", n.dir + "/keys", "-cluster", "shop"}, names...)...)
+	n.run(howdahtest.Bin(t), append([]string{"watchdog", "keygen", "-o", n.dir + "/keys", "-cluster", "shop"}, members...)...)
 	n.write()
 	return n
 }
@@ -164,13 +174,16 @@ func (n *network) write() {
 	}
 }
 
-// attach makes a namespace and plugs it into the hub.
-func (n *network) attach(ns, port, address string) {
+// attach makes a namespace and plugs it into the switch.
+func (n *network) attach(name, address string) {
 	n.t.Helper()
+	ns := n.name + name
 	n.ip("netns", "add", ns)
+	n.spaces = append(n.spaces, ns)
+	if err := n.inside(ns, func() error { return n.lan.plugIn(name) }); err != nil {
+		n.t.Fatal(err)
+	}
 	n.ip("-n", ns, "link", "set", "lo", "up")
-	n.ip("link", "add", port, "netns", n.hub(), "type", "veth", "peer", "name", "eth0", "netns", ns)
-	n.ip("-n", n.hub(), "link", "set", port, "master", "br0", "up")
 	n.ip("-n", ns, "addr", "add", address+"/24", "dev", "eth0")
 	n.ip("-n", ns, "link", "set", "eth0", "up")
 }
@@ -240,7 +253,7 @@ func (n *network) neverTwo() {
 			}
 			var have []*host
 			for _, h := range n.hosts {
-				if h.has() {
+				if !h.excused.Load() && h.has() {
 					have = append(have, h)
 				}
 			}
@@ -251,8 +264,6 @@ func (n *network) neverTwo() {
 		}
 	}()
 }
-
-func (n *network) hub() string { return n.name + "hub" }
 
 func (h *host) data() string { return filepath.Join(h.dir, "data-"+h.name) }
 func (h *host) file() string { return filepath.Join(h.dir, h.name+".yml") }
@@ -282,11 +293,12 @@ func (n *network) remove() {
 			n.t.Logf("log of %s:\n%s", h.name, h.log)
 		}
 	}
-	for _, h := range n.hosts {
-		n.ip("netns", "del", h.ns)
+	if err := n.lan.close(); err != nil {
+		n.t.Errorf("close the switch: %v", err)
 	}
-	n.ip("netns", "del", n.client())
-	n.ip("netns", "del", n.hub())
+	for _, ns := range n.spaces {
+		n.ip("netns", "del", ns)
+	}
 }
 
 // start starts howdah on the host.
@@ -296,7 +308,12 @@ func (h *host) start() {
 	if h.witness {
 		what = "witness"
 	}
-	h.cmd = exec.Command("ip", "netns", "exec", h.ns, howdahtest.Bin(h.t), what, "-c", h.file())
+	program := h.program
+	if program == "" {
+		program = howdahtest.Bin(h.t)
+	}
+	h.cmd = exec.Command("ip", "netns", "exec", h.ns, program, what, "-c", h.file())
+	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := h.cmd.Start(); err != nil {
@@ -324,14 +341,20 @@ func (h *host) kill() {
 }
 
 // unplug takes the host's cable out, plug puts it in.
-func (h *host) unplug() { h.ip("-n", h.hub(), "link", "set", h.port, "down") }
-func (h *host) plug()   { h.ip("-n", h.hub(), "link", "set", h.port, "up") }
+func (h *host) unplug() { h.wire(false) }
+func (h *host) plug()   { h.wire(true) }
 
-// cut takes the cable behind it out of the switch: the host's own link stays up. mend puts it in.
-func (h *host) cut()  { h.ip("-n", h.hub(), "link", "set", h.port, "nomaster") }
-func (h *host) mend() { h.ip("-n", h.hub(), "link", "set", h.port, "master", "br0") }
+func (h *host) wire(in bool) {
+	if err := h.lan.carrier(h.name, in); err != nil {
+		h.t.Errorf("the cable of %s: %v", h.name, err)
+	}
+}
 
-// deafen lets the host hear nothing, and mute lets nobody hear it; heal ends both.
+// cut switches its port of the switch off: the host's own link stays up. mend switches it on.
+func (h *host) cut()  { h.lan.turn(h.name, false) }
+func (h *host) mend() { h.lan.turn(h.name, true) }
+
+// deafen lets the host hear no other one, and mute lets none hear it; heal ends both.
 func (h *host) deafen() {
 	for _, o := range h.others(h) {
 		o.lose(h)
@@ -344,21 +367,16 @@ func (h *host) mute() {
 	}
 }
 
-// lose has what the host sends to another one get nowhere, without a word: it goes to a
-// hardware address that nobody has.
-func (h *host) lose(to *host) {
-	h.ip("-n", h.ns, "neigh", "replace", to.address, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent")
+// lose has what the host sends to another one get nowhere, without a word.
+func (h *host) lose(to *host) { h.lan.set(h.name, to.name, fault{cut: true}) }
+
+// part cuts the way between two hosts in both directions.
+func (h *host) part(from *host) {
+	h.lose(from)
+	from.lose(h)
 }
 
-func (h *host) heal() {
-	for _, o := range h.others(h) {
-		for _, link := range [][2]*host{{h, o}, {o, h}} {
-			if err := exec.Command("ip", "-n", link[0].ns, "neigh", "del", link[1].address, "dev", "eth0").Run(); err != nil {
-				h.t.Logf("there was no entry for %s at %s", link[1].name, link[0].name)
-			}
-		}
-	}
-}
+func (h *host) heal() { h.lan.heal(h.name) }
 
 // status asks the member, if it answers at once. The socket is a file, so the network does not matter.
 func (h *host) status() *watchdog.Status {
@@ -393,8 +411,13 @@ func (h *host) owns() bool {
 // eventually waits until nothing is missing.
 func (n *network) eventually(missing func() string) {
 	n.t.Helper()
+	n.within(30*time.Second, missing)
+}
+
+func (n *network) within(limit time.Duration, missing func() string) {
+	n.t.Helper()
 	last := ""
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if last = missing(); last == "" {
 			return
 		}

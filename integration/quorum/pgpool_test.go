@@ -10,11 +10,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
-// What was reported of Pgpool-II's watchdog, by the number in its bug tracker (#: on GitHub), does not happen here. 294 and 295
-// are TestStartBeforeTheNetwork; 271 is not about the watchdog (TestSessionsAreApart, and parity).
+// What was reported of Pgpool-II's watchdog, by the number in its bug tracker (#: on GitHub), does not happen here.
 func TestReportedOfPgpool(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "w1")
 	said := filepath.Join(n.dir, "said")
 	n.commands = "  escalation_command: [/bin/sh, -c, \"echo SELF up >> " + said + "\"]\n  deescalation_command: [/bin/sh, -c, \"echo SELF down >> " + said + "\"]\n"
@@ -99,24 +101,89 @@ func TestReportedOfPgpool(t *testing.T) {
 		}
 		serves()
 	})
-	t.Run("280 and 281, a crash on attach", func(t *testing.T) {
-		program, socket := os.Getenv("HOWDAH_BIN"), n.dir+"/"+owner.name+".sock"
-		for _, arg := range []string{"99", "-1", "", strings.Repeat("9", 4000), "1; DROP TABLE pets"} {
-			if err := exec.Command(program, "attach", "-socket", socket, "--", arg).Run(); err == nil {
+	program := os.Getenv("HOWDAH_BIN")
+	t.Run("280, an argument that is too long smashes the stack", func(t *testing.T) {
+		for _, arg := range []string{"99", "-1", "", strings.Repeat("9", 4000), "1; DROP TABLE pets", "%s%n", strings.Repeat("x", 100000)} {
+			if err := exec.Command(program, "attach", "-socket", n.dir+"/"+owner.name+".sock", "--", arg).Run(); err == nil {
 				t.Errorf("attach %.10q was carried out", arg)
 			}
 		}
+		serves()
+	})
+	t.Run("281, a crash on attach", func(t *testing.T) {
+		pid := owner.cmd.Process.Pid
 		for range 10 {
 			for _, what := range []string{"detach", "attach"} {
 				n.eventually(func() string { // nobody may lead for a moment
-					if out, err := exec.Command(program, what, "-socket", socket, "1").CombinedOutput(); err != nil && !strings.Contains(string(out), "is the primary") {
+					if out, err := exec.Command(program, what, "-socket", n.dir+"/"+owner.name+".sock", "1").CombinedOutput(); err != nil && !strings.Contains(string(out), "is the primary") {
 						return what + ": " + string(out)
 					}
 					return ""
 				})
 			}
 		}
+		if owner.cmd.Process.Pid != pid || owner.status() == nil {
+			t.Error("it crashed")
+		}
 		serves()
+	})
+	t.Run("294, no start before the network has addresses", func(t *testing.T) {
+		late := proxy(owner)
+		late.kill()
+		n.ip("-n", late.ns, "addr", "del", late.address+"/24", "dev", "eth0")
+		before := len(late.log.String())
+		late.start()
+		n.eventually(func() string {
+			if !strings.Contains(late.log.String()[before:], "not possible yet, trying on") {
+				return "it does not say that it waits"
+			}
+			return ""
+		})
+		n.ip("-n", late.ns, "addr", "add", late.address+"/24", "dev", "eth0")
+		n.ready()
+	})
+	t.Run("295, no start before the network has its interface", func(t *testing.T) {
+		late := proxy(owner)
+		late.kill()
+		n.ip("-n", late.ns, "link", "set", "eth0", "down")
+		n.ip("-n", late.ns, "link", "set", "eth0", "name", "old0")
+		late.start()
+		n.eventually(func() string {
+			if s := late.status(); s == nil || !strings.Contains(s.Fitness, "interface is down") {
+				return fmt.Sprintf("it does not say that its interface is missing: %+v", s)
+			}
+			return ""
+		})
+		n.ip("-n", late.ns, "link", "set", "old0", "name", "eth0")
+		n.ip("-n", late.ns, "link", "set", "eth0", "up")
+		n.ready()
+	})
+	t.Run("271, a balanced SELECT after a write mixes the answers up", func(t *testing.T) {
+		w := &writer{n: n, address: floating}
+		conn, err := w.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		for range 50 {
+			id, count := newID(), 0
+			err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+				if err := tx.QueryRow(t.Context(), "SELECT count(*) FROM pets WHERE id = $1", id).Scan(&count); err != nil || count != 0 {
+					return fmt.Errorf("before the write: %d rows, %w", count, err)
+				}
+				if _, err := tx.Exec(t.Context(), "INSERT INTO pets VALUES ($1)", id); err != nil {
+					return err
+				}
+				return tx.QueryRow(t.Context(), "SELECT count(*) FROM pets WHERE id = $1", id).Scan(&count)
+			})
+			if err == nil && count == 1 {
+				count = 0
+				err = conn.QueryRow(t.Context(), "SELECT count(*) FROM pets WHERE id = $1", id).Scan(&count)
+			}
+			if err != nil || count != 1 {
+				t.Fatalf("its own write: %d rows, %v", count, err)
+			}
+		}
 	})
 	t.Run("248, all backends down and back", func(t *testing.T) {
 		before := len(owner.log.String())
@@ -175,6 +242,34 @@ func TestReportedOfPgpool(t *testing.T) {
 		old.mend()
 		n.ready()
 		owner = n.owner()
+	})
+	t.Run("823, a blip of the link kills it", func(t *testing.T) {
+		for _, h := range n.hosts {
+			h.unplug()
+		}
+		for _, h := range n.hosts {
+			h.plug()
+		}
+		for _, h := range n.hosts {
+			select {
+			case err := <-h.ended:
+				t.Errorf("%s ended: %v", h.name, err)
+			default:
+			}
+		}
+		owner = n.ready()
+		serves()
+	})
+	t.Run("#167, all were stopped and nobody takes the address", func(t *testing.T) {
+		for _, h := range n.hosts {
+			h.signal(syscall.SIGSTOP)
+		}
+		time.Sleep(3 * time.Second)
+		for _, h := range n.hosts {
+			h.signal(syscall.SIGCONT)
+		}
+		owner = n.ready()
+		serves()
 	})
 	t.Run("545 and 684, a quorum that is lost and not regained", func(t *testing.T) {
 		for _, h := range n.others(owner) {

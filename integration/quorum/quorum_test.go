@@ -46,6 +46,17 @@ func TestLeaderIsKilled(t *testing.T) {
 	n := newNetwork(t, "p1", "p2", "p3")
 	owner := n.startAll()
 	n.neverTwo()
+	// Nobody notices that a follower goes.
+	follower, term := n.others(owner)[0], owner.status().Term
+	follower.kill()
+	during(t, time.Second, func() string {
+		if s := owner.status(); s != nil && (s.Term != term || !s.Address) {
+			return fmt.Sprintf("the leader goes with a follower: %+v", s)
+		}
+		return ""
+	})
+	follower.start()
+	n.ready()
 	for range 3 {
 		began := time.Now()
 		owner.kill()

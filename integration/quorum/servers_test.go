@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -21,14 +22,28 @@ import (
 	"github.com/howdah/howdah/watchdog/core"
 )
 
-// startServers puts a primary (node0) on the first host and a standby on each of the next, and has
-// the howdahs promote by themselves.
+// startServers puts a primary (node0) on the first host and a standby on each of the next, or on the hosts of servers if there
+// are any, and has the howdahs promote by themselves.
 func (n *network) startServers(standbys int, more string) *pgcluster.Cluster {
+	n.t.Helper()
+	c := n.startServersWith(standbys, nil)
+	n.more += more
+	n.write()
+	return c
+}
+
+// startServersWith is startServers with settings of the servers'.
+func (n *network) startServersWith(standbys int, settings map[string]string) *pgcluster.Cluster {
 	n.t.Helper()
 	options := pgcluster.Options{Standbys: standbys, HBA: []string{"host all all all trust", "host replication all all trust"},
 		Settings: map[string]string{"wal_receiver_timeout": "5s", "wal_sender_timeout": "5s"}}
-	for i := range standbys + 1 {
-		options.Hosts = append(options.Hosts, pgcluster.Host{Namespace: n.hosts[i].ns, Address: n.hosts[i].address})
+	maps.Copy(options.Settings, settings)
+	hosts := n.hosts
+	if len(n.servers) > 0 {
+		hosts = n.servers
+	}
+	for _, h := range hosts[:standbys+1] {
+		options.Hosts = append(options.Hosts, pgcluster.Host{Namespace: h.ns, Address: h.address})
 	}
 	c := pgcluster.ForTest(n.t, options)
 	if err := c.Exec(n.t.Context(), 0, "postgres", "CREATE TABLE pets (id bigint)"); err != nil {
@@ -36,10 +51,10 @@ func (n *network) startServers(standbys int, more string) *pgcluster.Cluster {
 	}
 	var backends []string
 	for i := range standbys + 1 {
-		backends = append(backends, fmt.Sprintf("{name: node%d, host: %s, port: %d}", i, n.hosts[i].address, c.Port(i)))
+		backends = append(backends, fmt.Sprintf("{name: node%d, host: %s, port: %d}", i, hosts[i].address, c.Port(i)))
 	}
 	n.backends = "[" + strings.Join(backends, ", ") + "]"
-	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n" + more
+	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n"
 	n.write()
 	return c
 }

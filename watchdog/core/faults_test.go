@@ -140,6 +140,22 @@ var faultKinds = []func(w *world){
 		m.asked++
 		m.step(Consent{Request: m.request(), Node: w.truth.Primary.Node, Reason: "switchover", Planned: true})
 	},
+	func(w *world) { // the primary dies, and the operator stops all that is automatic for a while, at that moment or a little later
+		w.node(w.truth.Primary.Node).up = false
+		pause := func(paused bool) func() {
+			return func() {
+				for _, m := range w.members {
+					if m.role == simLeader && m.alive {
+						w.logf("the operator tells %s: paused %v", m.id, paused)
+						m.propose(m.state.Make(KindPause, PauseBody{Paused: paused}))
+					}
+				}
+			}
+		}
+		when := w.now + time.Duration(w.rng.Int64N(int64(time.Second)))
+		w.at(when, pause(true))
+		w.at(when+time.Duration(w.rng.Int64N(int64(2*time.Second))), pause(false))
+	},
 }
 
 // leaveAlone: one of two is left without the other one and the primary, and nothing else is wrong.

@@ -106,11 +106,18 @@ func (w *world) progress(before, after *State) {
 	case from == PhaseNone && to == PhaseBegun:
 		w.totals.begun++
 		w.begun = w.now
+		if before.Intents.Paused && !after.Failover.Planned {
+			w.fail("a failover began while everything automatic is paused")
+		}
 		if !after.Failover.Planned && hasUp(after.Failover.Votes) {
 			w.fail("a failover began against a veto: %v", after.Failover.Votes)
 		}
 	case to == PhaseNone && after.Epoch != before.Epoch && from == PhaseChosen:
 		w.totals.committed++
+		w.changed = w.now
+		if after.Primary.Node != before.Failover.Candidate {
+			w.fail("%s is the primary, and the candidate was %s", after.Primary.Node, before.Failover.Candidate)
+		}
 	case to == PhaseNone && from != PhaseNone:
 		w.totals.aborted++
 	case to == PhaseChosen:
@@ -155,6 +162,10 @@ func (w *world) proposed(m *simMember, c Command) {
 	}
 	if !b.Planned {
 		w.checkPoll(m, "begins a failover")
+		// A member that was started since does not know when the last one was.
+		if ago := w.now - w.changed; w.changed > m.user.began && float64(ago) < float64(w.timing.Cooldown)*(1-w.timing.Drift) {
+			w.fail("%s begins a failover %s after the last one", m.id, ago)
+		}
 	}
 }
 

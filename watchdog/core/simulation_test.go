@@ -116,6 +116,7 @@ type world struct {
 	texts     map[uint64]string
 	promoted  map[string]NodeID
 	begun     time.Duration // when the last failover was
+	changed   time.Duration // when the last one ended with another primary
 
 	pair simPair
 
