@@ -16,6 +16,8 @@ type redefinition struct {
 	tame bool
 	// adds are the only names of which it may not be right any more; with none, and not tame, it may be any.
 	adds []string
+	// replaces is a function that may have been there before; if not, it is the only name in doubt.
+	replaces string
 }
 
 var (
@@ -58,7 +60,8 @@ var leavesNames = map[string]bool{
 // ORDER BY and its kin, which Knowledge does not follow.
 var tameDefinitions = map[string]bool{
 	"AlterEnumStmt": true, "AlterCollationStmt": true, "AlterOpFamilyStmt": true, "AlterTSConfigurationStmt": true, "AlterTSDictionaryStmt": true,
-	"CreateEnumStmt": true, "CreateOpClassStmt": true, "CreateOpFamilyStmt": true,
+	"AlterFdwStmt": true, "AlterForeignServerStmt": true, "AlterOperatorStmt": true, "CreateAmStmt": true, "CreateConversionStmt": true,
+	"CreateEnumStmt": true, "CreateFdwStmt": true, "CreateForeignServerStmt": true, "CreateOpClassStmt": true, "CreateOpFamilyStmt": true,
 }
 
 // redefinition says whether the statement may change what names mean to other sessions.
@@ -111,7 +114,11 @@ func ofDefinition(node *pg.Node) redefinition {
 		}
 		return oneOf(!n.ViewStmt.Replace, adding(n.ViewStmt.View.GetRelname()))
 	case *pg.Node_CreateFunctionStmt:
-		return oneOf(!n.CreateFunctionStmt.Replace, adding(lastName(n.CreateFunctionStmt.Funcname)))
+		if name := lastName(n.CreateFunctionStmt.Funcname); n.CreateFunctionStmt.Replace {
+			return redefinition{redefines: true, replaces: name}
+		} else {
+			return adding(name)
+		}
 	case *pg.Node_CreateDomainStmt:
 		return adding(lastName(n.CreateDomainStmt.Domainname))
 	case *pg.Node_CompositeTypeStmt:
@@ -127,6 +134,9 @@ func ofDefinition(node *pg.Node) redefinition {
 	case *pg.Node_AlterObjectSchemaStmt:
 		return ofMove(n.AlterObjectSchemaStmt)
 	case *pg.Node_AlterTableStmt:
+		if n.AlterTableStmt.Objtype == pg.ObjectType_OBJECT_INDEX {
+			return tame
+		}
 		table := n.AlterTableStmt.Objtype == pg.ObjectType_OBJECT_TABLE
 		return oneOf(!slices.ContainsFunc(n.AlterTableStmt.Cmds, func(c *pg.Node) bool { return !isTame(c.GetAlterTableCmd(), table) }), tame)
 	case *pg.Node_DropStmt:
@@ -253,7 +263,10 @@ func ofDrop(n *pg.DropStmt) redefinition {
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE,
 		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_DOMAIN, pg.ObjectType_OBJECT_TYPE,
 		pg.ObjectType_OBJECT_OPERATOR, pg.ObjectType_OBJECT_OPCLASS, pg.ObjectType_OBJECT_OPFAMILY, pg.ObjectType_OBJECT_CAST,
-		pg.ObjectType_OBJECT_COLLATION, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_STATISTIC_EXT:
+		pg.ObjectType_OBJECT_COLLATION, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_STATISTIC_EXT,
+		pg.ObjectType_OBJECT_CONVERSION, pg.ObjectType_OBJECT_ACCESS_METHOD, pg.ObjectType_OBJECT_PUBLICATION, pg.ObjectType_OBJECT_EVENT_TRIGGER,
+		pg.ObjectType_OBJECT_FDW, pg.ObjectType_OBJECT_FOREIGN_SERVER, pg.ObjectType_OBJECT_TSCONFIGURATION, pg.ObjectType_OBJECT_TSDICTIONARY,
+		pg.ObjectType_OBJECT_TSPARSER, pg.ObjectType_OBJECT_TSTEMPLATE:
 		return tame
 	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE:
 		var names []string

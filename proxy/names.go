@@ -194,10 +194,13 @@ type redefinition struct {
 	fewer bool     // something is gone
 }
 
-func (r *redefinition) add(stmt *parser.Statement) {
+// add takes in a statement, nil if it is not known; isNew says that the function that it Replaces was not there.
+func (r *redefinition) add(stmt *parser.Statement, isNew bool) {
 	r.done = true
 	r.fewer = r.fewer || stmt != nil && stmt.Drops
 	switch {
+	case stmt != nil && isNew && !r.all:
+		r.names = append(r.names, stmt.Replaces)
 	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names) > maxDoubted:
 		r.all, r.names = true, nil
 	case !r.all:
@@ -211,8 +214,16 @@ func (s *session) noteRedefined(stmt *parser.Statement) {
 	if s.names.database == nil || stmt != nil && (s.state.dropsTemp(stmt) || s.names.leaves(stmt)) {
 		return
 	}
-	s.names.redefined.add(stmt)
+	s.names.redefined.add(stmt, stmt != nil && stmt.Replaces != "" && s.names.database.isNew(stmt.Replaces))
 	s.names.database.redefined(&s.names.redefined)
+}
+
+// isNew is whether nothing that is known uses a function of that name, which is made just now.
+func (d *database) isNew(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.current.Load().knowledge
+	return k != nil && !k.HasFunction(name) && d.doubted[name] == 0
 }
 
 // redefined takes in what a transaction did.
