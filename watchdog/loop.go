@@ -300,7 +300,14 @@ func (w *Watchdog) propose(c core.Command) error {
 		return err
 	}
 	f := w.raft().Apply(text, proposeTimeout)
-	if err := f.Error(); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }() // ends with raft, which a broken disk may keep
+	select {
+	case err = <-done:
+	case <-w.loop.ended:
+		err = ErrStopped
+	}
+	if err != nil {
 		return fmt.Errorf("commit %s: %w", c.Kind, err)
 	}
 	if err, ok := f.Response().(error); ok {

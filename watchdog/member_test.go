@@ -213,3 +213,15 @@ func (q *quorum) ready() *member {
 	})
 	return q.owner()
 }
+
+// successor waits until another member than old has the address. On a busy machine old may lose it for a moment before.
+func (q *quorum) successor(old *member) (owner *member) {
+	q.t.Helper()
+	eventually(q.t, func() string {
+		if owner = q.owner(); owner == old {
+			return "it still has the address"
+		}
+		return ""
+	})
+	return owner
+}

@@ -277,6 +277,7 @@ func (w *Watchdog) close() {
 	w.gossip.stop()
 	w.renewing.Lock()
 	defer w.renewing.Unlock()
+	stuck := false
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.raft().Shutdown().Error() }() // ends with raft, which a broken disk may keep
 	select {
@@ -289,11 +290,21 @@ func (w *Watchdog) close() {
 		}
 	case <-time.After(5 * time.Second):
 		w.log.Warn("raft does not stop: its disk does not answer")
+		stuck = true
 	}
 	w.caller.close()
 	w.port.close()
 	close(w.loop.ended)
-	w.work.Wait()
+	if !stuck {
+		w.work.Wait()
+		return
+	}
+	waited := make(chan struct{})
+	go func() { w.work.Wait(); close(waited) }() // ends with those who wait for raft, or with the process
+	select {
+	case <-waited:
+	case <-time.After(time.Second):
+	}
 }
 
 // memberAt is the member that an address belongs to.

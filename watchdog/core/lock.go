@@ -13,6 +13,8 @@ type lockHold struct {
 	// taken is when the other one was last seen to have it, and seen is set then.
 	taken time.Duration
 	seen  bool
+	// asked: there was an answer, or none in time, since it was last wanted.
+	asked bool
 }
 
 // LockStale is how long the lock's holder must have been idle, by the primary's clock, before the other member ends
@@ -35,6 +37,7 @@ const (
 
 func (m *Machine) locked(e Locked) {
 	l := &m.pair.lock
+	l.asked = true
 	switch {
 	case e.Answer == LockMine:
 		if !l.mine || m.now >= l.until { // it may have been another session's meanwhile
@@ -67,7 +70,13 @@ func (m *Machine) hasLock() (time.Duration, bool) {
 // Defers says whether this member should leave it to the other one to lead, which has the address by the lock. It is for
 // less moving to and fro; nothing rests on it.
 func (m *Machine) Defers(now time.Duration) bool {
-	return m.pair.rules.Lock && m.other() != "" && m.isTaken()
+	l := &m.pair.lock
+	if !m.pair.rules.Lock || m.other() == "" {
+		return false
+	}
+	// One that has just lost the leader, or was started, first asks who has it.
+	// After a start it does not even know whom to ask.
+	return m.isTaken() || !l.asked && (m.wantLock.Want || m.applied < m.stored) && now < m.pair.contact+m.timing.stretched(m.timing.Election)+2*m.timing.Lock
 }
 
 // settleLock asks for the lock, or gives it up. Who leads has it for the time when nobody can.
@@ -80,6 +89,7 @@ func (m *Machine) settleLock(holds bool) {
 		if w.Node != m.wantLock.Node || !w.Want {
 			m.pair.lock.mine, m.pair.lock.until = false, 0
 		}
+		m.pair.lock.asked = false
 		m.wantLock = w
 		m.do(w)
 	}
