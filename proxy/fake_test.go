@@ -297,8 +297,8 @@ func (c *fakeConn) run(b []byte, sql string, describe bool) []byte {
 		columns(11)
 		b = appendRow(b, "150000", "97", "16777216", "8192", "t", "f", "t", "f", "f", "f", "f")
 	case strings.HasPrefix(sql, "SELECT current_setting('synchronous_standby_names')"):
-		columns(3)
-		b = appendRow(b, "", "", c.fake.name)
+		columns(4)
+		b = appendRow(b, "", "", c.fake.name, "")
 	case strings.HasPrefix(sql, "SELECT coalesce(substring("):
 		columns(4)
 		b = appendRow(b, c.fake.name, "f", "f", "f")
