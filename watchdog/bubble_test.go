@@ -47,6 +47,8 @@ type bubbled struct {
 	fsm   *fsm
 	stop  chan struct{}
 	work  sync.WaitGroup
+	// transfers are under way. Raft must not be shut down beneath one: it would never answer.
+	transfers sync.WaitGroup
 
 	paused chan struct{} // closed when it goes on; nil if it is not paused
 	// The machine has one user at a time.
@@ -290,6 +292,14 @@ func (m *bubbled) transfer(a core.Transfer) {
 		}
 	}
 	told.Wait()
+	m.mu.Lock()
+	if m.raft != r {
+		m.mu.Unlock()
+		return // it was killed
+	}
+	m.transfers.Add(1)
+	m.mu.Unlock()
+	defer m.transfers.Done()
 	lease.yielded.Store(true)
 	to := raft.ServerID(a.To)
 	if err := r.LeadershipTransferToServer(to, raft.ServerAddress(to)).Error(); err != nil && r.State() == raft.Leader {
@@ -308,6 +318,7 @@ func (m *bubbled) kill() {
 		return
 	}
 	close(stop)
+	m.transfers.Wait()
 	if err := r.Shutdown().Error(); err != nil {
 		m.t.Error(err)
 	}

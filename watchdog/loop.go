@@ -328,11 +328,24 @@ func (w *Watchdog) transfer(ctx context.Context, a core.Transfer) {
 	w.lease.yielded.Store(true)
 	err := errors.New("no member is fit to lead")
 	if id, address, ok := w.server(a.To); ok {
-		err = w.raft().LeadershipTransferToServer(id, address).Error()
+		err = transferred(w.raft().LeadershipTransferToServer(id, address), 2*w.timing.Election)
 	}
 	if err != nil && w.raft().State() == raft.Leader {
 		w.log.Warn("leadership was not taken over; the members elect", "error", err)
 		w.lease.silent.Store(true) // until raft notices that nobody answers
+	}
+}
+
+// transferred waits for raft's word about a transfer. Raft itself gives one up after an election timeout, but never says so (1.7.3)
+// if it is shut down meanwhile, and nobody must wait for that.
+func transferred(f raft.Future, limit time.Duration) error {
+	said := make(chan error, 1)
+	go func() { said <- f.Error() }() // ends with raft's word
+	select {
+	case err := <-said:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("raft says nothing of the transfer for %s", limit)
 	}
 }
 

@@ -130,6 +130,7 @@ func TestLeaderIsCutOff(t *testing.T) {
 
 // A minority holds nothing, whoever leads it; all killed and started together are one cluster again.
 func TestMinorityAndRestart(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	owner := n.startAll()
 	n.neverTwo()
@@ -159,6 +160,7 @@ func TestMinorityAndRestart(t *testing.T) {
 
 // Two that do not hear each other, with a third that both hear, do not fight.
 func TestPartialCut(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	owner := n.startAll()
 	others := n.others(owner)
@@ -174,6 +176,7 @@ func TestPartialCut(t *testing.T) {
 
 // Two hosts and a witness: either may go, and the witness never has the address.
 func TestPairAndWitness(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "w1")
 	owner := n.startAll()
 	n.neverTwo()
@@ -198,6 +201,7 @@ func TestPairAndWitness(t *testing.T) {
 
 // A member that starts before its address is there waits for it.
 func TestStartBeforeTheNetwork(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	late := n.hosts[2]
 	n.ip("-n", late.ns, "addr", "del", late.address+"/24", "dev", "eth0")

@@ -257,6 +257,7 @@ func promotions(t *testing.T, c *pgcluster.Cluster, nodes ...int) int {
 // The primary's server dies: the members agree, one is promoted, once, and all write to it. Nobody could write
 // to the old one meanwhile.
 func TestServerIsKilled(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	c := n.startServers(2, "")
 	n.startAll()
@@ -321,6 +322,7 @@ func TestLeaderAndServerAreKilled(t *testing.T) {
 // A leader dies between the members' consent and the new primary, at random moments: its successor goes on, and
 // there is one promotion.
 func TestFailoverSurvivesItsLeader(t *testing.T) {
+	t.Parallel()
 	moments := []string{"consent is asked for", "phase=promote"}
 	if chaos() {
 		moments = append(moments, "phase=choose", "phase=follow")
@@ -358,6 +360,7 @@ func TestFailoverSurvivesItsLeader(t *testing.T) {
 // The primary with a howdah and its clients is cut off from the majority, which promotes another
 // one. Nothing that the cut-off side acknowledges after that is lost, since it acknowledges nothing.
 func TestPrimaryAndHowdahAreCutOff(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "w1")
 	c := n.startServers(1, "")
 	n.startAll()
@@ -408,6 +411,7 @@ func TestPrimaryAndHowdahAreCutOff(t *testing.T) {
 // A cancel request that comes to another howdah than the session's finds it; one with a wrong secret does nothing. An
 // operator's order is carried out whichever howdah is told.
 func TestCancelAndOrdersFindTheirWay(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	c := n.startServers(1, "admin: {socket: "+n.dir+"/SELF.sock}\n")
 	owner := n.startAll()
@@ -495,6 +499,7 @@ func TestCancelAndOrdersFindTheirWay(t *testing.T) {
 // The host that has the address is cut off without a word. A client that waits for an answer there is reset by the next
 // one that has the address, which knows of the client's connection.
 func TestClientOfALostHostNotices(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3")
 	n.startServers(0, "")
 	owner := n.startAll()
@@ -527,6 +532,7 @@ func TestClientOfALostHostNotices(t *testing.T) {
 
 // The leader and another member lose sight of the primary, which the others see: it is not replaced.
 func TestPrimaryThatSomebodySeesIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3", "p4")
 	c := n.startServers(1, "") // node0 beside p1, node1 beside p2
 	n.startAll()

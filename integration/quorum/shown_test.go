@@ -11,6 +11,7 @@ import (
 
 // What the members know shows at every door: the program of Pgpool-II, SHOW, the command line, metrics.
 func TestShown(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "w1")
 	users, pass := filepath.Join(n.dir, "users"), filepath.Join(n.dir, "pcppass")
 	for path, text := range map[string]string{users: "admin:5ebe2294ecd0e0f08eab7690d2a6ee69\n", pass: "127.0.0.1:9898:admin:secret\n"} {
