@@ -99,7 +99,7 @@ func (s *sim) routed(p *Node) string {
 	}
 	for i, old := range s.servers {
 		for j, other := range s.servers {
-			if i != int(p.ID) && j != int(p.ID) && i != j && old.primary && old.system == "A" && s.alive(old, reaction) && other.upstream == i && other.streaming && s.alive(other, reaction) && other.could > 0 &&
+			if i != int(p.ID) && j != int(p.ID) && i != j && old.primary && old.system == "A" && s.alive(old, reaction) && other.upstream == i && other.streaming && s.alive(other, reaction) && other.could > 0 && s.now-other.could > int64(reaction) &&
 				s.saved.Primary == old.name {
 				s.trace("%+v\n%+v", s.view.Nodes, s.known)
 				return fmt.Sprintf("%s was promoted by mistake and is routed to, while %s follows %s", p.Name, other.name, old.name)

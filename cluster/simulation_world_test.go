@@ -17,6 +17,8 @@ type simTask struct {
 	at  int64
 	err error
 	run bool // it has its effect at its end
+	// rested: no transaction was open any more (actionDrain).
+	rested bool
 	// promotes: failover_command for the primary, which promotes, not for a standby.
 	promotes bool
 }
@@ -197,8 +199,14 @@ func (s *sim) conduct() string {
 }
 
 func (s *sim) finishTasks() {
+	for i := range s.tasks { // what was seen at rest is told of a moment later
+		t := &s.tasks[i]
+		if t.a.kind == actionDrain && s.now >= t.at && !t.rested && s.servers[s.index(t.a.node)].open <= s.now {
+			t.rested, t.at = true, s.now+3*int64(simTick)
+		}
+	}
 	s.tasks = slices.DeleteFunc(s.tasks, func(t simTask) bool {
-		if s.now < t.at || t.a.kind == actionDrain && t.err == nil && s.servers[s.index(t.a.node)].open > s.now {
+		if s.now < t.at || t.a.kind == actionDrain && t.err == nil && !t.rested {
 			return false
 		}
 		r := result{action: t.a, err: t.err}

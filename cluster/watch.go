@@ -151,8 +151,8 @@ func (s *stepping) switchOver(p *Node) {
 
 // forgetBounces drops what was asked of standbys while the primary was missed.
 func (s *stepping) forgetBounces() {
-	for a := range s.tasks {
-		if a.kind == actionBounce {
+	for a, t := range s.tasks {
+		if a.kind == actionBounce && !t.running && s.age(t.ended) >= bounceWait { // until then the standby may be without its upstream
 			delete(s.tasks, a)
 		}
 	}
