@@ -49,12 +49,8 @@ func isPrintable(text string) bool {
 
 // beginWith has the session begin with settings, of which its client is told.
 func (s *session) beginWith(base []setting) {
-	if len(base) == 0 {
-		return
-	}
 	s.state.base = base
 	s.state.rebase()
-	s.state.version++
 	for _, b := range base {
 		s.told = s.told.With(b.name, b.value)
 	}

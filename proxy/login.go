@@ -67,6 +67,7 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)
 	s.cancelling.pool, s.line.Notice = srv.pool, true
+	s.state.version = freshVersion
 	s.shown.begin(req.from, req.application)
 	s.in.Session = balancer.NewSession(set.balancer)
 	s.in.Session.FloorPrimary = srv.defaultsSince.Load()

@@ -10,10 +10,14 @@ import (
 	"github.com/howdah/howdah/parser"
 )
 
+// freshVersion is the version of a session at its login. It is not 0, which in expected stands for settings that only
+// a block has.
+const freshVersion = 1
+
 // state is what a session has changed of itself and what can be repeated on
 // another server connection: its settings, in the order they were made.
 type state struct {
-	// version grows with every change; 0 is a fresh session. A lease that has
+	// version grows with every change, from freshVersion. A lease that has
 	// another version must be brought up to date before it is used.
 	version  uint64
 	settings []setting
