@@ -64,12 +64,12 @@ func TestSettingsOfAnotherSessionAreMadeAgain(t *testing.T) {
 		{set, "INSERT INTO t VALUES (1)", "SET timezone = 'Asia/Tokyo';"},
 		{plain, "INSERT INTO t VALUES (1)", "RESET timezone;"},
 	} {
-		ran = nil
 		step.query(step.sql)
 		mu.Lock()
 		if got := strings.Join(ran, "|"); got != step.want {
 			t.Errorf("%s: the connection got %q, want %q", step.sql, got, step.want)
 		}
+		ran = nil
 		mu.Unlock()
 	}
 }
