@@ -99,7 +99,7 @@ func unaliased(name string) string {
 func (im *importer) setting(s setting, i int) Entry {
 	p, index := byName(s.name)
 	if p == nil {
-		return Entry{Name: s.name, Fate: Refused, Note: "no parameter of Pgpool-II 3.7 to 4.7; check the spelling"}
+		return Entry{Name: s.name, Fate: Refused, Note: "no parameter of Pgpool-II 3.7 to 4.7, which ignores it: correct the spelling, or take it out"}
 	}
 	e := Entry{Name: s.name, Fate: p.fate, Note: p.note}
 	switch {

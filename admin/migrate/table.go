@@ -28,6 +28,8 @@ const (
 	onlyNative  = "only for native_replication and snapshot_isolation"
 	toStderr    = "howdah logs to standard error, which systemd keeps and rotates, to syslog, or to a file (log.destination, log.file)"
 	byLogrotate = "log.file is one file, which logrotate renames (an example is in the package)"
+	noParallel  = "gone from Pgpool-II too"
+	misprint    = "a misprint in a sample file, which Pgpool-II ignores; "
 	fromCatalog = "howdah reads from the catalogs what tables and functions are, and again when they change"
 )
 
@@ -268,9 +270,16 @@ var params = []param{
 
 	// Gone before 4.3
 	{name: "replication_mode", defaults: "off", take: (*importer).replicationMode},
-	{name: "master_slave_mode", fate: Unneeded, note: "streaming replication is what howdah is for"},
-	{name: "master_slave_sub_mode", take: (*importer).subMode},
-	{name: "parallel_mode", defaults: "off", fate: Unsupported, note: "gone from Pgpool-II too"},
+	{name: "master_slave_mode", take: (*importer).primaryStandbyMode},
+	{name: "master_slave_sub_mode", gate: "master_slave_mode", defaults: "stream", take: (*importer).subMode},
+	{name: "parallel_mode", defaults: "off", fate: Unsupported, note: noParallel},
+	{name: "pgpool2_hostname", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_hostname", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_port", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_dbname", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_schema", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_user", gate: "parallel_mode", fate: Unsupported, note: noParallel},
+	{name: "system_db_password", gate: "parallel_mode", fate: Unsupported, note: noParallel},
 	{name: "enable_query_cache", defaults: "off", fate: Unsupported, note: noCache},
 	{name: "print_timestamp", fate: Unneeded, note: "every line has its time"},
 	{name: "print_user", fate: Unneeded, note: "every line has its user"},
@@ -281,6 +290,11 @@ var params = []param{
 	{name: "other_pgpool_hostnameN", gate: "use_watchdog", defaults: "", fate: ByHand, note: "watchdog.peers[].host"},
 	{name: "other_pgpool_portN", gate: "use_watchdog", fate: Unneeded, note: noHeartbeat},
 	{name: "other_wd_portN", gate: "use_watchdog", fate: ByHand, note: "watchdog.peers[].port"},
+
+	// Misprints of Pgpool-II's own sample files. It ignores what it does not know, so they never had an effect.
+	{name: "pc_listen_addresses", fate: Unneeded, note: misprint + "pcp_listen_addresses counts"},
+	{name: "wd_hostnameN", fate: Unneeded, note: misprint + "hostnameN counts"},
+	{name: "enable_multiple_failover_requests_from_node", fate: Unneeded, note: misprint + majority},
 }
 
 // renamed are older names of parameters.

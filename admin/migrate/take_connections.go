@@ -12,7 +12,7 @@ func (im *importer) clusteringMode(s setting) Entry {
 	case "streaming_replication":
 		return Entry{Fate: Default}
 	case "raw":
-		return Entry{Fate: Changed, Note: "howdah spreads reads over standbys; for one server nothing changes"}
+		return rawMode()
 	default:
 		return refused("howdah is for one primary and its streaming standbys; with %s keep Pgpool-II", mode)
 	}
@@ -22,10 +22,20 @@ func (im *importer) replicationMode(setting) Entry {
 	return refused("howdah is for one primary and its streaming standbys; with native replication keep Pgpool-II")
 }
 
-func (im *importer) subMode(s setting) Entry {
-	if strings.EqualFold(s.value, "stream") {
-		return Entry{Fate: Default}
+// rawMode is Pgpool-II's mode in which it knows of no replication.
+func rawMode() Entry {
+	return Entry{Fate: Changed, Note: "howdah spreads reads over standbys; for one server nothing changes"}
+}
+
+// primaryStandbyMode takes the switch that Pgpool-II had before 4.2. With neither this nor replication_mode it was in raw mode.
+func (im *importer) primaryStandbyMode(setting) Entry {
+	if im.isOn("master_slave_mode") || im.isOn("replication_mode") {
+		return Entry{Fate: Unneeded, Note: "streaming replication is what howdah is for"}
 	}
+	return rawMode()
+}
+
+func (im *importer) subMode(s setting) Entry {
 	return refused("howdah is for streaming replication; with %s keep Pgpool-II", s.value)
 }
 
