@@ -105,7 +105,7 @@ func TestPCPTools(t *testing.T) {
 	}{
 		{"pcp_node_count", "", `^3\n$`},
 		{"pcp_node_info", "0", `^127.0.0.1 \d+ 2 0.000000 up up primary primary 0 none none \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$`},
-		{"pcp_node_info", "-n 1", `^127.0.0.1 \d+ 2 0.500000 up up standby standby \d+ none none \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$`},
+		{"pcp_node_info", "-n 1", `^127.0.0.1 \d+ 2 0.500000 up up standby standby \d+ (none none|streaming async) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$`},
 		{"pcp_node_info", "-a", `^(127.0.0.1 \d+ 2 0.\d00000 up up (primary primary|standby standby) .*\n){3}$`},
 		{"pcp_node_info", "-v 2", `(?s)^Hostname +: 127.0.0.1\n.*Weight +: 0.500000\nStatus Name +: up\n.*Role +: standby\n.*Replication Delay +: \d+\n.*Last Status Change +: \d{4}-`},
 		{"pcp_node_info", "7", `informing node info failed\nDETAIL:  invalid node ID`},

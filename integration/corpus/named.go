@@ -28,6 +28,13 @@ const learnTimeout = 20 * time.Second
 // notKnownYet are howdah's words while it does not know what names mean.
 var notKnownYet = [...]string{"catalog not read yet", "the catalog is being read"}
 
+// notFound are its words for a function that nobody knows. One that was made just now may be among them on a busy
+// machine, so that is asked again for a moment.
+const (
+	notFound     = "not found, taken for a writer"
+	notFoundWait = time.Second
+)
+
 func knownYet(report string) bool {
 	return !slices.ContainsFunc(notKnownYet[:], func(words string) bool { return strings.Contains(report, words) })
 }
@@ -39,7 +46,8 @@ func (w *watcher) ask(server net.Conn, sql string) (*named, error) {
 	frame := append([]byte{'Q', 0, 0, 0, 0}, question...)
 	frame = append(frame, 0)
 	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-1))
-	for deadline := time.Now().Add(learnTimeout); ; time.Sleep(2 * time.Millisecond) {
+	began := time.Now()
+	for deadline := began.Add(learnTimeout); ; time.Sleep(2 * time.Millisecond) {
 		w.asking.Store(true) // nothing is under way: what comes now is the answer
 		if _, err := server.Write(frame); err != nil {
 			return nil, fmt.Errorf("ask howdah: %w", err)
@@ -54,6 +62,9 @@ func (w *watcher) ask(server net.Conn, sql string) (*named, error) {
 		}
 		report := o.results[0].rows[0]
 		if !knownYet(report) && time.Now().Before(deadline) {
+			continue
+		}
+		if strings.Contains(report, notFound) && time.Since(began) < notFoundWait {
 			continue
 		}
 		return judgementOf(report)

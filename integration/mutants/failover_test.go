@@ -14,7 +14,7 @@ var failover = []mutant{
 	{"a primary that answers is no veto", "loss.go", `return fmt.Sprintf("%s answers", n.Name)`, `return ""`, ""},
 	{"one that is full is dead", "loss.go", `return fmt.Sprintf("%s is alive: %s", n.Name, o.why)`, `return ""`, ""},
 	{"one that recovers is dead", "loss.go", "if g := s.in.settings.recoveryGrace; g == 0 || since < g {", "if false {", ""},
-	{"the first silence is enough", "loss.go", "if o.misses < s.in.settings.silences {", "if false {", ""},
+	{"the first silence is enough", "loss.go", "if !o.mute(s.in.settings.silences) {", "if false {", ""},
 	{"a server that answers sessions is lost", "observation.go", "&& o.quiet >= max(silences-1, 1)", "", ""},
 	{"one that is stopped in order has no grace", "loss.go", "case o.stopped && since < s.in.settings.shutdownGrace:", "case false:", ""},
 	{"the first refusal is enough", "loss.go", "case since < s.in.settings.confirm:", "case false:", ""},

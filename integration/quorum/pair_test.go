@@ -90,11 +90,7 @@ func (h *host) serves() error {
 func TestTwoHostsAreCutApart(t *testing.T) {
 	n, c := startPair(t, "on_loss: wait", nil)
 	p1, p2 := n.hosts[0], n.hosts[1]
-	if n.owner() != p2 {
-		if err := p1.order("yield", "p2"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n.lead(p2)
 	n.comesTo(p2, "yield")
 	n.owner(p2)
 	inside := n.writeTo(p1.address)
