@@ -37,6 +37,7 @@ func startPair(t *testing.T, rules string, settings map[string]string) (*network
 	n.write()
 	n.startAll()
 	n.recorded("")
+	time.Sleep(3 * time.Second) // by then each knows the other's rules, without which neither goes on alone
 	return n, c
 }
 
