@@ -31,7 +31,7 @@ func (w *walker) statement(node *pg.Node) {
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
 	if r := w.redefinition(name, w.st.Kind, node); !w.st.Redefines {
-		w.st.Redefines, w.st.Tame, w.st.Adds, w.st.Replaces = r.redefines, r.tame, r.adds, r.replaces
+		w.st.Redefines, w.st.Tame, w.st.Adds = r.redefines, r.tame, r.adds
 	}
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")

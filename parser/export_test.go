@@ -141,7 +141,6 @@ func (st *Statement) line() string {
 		parts = append(parts, "tame")
 	}
 	add("adds", strings.Join(st.Adds, ","))
-	add("replaces", st.Replaces)
 	add("temp", strings.Join(st.TempNames, ","))
 	if st.DropsAtCommit {
 		parts = append(parts, "drops-at-commit")

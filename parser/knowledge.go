@@ -95,11 +95,6 @@ func NewKnowledge(f *catalog.Facts, o KnowledgeOptions) *Knowledge {
 	return k
 }
 
-// HasFunction is whether the database has a function or aggregate of its own with a name, in any schema.
-func (k *Knowledge) HasFunction(name string) bool {
-	return len(k.functions[name]) > 0 || k.procedures[name]
-}
-
 // Bytes is about the memory that the Knowledge takes.
 func (k *Knowledge) Bytes() int64 { return k.bytes }
 

@@ -16,8 +16,6 @@ type redefinition struct {
 	tame bool
 	// adds are the only names of which it may not be right any more; with none, and not tame, it may be any.
 	adds []string
-	// replaces is a function that may have been there before; if not, it is the only name in doubt.
-	replaces string
 }
 
 var (
@@ -95,7 +93,8 @@ func ofUnlogged(rel *pg.RangeVar) redefinition {
 	return adding(rel.Relname)
 }
 
-// ofDefinition is what CREATE, ALTER and DROP do.
+// ofDefinition is what CREATE, ALTER and DROP do. Of functions and procedures any name is in doubt: what they do to
+// the session that calls them (temporary tables, settings) concerns all that it sends afterwards.
 func ofDefinition(node *pg.Node) redefinition {
 	switch n := node.Node.(type) {
 	case *pg.Node_CreateStmt:
@@ -113,12 +112,6 @@ func ofDefinition(node *pg.Node) redefinition {
 			return leaves
 		}
 		return oneOf(!n.ViewStmt.Replace, adding(n.ViewStmt.View.GetRelname()))
-	case *pg.Node_CreateFunctionStmt:
-		if name := lastName(n.CreateFunctionStmt.Funcname); n.CreateFunctionStmt.Replace {
-			return redefinition{redefines: true, replaces: name}
-		} else {
-			return adding(name)
-		}
 	case *pg.Node_CreateDomainStmt:
 		return adding(lastName(n.CreateDomainStmt.Domainname))
 	case *pg.Node_CompositeTypeStmt:
@@ -193,7 +186,7 @@ func hasSequence(c *pg.ColumnDef) bool {
 // ofDefine is CREATE AGGREGATE, OPERATOR, TYPE, COLLATION and TEXT SEARCH ….
 func ofDefine(n *pg.DefineStmt) redefinition {
 	switch n.Kind {
-	case pg.ObjectType_OBJECT_AGGREGATE, pg.ObjectType_OBJECT_OPERATOR, pg.ObjectType_OBJECT_TYPE:
+	case pg.ObjectType_OBJECT_OPERATOR, pg.ObjectType_OBJECT_TYPE:
 		return adding(lastName(n.Defnames))
 	case pg.ObjectType_OBJECT_COLLATION, pg.ObjectType_OBJECT_TSCONFIGURATION, pg.ObjectType_OBJECT_TSDICTIONARY,
 		pg.ObjectType_OBJECT_TSPARSER, pg.ObjectType_OBJECT_TSTEMPLATE:
@@ -212,8 +205,6 @@ func ofRename(n *pg.RenameStmt) redefinition {
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE,
 		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:
 		return adding(n.Newname)
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE:
-		return adding(n.Newname, lastName(n.Object.GetObjectWithArgs().GetObjname())) // it may have hidden others
 	}
 	return anyOne
 }
@@ -268,12 +259,6 @@ func ofDrop(n *pg.DropStmt) redefinition {
 		pg.ObjectType_OBJECT_FDW, pg.ObjectType_OBJECT_FOREIGN_SERVER, pg.ObjectType_OBJECT_TSCONFIGURATION, pg.ObjectType_OBJECT_TSDICTIONARY,
 		pg.ObjectType_OBJECT_TSPARSER, pg.ObjectType_OBJECT_TSTEMPLATE:
 		return tame
-	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE:
-		var names []string
-		for _, o := range n.Objects {
-			names = append(names, lastName(o.GetObjectWithArgs().GetObjname()))
-		}
-		return adding(names...)
 	}
 	return anyOne
 }

@@ -146,7 +146,7 @@ func (v *Verdict) size() int64 {
 	for i := range v.Statements {
 		st := &v.Statements[i]
 		n += int64(unsafe.Sizeof(*st))
-		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value) + len(st.Replaces))
+		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value))
 		n += namesSize(st.Relations) + namesSize(st.Functions) + st.Uses.size()
 		n += int64(cap(st.Adds)) * int64(unsafe.Sizeof(""))
 		for _, name := range st.Adds {

@@ -180,9 +180,6 @@ type Statement struct {
 	Redefines bool
 	Tame      bool
 	Adds      []string
-	// Replaces is the name of a function that the statement makes or replaces. If there was none (see
-	// Knowledge.HasFunction) it is as if it were in Adds.
-	Replaces string
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool

@@ -61,6 +61,15 @@ func (n *names) checked(k *parser.Knowledge) parser.Conduct {
 	return c
 }
 
+// inDoubt is whether what was remembered cannot be looked at yet.
+func (n *names) inDoubt(known *knowing) bool {
+	if known.knowledge == nil || len(known.doubtful) == 0 {
+		return false
+	}
+	doubts := parser.Env{Doubtful: known.doubtful}
+	return slices.ContainsFunc(n.unchecked, doubts.Doubts)
+}
+
 // judge is the verdict on a text, as the operator's patterns have it. It is for
 // once: a prepared statement keeps it.
 func (s *session) judge(text []byte) *parser.Verdict {
@@ -71,13 +80,17 @@ func (s *session) judge(text []byte) *parser.Verdict {
 func (s *session) environment() *parser.Env {
 	n := &s.names
 	known := n.database.current.Load()
+	if len(n.unchecked) > 0 && n.inDoubt(known) {
+		// What it called may have made temporary objects or changed settings: until that is known, nothing is.
+		return parser.NewEnv(parser.Env{Rules: known.rules, Waiting: true})
+	}
 	if n.env != nil && n.known == known && n.version == s.state.version && n.changes == s.state.changes {
 		return n.env
 	}
 	if n.known != known && known.knowledge != nil {
 		// A standby that does not show the definitions yet must not be read from.
 		s.in.Session.FloorPrimary = max(s.in.Session.FloorPrimary, known.since)
-		if len(n.unchecked) > 0 && len(known.doubtful) == 0 {
+		if len(n.unchecked) > 0 {
 			c := n.checked(known.knowledge)
 			if c&parser.ConductTemp != 0 {
 				s.state.noteUnseen()
@@ -194,13 +207,11 @@ type redefinition struct {
 	fewer bool     // something is gone
 }
 
-// add takes in a statement, nil if it is not known; isNew says that the function that it Replaces was not there.
-func (r *redefinition) add(stmt *parser.Statement, isNew bool) {
+// add takes in a statement, nil if it is not known.
+func (r *redefinition) add(stmt *parser.Statement) {
 	r.done = true
 	r.fewer = r.fewer || stmt != nil && stmt.Drops
 	switch {
-	case stmt != nil && isNew && !r.all:
-		r.names = append(r.names, stmt.Replaces)
 	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names) > maxDoubted:
 		r.all, r.names = true, nil
 	case !r.all:
@@ -214,16 +225,8 @@ func (s *session) noteRedefined(stmt *parser.Statement) {
 	if s.names.database == nil || stmt != nil && (s.state.dropsTemp(stmt) || s.names.leaves(stmt)) {
 		return
 	}
-	s.names.redefined.add(stmt, stmt != nil && stmt.Replaces != "" && s.names.database.isNew(stmt.Replaces))
+	s.names.redefined.add(stmt)
 	s.names.database.redefined(&s.names.redefined)
-}
-
-// isNew is whether nothing that is known uses a function of that name, which is made just now.
-func (d *database) isNew(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	k := d.current.Load().knowledge
-	return k != nil && !k.HasFunction(name) && d.doubted[name] == 0
 }
 
 // redefined takes in what a transaction did.
