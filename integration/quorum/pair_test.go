@@ -33,7 +33,7 @@ func startPair(t *testing.T, rules string, settings map[string]string) (*network
 	}
 	n.backends = "[" + strings.Join(backends, ", ") + "]"
 	n.more = "failover: {mode: native, hold: 20s}\nreplication_check: {timeout: 500ms}\n"
-	n.commands = "  trusted_servers: [\"10.77.0.200:9\"]\n  pair: {" + rules + "}\n"
+	n.commands = "  trusted_servers: [\"10.77.0.200:9\"]\n  pair: {database_lock: on, " + rules + "}\n"
 	n.write()
 	n.startAll()
 	n.recorded("")
