@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/lib/pq"
 
+	"github.com/howdah/howdah/integration/history"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
@@ -42,25 +42,16 @@ type client interface {
 	close()
 }
 
-// fate is what a client knows of its write.
-type fate int
-
-const (
-	done fate = iota
-	undone
-	unknown
-)
-
 // fateOf reads an error: by its SQLSTATE nothing took effect, or perhaps something did.
-func fateOf(err error) fate {
+func fateOf(err error) history.Fate {
 	if err == nil {
-		return done
+		return history.Done
 	}
 	switch code := sqlState(err); {
 	case code == "40001", code == "57P03": // 57P03: it was never sent
-		return undone
+		return history.Undone
 	}
-	return unknown
+	return history.Unknown
 }
 
 func sqlState(err error) string {
@@ -82,11 +73,11 @@ type load struct {
 	stop    chan struct{}
 	next    atomic.Int64
 	start   time.Time
+	// inserts and accesses (to registers) are what the clients were told; it is checked in the end.
+	inserts  history.Inserts
+	accesses *history.Registers
 
 	mu      sync.Mutex
-	acked   []int64
-	undone  map[int64]bool
-	ops     []porcupine.Operation
 	reads   int
 	errors  map[string]int // by SQLSTATE
 	last    time.Time      // of an acknowledged write
@@ -186,7 +177,7 @@ var everyDriver = goDrivers + len(scripts)
 // drivers.
 func startLoad(t *testing.T, dsn string, drivers int) *load {
 	t.Helper()
-	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), undone: map[int64]bool{}, errors: map[string]int{}, allowed: "40001", last: time.Now(), readAt: time.Now()}
+	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), accesses: history.NewRegisters(), errors: map[string]int{}, allowed: "40001", last: time.Now(), readAt: time.Now()}
 	for worker := range 3 * drivers {
 		c, err := open(t.Context(), dsn, worker%drivers)
 		if err != nil {
@@ -219,11 +210,11 @@ func (l *load) wrong(format string, args ...any) {
 }
 
 // wrote keeps what became of a write.
-func (l *load) wrote(err error) fate {
+func (l *load) wrote(err error) history.Fate {
 	f := fateOf(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f == done {
+	if f == history.Done {
 		l.pause = max(l.pause, time.Since(l.last))
 		l.last = time.Now()
 		return f
@@ -263,61 +254,29 @@ func (l *load) insert(c client, _ int) {
 		err = c.exec(ctx, "INSERT INTO inserts VALUES ($1)", id)
 	}
 	f := l.wrote(err)
-	if f == unknown && !committing {
-		f = undone
+	if f == history.Unknown && !committing {
+		f = history.Undone
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch f {
-	case done:
-		l.acked = append(l.acked, id)
-	case undone:
-		l.undone[id] = true
-	}
-}
-
-// operation on a register.
-type operation struct {
-	key   int
-	write bool
-	value int64
+	l.inserts.Note(id, f)
 }
 
 // register writes or reads one of few registers on the primary.
 func (l *load) register(c client, worker int) {
 	ctx, cancel := statementTimeout()
 	defer cancel()
-	op := operation{key: 1 + rand.IntN(registers), write: rand.IntN(2) == 0}
-	call := time.Since(l.start)
-	end := func() int64 { return int64(time.Since(l.start)) }
-	if op.write {
-		op.value = l.next.Add(1)
-		f := l.wrote(c.exec(ctx, "UPDATE registers SET value = $2 WHERE key = $1", op.key, op.value))
-		if f == undone {
-			return
-		}
-		at := end()
-		if f == unknown { // it may take effect at any time, or never
-			at = int64(1 << 62)
-		}
-		l.keep(porcupine.Operation{ClientId: worker, Input: op, Call: int64(call), Output: op.value, Return: at})
+	a, began := history.Access{Key: 1 + rand.IntN(registers), Kind: history.AccessKind(rand.IntN(2))}, time.Now()
+	if a.Kind == history.Write {
+		a.New = l.next.Add(1)
+		f := l.wrote(c.exec(ctx, "UPDATE registers SET value = $2 WHERE key = $1", a.Key, a.New))
+		l.accesses.Note(worker, a, began, 0, f)
 		return
 	}
-	v, err := c.value(ctx, "/*NO LOAD BALANCE*/ SELECT value FROM registers WHERE key = $1", op.key)
+	v, err := c.value(ctx, "/*NO LOAD BALANCE*/ SELECT value FROM registers WHERE key = $1", a.Key)
 	if err != nil {
 		l.wrote(err)
 		return
 	}
-	l.keep(porcupine.Operation{ClientId: worker, Input: op, Call: int64(call), Output: v, Return: end()})
-}
-
-func (l *load) keep(op porcupine.Operation) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if op.Return == 1<<62 { // porcupine wants one operation of a client at a time: this one is nobody's any more
-		op.ClientId = 1000 + len(l.ops)
-	}
-	l.ops = append(l.ops, op)
+	l.accesses.Note(worker, a, began, v, history.Done)
 }
 
 // readOwn writes a growing number now and then, and reads on a standby that it is there.
@@ -327,7 +286,7 @@ func (l *load) readOwn(c client, worker int) {
 	low := int64(0)
 	if rand.IntN(5) == 0 {
 		v := l.next.Add(1)
-		if l.wrote(c.exec(ctx, "UPDATE own SET value = $2 WHERE worker = $1", worker, v)) == done {
+		if l.wrote(c.exec(ctx, "UPDATE own SET value = $2 WHERE worker = $1", worker, v)) == history.Done {
 			low = v
 		}
 	}
@@ -351,11 +310,7 @@ func (l *load) readOwn(c client, worker int) {
 	}
 }
 
-func (l *load) writes() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.acked)
-}
+func (l *load) writes() int { return l.inserts.Acked() }
 
 // more waits until so many more inserts are acknowledged.
 func (l *load) more(n int) {
@@ -381,7 +336,6 @@ func (l *load) end(cluster *pgcluster.Cluster, i int) {
 	l.t.Helper()
 	close(l.stop)
 	l.running.Wait()
-	have := map[int64]bool{}
 	conn, err := cluster.Connect(l.t.Context(), i, "postgres")
 	if err != nil {
 		l.t.Fatal(err)
@@ -395,16 +349,8 @@ func (l *load) end(cluster *pgcluster.Cluster, i int) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for _, id := range ids {
-		have[id] = true
-		if l.undone[id] {
-			l.t.Errorf("write %d is there, and was said to have had no effect", id)
-		}
-	}
-	for _, id := range l.acked {
-		if !have[id] {
-			l.t.Errorf("write %d was acknowledged and is lost", id)
-		}
+	for _, what := range l.inserts.Check(ids) {
+		l.t.Error(what)
 	}
 	for _, what := range l.broken {
 		l.t.Error(what)
@@ -414,30 +360,11 @@ func (l *load) end(cluster *pgcluster.Cluster, i int) {
 			l.t.Errorf("a client got error %q %d times", code, l.errors[code])
 		}
 	}
-	if result := porcupine.CheckOperationsTimeout(registerModel, l.ops, waitTimeout); result == porcupine.Illegal {
-		l.t.Error("the registers are not linearizable")
+	if err := l.accesses.Check(waitTimeout); err != nil {
+		l.t.Error(err)
 	}
 	l.t.Logf("%d inserts and %d operations on registers, %d reads; errors %v; longest pause of writes %v, of reads %v",
-		len(l.acked), len(l.ops), l.reads, l.errors, l.pause.Round(time.Millisecond), l.noReads.Round(time.Millisecond))
-}
-
-// registerModel is one register after the other.
-var registerModel = porcupine.Model{
-	Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
-		parts := make([][]porcupine.Operation, registers)
-		for _, op := range all {
-			k := op.Input.(operation).key - 1
-			parts[k] = append(parts[k], op)
-		}
-		return parts
-	},
-	Init: func() any { return int64(0) },
-	Step: func(state, input, output any) (bool, any) {
-		if op := input.(operation); op.write {
-			return true, op.value
-		}
-		return output.(int64) == state.(int64), state
-	},
+		l.inserts.Acked(), l.accesses.Len(), l.reads, l.errors, l.pause.Round(time.Millisecond), l.noReads.Round(time.Millisecond))
 }
 
 // eventually waits until ok has nothing to say.

@@ -22,6 +22,8 @@ type Script struct {
 	// OwnErrors are SQLSTATEs of errors that howdah itself may have to say, which
 	// then lack the fields file, line and routine.
 	OwnErrors []string
+
+	fault error // a comment that says nonsense
 }
 
 // Step is one line of a .proto file or one block of a .sql file.
@@ -49,7 +51,7 @@ func Load(path string) (*Script, error) {
 	s := &Script{Name: filepath.Base(path)}
 	if filepath.Ext(path) == ".sql" {
 		s.addBlocks(string(text))
-		return s, nil
+		return s, s.fault
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
@@ -63,7 +65,7 @@ func Load(path string) (*Script, error) {
 		step.Line = i + 1
 		s.Steps = append(s.Steps, step)
 	}
-	return s, nil
+	return s, s.fault
 }
 
 // addBlocks makes a Query and a wait of every block.
@@ -108,7 +110,10 @@ func (s *Script) comment(line string) bool {
 	case "own":
 		s.OwnErrors = append(s.OwnErrors, strings.Fields(value)...)
 	case "since":
-		s.Since, _ = strconv.Atoi(value) // what is no number is for all
+		var err error
+		if s.Since, err = strconv.Atoi(value); err != nil {
+			s.fault = fmt.Errorf("%s: read since: %w", s.Name, err)
+		}
 	case "needs":
 		s.Needs = append(s.Needs, value)
 	}
