@@ -45,7 +45,7 @@ func (r *rig) committing(first int, setting string) ([]*pgx.Conn, []chan error) 
 		must(r.t, err)
 		_, err = conn.Exec(r.t.Context(), setting)
 		must(r.t, err)
-		_, err = conn.Exec(r.t.Context(), "INSERT INTO inserts VALUES ($1)", first+i)
+		_, err = conn.Exec(r.t.Context(), "INSERT INTO tests VALUES ($1)", first+i)
 		must(r.t, err)
 		end := make(chan error, 1)
 		go func() { // ends with the commit
@@ -131,7 +131,7 @@ func TestLostCommits(t *testing.T) {
 		}
 	}
 	r.load.more(50)
-	got, err := r.cluster.Value(t.Context(), next, "postgres", fmt.Sprintf("SELECT string_agg(id::text, ' ' ORDER BY id) FROM inserts WHERE id >= %d", kept))
+	got, err := r.cluster.Value(t.Context(), next, "postgres", fmt.Sprintf("SELECT string_agg(id::text, ' ' ORDER BY id) FROM tests WHERE id >= %d", kept))
 	must(t, err)
 	if want := fmt.Sprintf("%d %d %d", kept, kept+1, kept+2); got != want {
 		t.Errorf("there are %s, want %s", got, want)

@@ -204,7 +204,7 @@ func TestPrimaryCutOffForLong(t *testing.T) {
 	r.wait(0, "quarantine primary")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if err := r.cluster.Exec(ctx, 0, "postgres", "INSERT INTO inserts VALUES (-1)"); err == nil {
+	if err := r.cluster.Exec(ctx, 0, "postgres", "INSERT INTO tests VALUES (-1)"); err == nil {
 		t.Error("the old primary confirms writes")
 	}
 	r.load.more(50)

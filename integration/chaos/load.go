@@ -24,8 +24,10 @@ import (
 // waitTimeout bounds what a test waits for, and a statement.
 const waitTimeout = 60 * time.Second
 
+// schema is what clients and tests write to; what a test writes by itself goes into tests, as inserts are held against the clients' history.
 const schema = `CREATE ROLE prober SUPERUSER LOGIN;
 	CREATE TABLE inserts (id bigint PRIMARY KEY);
+	CREATE TABLE tests (id bigint PRIMARY KEY);
 	CREATE TABLE own (worker int PRIMARY KEY, value bigint NOT NULL);
 	CREATE TABLE registers (key int PRIMARY KEY, value bigint NOT NULL);
 	INSERT INTO registers SELECT k, 0 FROM generate_series(1, 3) k;

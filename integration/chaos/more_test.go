@@ -117,7 +117,7 @@ func TestHeldStatementsAreBounded(t *testing.T) {
 		clients = append(clients, c)
 	}
 	for _, c := range clients {
-		go func() { ended <- c.exec(t.Context(), "INSERT INTO inserts VALUES (-1)") }() // ends with the hold
+		go func() { ended <- c.exec(t.Context(), "INSERT INTO tests VALUES (-1)") }() // ends with the hold
 	}
 	atOnce, held := 0, 0
 	for range cap(ended) {

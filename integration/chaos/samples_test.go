@@ -97,9 +97,9 @@ exec `+strings.Join(append(asPostgres(), "/bin/bash"), " ")+` -c "$*"
 	c, err := open(t.Context(), r.server.DSN("postgres", "postgres"), 0)
 	must(t, err)
 	defer c.close()
-	must(t, c.exec(t.Context(), "INSERT INTO inserts VALUES (-1)"))
+	must(t, c.exec(t.Context(), "INSERT INTO tests VALUES (-1)"))
 	eventually(t, "the write to arrive there", func() error {
-		got, err := r.cluster.Value(t.Context(), other, "postgres", "SELECT count(*) FROM inserts WHERE id = -1")
+		got, err := r.cluster.Value(t.Context(), other, "postgres", "SELECT count(*) FROM tests WHERE id = -1")
 		if err != nil || got != "1" {
 			return fmt.Errorf("%q, %v", got, err)
 		}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -67,13 +68,15 @@ func (r *Registers) Len() int {
 	return len(r.ops)
 }
 
-// Check is an error if no order of the accesses explains what they returned. Finding out that one does may take longer than
-// timeout; then it is nil.
+// Check is an error if no order of the accesses explains what they returned, or if that was not found out within timeout.
 func (r *Registers) Check(timeout time.Duration) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if porcupine.CheckOperationsTimeout(registerModel, r.ops, timeout) == porcupine.Illegal {
+	switch porcupine.CheckOperationsTimeout(registerModel, r.ops, timeout) {
+	case porcupine.Illegal:
 		return errors.New("the registers are not linearizable")
+	case porcupine.Unknown:
+		return fmt.Errorf("whether the registers are linearizable was not found out within %v, of %d accesses", timeout, len(r.ops))
 	}
 	return nil
 }
