@@ -498,7 +498,7 @@ func Default() Config {
 			SwitchoverWait: 10 * time.Second, AutoFailback: true, HoldDown: time.Second},
 		VIP: defaultVIP(),
 		Watchdog: Watchdog{Profile: "lan", CommandTimeout: 30 * time.Second,
-			Pair: Pair{OnLoss: "wait", After: 10 * time.Second, SelfFenceAfter: 5 * time.Second}},
+			Pair: Pair{DatabaseLock: true, OnLoss: "wait", After: 10 * time.Second, SelfFenceAfter: 5 * time.Second}},
 		Limits:   Limits{MaxClients: 10_000, FailedLoginRate: 10, MaxBuffered: 1 << 20, MaxStatements: 10_000, MaxStatementMemory: 32 << 20},
 		Timeouts: Timeouts{Auth: time.Minute, Connect: 10 * time.Second, ClientCheck: 10 * time.Second, Drain: 30 * time.Second},
 		Admin:    defaultAdmin(),

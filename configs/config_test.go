@@ -88,7 +88,7 @@ func TestDefaults(t *testing.T) {
 		"watchdog.command_timeout":           30 * time.Second,
 		"watchdog.trusted_servers":           []string(nil),
 		"watchdog.interfaces":                []string(nil),
-		"watchdog.pair.database_lock":        false,
+		"watchdog.pair.database_lock":        true,
 		"watchdog.pair.on_loss":              "wait",
 		"watchdog.pair.after":                10 * time.Second,
 		"watchdog.pair.self_fence_after":     5 * time.Second,

@@ -151,7 +151,7 @@ func (m *bubbled) run() {
 	m.machineMu.Lock()
 	m.machine, m.leader, m.address = core.New(memberOf(m.id), m.timing, nil), "", core.SetAddress{}
 	m.machineMu.Unlock()
-	lease := newLeaseTransport(lateWire{inner, m, stop}, m.timing, m.now, func(peer raft.ServerID, term uint64, sent time.Duration) {
+	lease := newLeaseTransport(lateWire{inner, m, stop}, m.timing, 0, m.now, func(peer raft.ServerID, term uint64, sent time.Duration) {
 		m.step(core.Acked{Peer: memberOf(peer), Term: term, Sent: sent})
 	})
 	yes := func() bool { return true }

@@ -112,6 +112,10 @@ func (w *Watchdog) hearYielded(from core.MemberID, term uint64) error {
 		return fmt.Errorf("%s does not lead", from)
 	}
 	w.lease.yieldedBy(term)
+	w.inspect(func(l *loop) { // before it is told to campaign
+		w.step(context.Background(), core.Yielded{From: from})
+		w.lease.defers.Store(l.machine.Defers(w.now()))
+	})
 	return nil
 }
 
@@ -122,8 +126,13 @@ func (w *Watchdog) yield(q yieldRequest) error {
 	if _, _, ok := w.server(q.To); q.To != "" && !ok {
 		return fmt.Errorf("%q is no other member with a vote", q.To)
 	}
-	w.feed(core.Yield{To: q.To, Reason: q.Reason})
-	return nil
+	err := ErrStopped
+	w.inspect(func(l *loop) {
+		if err = l.machine.MayTake(q.To); err == nil {
+			w.step(context.Background(), core.Yield{To: q.To, Reason: q.Reason})
+		}
+	})
+	return err
 }
 
 // serveControl answers the operator on this host. Who may open the data directory may ask.

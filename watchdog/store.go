@@ -126,6 +126,18 @@ func (s *parkedStore) SetUint64(key []byte, value uint64) error {
 	return nil
 }
 
+// term is the highest one that raft has stored, before which it acknowledges and grants nothing; 0 at the very beginning.
+func (s *parkedStore) term() (uint64, error) {
+	term, err := s.GetUint64([]byte("CurrentTerm")) // raft's own key
+	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the term: %w", err)
+	}
+	return term, nil
+}
+
 // close ends the store. Raft must have ended before, or it is stuck for ever.
 func (s *parkedStore) close() error {
 	close(s.done)

@@ -66,8 +66,8 @@ type wire interface {
 	raft.WithClose
 }
 
-func newLeaseTransport(inner wire, timing core.Timing, now func() time.Duration, acked func(raft.ServerID, uint64, time.Duration)) *leaseTransport {
-	t := &leaseTransport{Transport: inner, preVote: inner, now: now, acked: acked, rpcs: make(chan raft.RPC), done: make(chan struct{}), guard: core.NewGuard(timing, now())}
+func newLeaseTransport(inner wire, timing core.Timing, stored uint64, now func() time.Duration, acked func(raft.ServerID, uint64, time.Duration)) *leaseTransport {
+	t := &leaseTransport{Transport: inner, preVote: inner, now: now, acked: acked, rpcs: make(chan raft.RPC), done: make(chan struct{}), guard: core.NewGuard(timing, now(), stored)}
 	go t.filter(inner.Consumer()) // ended by Close
 	return t
 }
@@ -223,11 +223,12 @@ func (t *leaseTransport) contact() time.Duration {
 	return t.guard.Contact()
 }
 
-// yieldedBy takes the word of the leader of term that it holds no lease any more.
+// yieldedBy takes the word of the leader of term that it holds no lease any more. So it was heard, however busy this member was.
 func (t *leaseTransport) yieldedBy(term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.guard.Yielded(term)
+	t.excused = 0
 }
 
 // AppendEntries sends, and reports what was acknowledged with the time of the sending.

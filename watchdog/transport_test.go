@@ -28,8 +28,8 @@ func newEnds(t *testing.T) *ends {
 	innerA.Connect(addrB, innerB)
 	innerB.Connect(addrA, innerA)
 	yes := func() bool { return true }
-	e.a = newLeaseTransport(innerA, timing, clock, func(_ raft.ServerID, _ uint64, sent time.Duration) { e.acked = append(e.acked, sent) })
-	e.b = newLeaseTransport(innerB, timing, clock, func(raft.ServerID, uint64, time.Duration) {})
+	e.a = newLeaseTransport(innerA, timing, 0, clock, func(_ raft.ServerID, _ uint64, sent time.Duration) { e.acked = append(e.acked, sent) })
+	e.b = newLeaseTransport(innerB, timing, 0, clock, func(raft.ServerID, uint64, time.Duration) {})
 	e.a.joined, e.a.votes, e.b.joined, e.b.votes = yes, yes, yes, yes
 	e.now += time.Hour // both started long ago
 	done := make(chan struct{})
@@ -138,11 +138,11 @@ func TestAVoteLosesAgainstAnAcknowledgementInBetween(t *testing.T) {
 // A process that was just started may have acknowledged somebody before.
 func TestARestartedVoterWaits(t *testing.T) {
 	e := newEnds(t)
-	e.b.guard = core.NewGuard(core.Profiles()["lan"], e.now)
+	e.b.guard = core.NewGuard(core.Profiles()["lan"], e.now, 1)
 	if granted, err := e.askVote(2, false); err == nil || granted {
 		t.Error("it voted right after its start")
 	}
-	e.a.guard = core.NewGuard(core.Profiles()["lan"], e.now)
+	e.a.guard = core.NewGuard(core.Profiles()["lan"], e.now, 1)
 	if err := e.a.RequestPreVote("b", "b", &raft.RequestPreVoteRequest{Term: 2}, &raft.RequestPreVoteResponse{}); err == nil {
 		t.Error("it campaigned right after its start")
 	}

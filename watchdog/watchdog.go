@@ -224,7 +224,11 @@ func (w *Watchdog) persist(ctx context.Context, what string, try func() error) e
 func (w *Watchdog) openRaft() error {
 	output := slogWriter{w.log}
 	stream := raftStream{w.port, w.memberAt}
-	w.lease = newLeaseTransport(raft.NewNetworkTransport(stream, raftConns, w.timing.Election, output), w.timing, w.now,
+	stored, err := w.store.term()
+	if err != nil {
+		return err
+	}
+	w.lease = newLeaseTransport(raft.NewNetworkTransport(stream, raftConns, w.timing.Election, output), w.timing, stored, w.now,
 		func(peer raft.ServerID, term uint64, sent time.Duration) {
 			w.feed(core.Acked{Peer: memberOf(peer), Term: term, Sent: sent})
 		})

@@ -14,6 +14,7 @@ func TestPairAlone(t *testing.T) {
 	n.recorded("")
 	n.neverTwo()
 	p1, p2 := n.hosts[0], n.hosts[1]
+	n.lead(p1) // the primary's side, as it will be
 	d1, d2 := n.servers[0], n.servers[1]
 	one, two := n.writeTo(p1.address), n.writeTo(p2.address)
 
@@ -33,7 +34,7 @@ func TestPairAlone(t *testing.T) {
 		n.noFailover(t, c)
 	})
 
-	// Row 17. The side of the primary goes on. The other one cannot know that, and neither promotes nor takes the address.
+	// Row 17. The side of the primary goes on, and keeps the address. The other one cannot know that, and neither promotes nor takes it.
 	t.Run("each is cut off with one server", func(t *testing.T) {
 		for _, a := range []*host{p1, d1} {
 			for _, b := range []*host{p2, d2} {

@@ -50,6 +50,9 @@ func TestReportedOfPgpool(t *testing.T) {
 	hears(owner.name + " up")
 
 	t.Run("228, no de-escalation when leadership goes", func(t *testing.T) {
+		if err := owner.order("yield", "w1"); err == nil || !strings.Contains(err.Error(), "w1 is a witness") {
+			t.Errorf("the address is given to a witness: %v", err)
+		}
 		if err := owner.order("yield", proxy(owner).name); err != nil {
 			t.Fatal(err)
 		}

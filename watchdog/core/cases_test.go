@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata/
 //	voters p1 p2 ...                                          who votes; the first is this member
 //	poll p1=up p2=down ...                                    the tally of these answers
 //	at 1s | won N | caught up N | acked p2 N sent=900ms | yield | lost      the lease
-//	vote | grant-vote N | acknowledge N | yielded N | restart                              the guard
+//	vote | grant-vote N | acknowledge N | yielded N | restart [N]                           the guard
 //	grant p2 epoch=N [failover=N] [barred]                                  the leader's answer to p2
 //	missing ID                                                              who is waited for
 //	may [leading] [route=EPOCH@UNTIL] [behind]                              what clients may do
@@ -39,7 +39,7 @@ func TestCases(t *testing.T) {
 				t.Fatal(err)
 			}
 			timing := Profiles()["lan"]
-			c := &cases{state: (&State{}).clone(), timing: timing, guard: NewGuard(timing, 0), grants: NewGrants(timing, 0)}
+			c := &cases{state: (&State{}).clone(), timing: timing, guard: NewGuard(timing, 0, 0), grants: NewGrants(timing, 0)}
 			var out []string
 			for _, step := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
 				input, want, _ := strings.Cut(step, "\n----")
@@ -130,7 +130,7 @@ func (c *cases) line(line string) (string, error) {
 		c.lease.Lost()
 		return c.leased(), nil
 	case "restart":
-		c.guard = NewGuard(c.timing, c.now)
+		c.guard = NewGuard(c.timing, c.now, number(strings.Join(plain, "")))
 	case "acknowledge":
 		if err := c.guard.Acknowledge(c.now, number(plain[0])); err != nil {
 			return err.Error(), nil

@@ -66,6 +66,8 @@ type (
 		To     MemberID
 		Reason string
 	}
+	// Yielded: From led, and says that it has neither the lease nor the address any more, and leaves the lock.
+	Yielded struct{ From MemberID }
 	// Heard: a sign of life of another member; Asked is when the question was asked that it answered, or 0.
 	// Contact: an append was last acknowledged At (Guard.Contact).
 	Heard struct {
@@ -110,6 +112,7 @@ func (Consent) event()      {}
 func (Voted) event()        {}
 func (Unproposed) event()   {}
 func (Yield) event()        {}
+func (Yielded) event()      {}
 func (Heard) event()        {}
 func (Contact) event()      {}
 func (Locked) event()       {}

@@ -15,7 +15,7 @@ import (
 type Guard struct {
 	timing  Timing
 	started time.Duration
-	// contact is when the last append was acknowledged, and term that append's.
+	// contact is when the last append was acknowledged, and term the highest that one may have been of.
 	contact time.Duration
 	term    uint64
 	// yielded is the highest term whose leader said that it holds no lease any more.
@@ -24,9 +24,10 @@ type Guard struct {
 	granted uint64
 }
 
-// NewGuard is the guard of a member that started at now.
-func NewGuard(timing Timing, now time.Duration) *Guard {
-	return &Guard{timing: timing, started: now, contact: now - timing.stretched(timing.Election)}
+// NewGuard is the guard of a member that started at now, with term the one that it had stored: it acknowledged nothing of a
+// later one before.
+func NewGuard(timing Timing, now time.Duration, term uint64) *Guard {
+	return &Guard{timing: timing, started: now, contact: now - timing.stretched(timing.Election), term: term}
 }
 
 // Acknowledge says that an append of term is about to be acknowledged. It fails if this
@@ -54,10 +55,13 @@ func (g *Guard) Yielded(term uint64) { g.yielded = max(g.yielded, term) }
 // MayVote is nil if this member may grant a vote at now, or ask for one.
 func (g *Guard) MayVote(now time.Duration) error {
 	hold := g.timing.Election
+	if g.yielded != 0 && g.yielded >= g.term {
+		return nil
+	}
 	if since := now - g.started; since < hold {
 		return fmt.Errorf("it started %s ago and may have acknowledged a leader before: it votes after %s", since, hold)
 	}
-	if since := now - g.contact; since < hold && g.yielded < g.term {
+	if since := now - g.contact; since < hold {
 		return fmt.Errorf("it acknowledged the leader of term %d only %s ago, and votes for others after %s", g.term, since, hold)
 	}
 	return nil

@@ -13,6 +13,8 @@ type lockHold struct {
 	// taken is when the other one was last seen to have it, and seen is set then.
 	taken time.Duration
 	seen  bool
+	// left is until when it does not count who has it: the other one gave it up with its lease, and it takes a while to see that.
+	left time.Duration
 	// asked: there was an answer, or none in time, since it was last wanted.
 	asked bool
 }
@@ -58,7 +60,7 @@ func (m *Machine) locked(e Locked) {
 // isTaken: the other member may believe to have the lock.
 func (m *Machine) isTaken() bool {
 	l := &m.pair.lock
-	return l.seen && m.now < l.taken+m.timing.stretched(m.timing.Lock)
+	return l.seen && m.now >= l.left && m.now < l.taken+m.timing.stretched(m.timing.Lock)
 }
 
 // hasLock says whether this member may have the address by the lock, and until when.
@@ -71,7 +73,7 @@ func (m *Machine) hasLock() (time.Duration, bool) {
 // less moving to and fro; nothing rests on it.
 func (m *Machine) Defers(now time.Duration) bool {
 	l := &m.pair.lock
-	if !m.pair.rules.Lock || m.other() == "" {
+	if !m.pair.rules.Lock || m.other() == "" || now < l.left {
 		return false
 	}
 	// One that has just lost the leader, or was started, first asks who has it.

@@ -150,6 +150,11 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.unproposed(e)
 	case Yield:
 		m.yieldTo(e)
+	case Yielded:
+		m.hears(e.From, 0)
+		if e.From == m.other() {
+			m.pair.lock.left = now + 2*m.timing.stretched(m.timing.Lock)
+		}
 	case Heard:
 		m.hears(e.From, e.Asked)
 	case Contact:

@@ -79,7 +79,7 @@ func (m *simMember) start(_ int) {
 	m.alive, m.paused = true, 0
 	m.life++
 	m.role, m.leader, m.old, m.commit, m.applied, m.caught = simFollower, "", m.commit, 0, 0, false
-	m.guard = NewGuard(m.w.timing, m.clock())
+	m.guard = NewGuard(m.w.timing, m.clock(), m.term)
 	m.machine = New(m.id, m.w.timing, m.ids)
 	m.machine.UsePair(m.w.pair.rules)
 	m.pair.met, m.pair.lock, m.pair.from = false, WantLock{}, m.clock()
@@ -209,7 +209,7 @@ func (m *simMember) lastTerm() uint64 { return m.log[len(m.log)-1].term }
 // campaign asks everybody for a vote. A flagged campaign was asked for by the leader: raft has
 // no objections to it, only guards have.
 func (m *simMember) campaign(flagged bool) {
-	if flagged && m.guard.MayVote(m.clock()) != nil {
+	if flagged && (m.guard.MayVote(m.clock()) != nil || m.machine.Defers(m.clock())) {
 		m.w.totals.refusedVotes++
 		return
 	}

@@ -143,11 +143,15 @@ func (m *simMember) transfer(a Transfer) {
 	m.w.logf("%s yields term %d to %s: %s", m.id, a.Term, a.To, a.Reason)
 	m.guard.Yielded(a.Term)
 	m.others(func(p *simMember) {
-		m.post(p, func() { p.guard.Yielded(a.Term) })
+		m.post(p, func() {
+			p.guard.Yielded(a.Term)
+			p.step(Yielded{m.id})
+		})
 	})
 	if p := m.peer(a.To); p != nil && p != m {
 		m.post(p, func() {
 			p.guard.Yielded(a.Term)
+			p.step(Yielded{m.id})
 			p.campaign(true)
 		})
 	}

@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // settleSuccession gives leadership to a member that can serve better. A leader that
 // cannot serve at all goes at once; one that only is less fit first waits whether that
@@ -40,6 +44,25 @@ func (m *Machine) present() map[MemberID]Fitness {
 		}
 	}
 	return others
+}
+
+// MayTake is why leadership cannot be given to a member, or to anybody for "", without the address being nobody's for a while; nil
+// if it can.
+func (m *Machine) MayTake(to MemberID) error {
+	present := m.present()
+	fitness, heard := present[to]
+	switch {
+	case to == "" && len(Rank(m.state, present)) == 0:
+		return errors.New("no other member that may have the address was heard lately")
+	case to == "":
+	case m.state.Members[to].Role == RoleWitness:
+		return fmt.Errorf("%s is a witness: it serves no clients", to)
+	case !heard:
+		return fmt.Errorf("%s was not heard lately", to)
+	case !fitness.Serves || !fitness.Link:
+		return fmt.Errorf("%s cannot serve clients: %s", to, fitness)
+	}
+	return nil
 }
 
 func (m *Machine) yieldTo(e Yield) {
