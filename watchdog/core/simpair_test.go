@@ -24,7 +24,9 @@ type simLone struct {
 	lock        WantLock
 	asked       time.Duration
 	met         bool
-	confirmed   time.Duration // when the standby that has all commits was last seen
+	// unseen is when the primary was out of reach last.
+	unseen    time.Duration
+	confirmed time.Duration // when the standby that has all commits was last seen
 }
 
 // simLock is the lock that a node keeps.
@@ -55,6 +57,9 @@ func (m *simMember) tickPair() {
 	if m.pair.lock.Want && m.clock()-m.pair.asked >= w.timing.Lock/4 {
 		m.pair.asked = m.clock()
 		m.askLock(m.pair.lock.Node, m.clock())
+	}
+	if !m.reaches(m.state.Primary.Node) {
+		m.pair.unseen = w.now
 	}
 	if w.chance(0.2) {
 		m.step(Evidence{m.evidence()})
@@ -205,7 +210,8 @@ func (w *world) checkAlone(m *simMember) {
 	if silent := m.clock() - m.pair.from; silent < r.After {
 		w.fail("%s goes on alone %s after it heard the other one", m.id, silent)
 	}
-	if m.reaches(d.id) {
+	// What it saw last counts for a while: the primary may have come back since.
+	if ago := w.now - m.pair.unseen; m.reaches(d.id) && ago > w.timing.stretched(2*w.timing.Poll)+2*tick {
 		w.fail("%s goes on alone, and sees the primary", m.id)
 	}
 	if r.Policy != PolicySynchronous && !m.machine.fitness.Gateway {
