@@ -29,13 +29,25 @@ const (
 	// logQueue is how many lines may wait for a slow log; more are lost. The guardian
 	// must not hang because its log does.
 	logQueue = 256
+	// deathWait bounds the wait for the end of a howdah that has closed its socket, and executionTimeout that for its will.
+	deathWait, executionTimeout = 500 * time.Millisecond, 5 * time.Second
 )
 
+// Executor does what a will says (Manager.Will). It gets one when the process that left it is dead and the addresses are off this
+// host. It must end soon after ctx does.
+type Executor func(ctx context.Context, will []byte, log *slog.Logger) error
+
 // RunGuardian is the whole life of a guardian: it holds the addresses as long as the
-// howdah that started it lives and renews, and takes them off before it returns. The
-// error is why it could not.
-func RunGuardian(stderr io.Writer) error {
+// howdah that started it lives and renews, and takes them off before it returns. If that howdah died with a will, execute then gets
+// it. The error is why the addresses could not be taken off, or the will not be executed.
+func RunGuardian(stderr io.Writer, execute Executor) error {
 	protect()
+	// Before the first message: who sends it is the parent then, or the guardian knows of its end.
+	parent, err := watchParent()
+	if err != nil {
+		return err
+	}
+	defer parent.close()
 	ch, err := channelOf(os.NewFile(guardianFile, "howdah"))
 	if err != nil {
 		return err
@@ -58,11 +70,18 @@ func RunGuardian(stderr io.Writer) error {
 	lines, flush := queueLines(stderr)
 	defer flush()
 	log := newLogger(m.Hello.Log, lines).With("process", "vip-guardian")
-	return guard(ch, buf, *m.Hello, log)
+	return guard(ch, buf, *m.Hello, log, func(will []byte) error {
+		if err := parent.awaitEnd(deathWait); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), executionTimeout)
+		defer cancel()
+		return execute(ctx, will, log)
+	})
 }
 
-// guard runs the engine until howdah is gone.
-func guard(ch *channel, buf []byte, h hello, log *slog.Logger) error {
+// guard runs the engine until howdah is gone, and then execute, if howdah left a will and held the addresses.
+func guard(ch *channel, buf []byte, h hello, log *slog.Logger, execute func(will []byte) error) error {
 	e, err := newEngine(h.VIP, log, func(s State) {
 		s.Process = os.Getpid()
 		_ = ch.send(fromGuardian{s}) // whoever does not read it has other troubles
@@ -73,17 +92,29 @@ func guard(ch *channel, buf []byte, h hello, log *slog.Logger) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var reader sync.WaitGroup
-	reader.Go(func() { cancel(readOrders(ctx, ch, buf, e)) })
+	last := lastWords{holder: h.Order.Holder, will: h.Will}
+	reader.Go(func() { cancel(readOrders(ctx, ch, buf, e, &last)) })
 	log.Info("guardian started", "mode", h.VIP.Mode, "addresses", h.VIP.Addresses, "parent", os.Getppid())
 	err = e.run(ctx, h.Order)
 	log.Info("guardian ends", "because", context.Cause(ctx), "state", e.state().describe(), "error", err)
 	ch.close()
 	reader.Wait()
+	if err == nil && errors.Is(context.Cause(ctx), errGone) && last.holder && len(last.will) > 0 {
+		if err = execute(last.will); err != nil {
+			log.Warn("nobody was told that howdah is dead; the others will notice", "error", err)
+		}
+	}
 	return err
 }
 
+// lastWords are what howdah said last. Who gave the addresses up in order needs no will.
+type lastWords struct {
+	holder bool
+	will   []byte
+}
+
 // readOrders hands messages to the engine until the channel ends, and says why.
-func readOrders(ctx context.Context, ch *channel, buf []byte, e *engine) error {
+func readOrders(ctx context.Context, ch *channel, buf []byte, e *engine, last *lastWords) error {
 	var clients []Connection
 	for {
 		var m toGuardian
@@ -94,7 +125,10 @@ func readOrders(ctx context.Context, ch *channel, buf []byte, e *engine) error {
 			return err
 		}
 		switch {
+		case m.Will != nil:
+			last.will = *m.Will
 		case m.Order != nil:
+			last.holder = m.Order.Holder
 			select {
 			case e.orders <- *m.Order:
 			case <-ctx.Done():
@@ -126,7 +160,7 @@ func readOrders(ctx context.Context, ch *channel, buf []byte, e *engine) error {
 func protect() {
 	// A service manager or a terminal signals howdah and the guardian alike; it ends when
 	// howdah has ended.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE,
+	signal.Ignore(syscall.SIGHUP, syscall.SIGABRT, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE,
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(guardianOOMScore), 0)
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // no core dump, no debugger of the same user

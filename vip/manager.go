@@ -68,6 +68,7 @@ type mailbox struct {
 	mu      sync.Mutex
 	order   order
 	clients []Connection
+	will    []byte
 	ready   chan struct{}
 }
 
@@ -87,6 +88,12 @@ func (b *mailbox) take() (order, []Connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.order, b.clients
+}
+
+func (b *mailbox) testament() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.will
 }
 
 // New makes a Manager of a valid section. logs is for the guardian, which writes its own
@@ -164,6 +171,15 @@ func (m *Manager) feed(ctx, inner context.Context, e *engine) {
 		}
 		held = o.Holder
 	}
+}
+
+// Will leaves something to be done by the guardian when this process has died while it held the addresses: once it is surely dead,
+// and they are surely off this host, RunGuardian's executor gets text, which must be short of maxMessage by far. Empty takes
+// it back. It does not wait, and reaches the guardian with the next Want, before it. Without a guardian nothing is done.
+func (m *Manager) Will(text []byte) {
+	m.mail.mu.Lock()
+	defer m.mail.mu.Unlock()
+	m.mail.will = text
 }
 
 // Want says who shall hold the addresses. It does not wait.

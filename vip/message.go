@@ -23,6 +23,8 @@ type toGuardian struct {
 	// Hello is the first one.
 	Hello *hello `json:"hello,omitempty"`
 	Order *order `json:"order,omitempty"`
+	// Will replaces the one in Hello, or from before (Manager.Will).
+	Will *[]byte `json:"will,omitempty"`
 	// Clients are some of a list; First begins a new one, Last makes it count.
 	Clients     []Connection `json:"clients,omitempty"`
 	First, Last bool
@@ -33,6 +35,7 @@ type hello struct {
 	VIP   configs.VIP `json:"vip"`
 	Log   configs.Log `json:"log"`
 	Order order       `json:"order"`
+	Will  []byte      `json:"will,omitempty"`
 }
 
 // fromGuardian is what a guardian answers every order with, and tells of itself.

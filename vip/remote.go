@@ -1,6 +1,7 @@
 package vip
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -102,8 +103,9 @@ func (r *remote) once(ctx context.Context) error {
 
 // talk passes orders on until the guardian ends or hangs, or ctx ends.
 func (r *remote) talk(ctx context.Context, ch *channel, process *os.Process, ended chan error, answered *atomic.Uint64) {
+	will := r.m.mail.testament()
 	o, clients := r.m.mail.take()
-	if err := ch.send(toGuardian{Hello: &hello{r.m.cfg, r.m.logs, o}}); err != nil {
+	if err := ch.send(toGuardian{Hello: &hello{r.m.cfg, r.m.logs, o, will}}); err != nil {
 		r.m.log.Error("the guardian was not told its task", "error", err)
 		return
 	}
@@ -126,6 +128,11 @@ func (r *remote) talk(ctx context.Context, ch *channel, process *os.Process, end
 			ended <- err // for await
 			return
 		case <-r.m.mail.ready:
+			if next := r.m.mail.testament(); !bytes.Equal(next, will) {
+				if err := ch.send(toGuardian{Will: &next}); err == nil { // else it is tried again with the next order
+					will = next
+				}
+			}
 			o, clients = r.m.mail.take()
 			asked++
 			if err := ch.send(toGuardian{Order: &o}); err != nil && !errors.Is(err, unix.EAGAIN) {

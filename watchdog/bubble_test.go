@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,9 @@ type bubble struct {
 	late    time.Duration
 	delays  *rand.Rand
 	holders int // how often the address got another holder
+	// certificates are on their way; certified counts the campaigns that they led to.
+	certificates sync.WaitGroup
+	certified    *atomic.Int64
 }
 
 // bubbled is one member.
@@ -331,6 +335,40 @@ func (m *bubbled) kill() {
 	m.mu.Unlock()
 }
 
+// die is kill, and what its guardian does then: the other members hear of it, each when they do, and campaign.
+func (m *bubbled) die() {
+	m.mu.Lock()
+	r := m.raft
+	m.mu.Unlock()
+	dead, led := core.Certificate{Server: string(m.id), Term: r.CurrentTerm()}, r.State() == raft.Leader
+	m.kill()
+	if !led {
+		return
+	}
+	for _, id := range m.order {
+		if id == m.id {
+			continue
+		}
+		o := m.members[id]
+		o.mu.Lock()
+		lease, other, stop, wait := o.lease, o.raft, o.stop, time.Duration(m.random.Int64N(int64(50*time.Millisecond)))
+		o.mu.Unlock()
+		m.certificates.Go(func() {
+			if m.way(m.id, id, stop) != nil {
+				return
+			}
+			if fresh, err := lease.died(dead); err != nil || !fresh {
+				return
+			}
+			time.Sleep(wait)
+			if other.State() == raft.Follower && other.CurrentTerm() == dead.Term && lease.mayCampaign() == nil {
+				m.certified.Add(1)
+				lease.campaign()
+			}
+		})
+	}
+}
+
 func (m *bubbled) pause() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -372,7 +410,7 @@ func (b *bubble) fault() {
 	m := b.any()
 	switch b.random.IntN(8) {
 	case 0:
-		m.kill()
+		m.die()
 		m.run()
 	case 1:
 		m.pause()
@@ -457,18 +495,21 @@ func TestRaftOnVirtualTime(t *testing.T) {
 	if os.Getenv("HOWDAH_SEED") != "" {
 		count = 1
 	}
-	moves := 0
+	moves, certified := 0, &atomic.Int64{}
 	for seed := first; seed < first+count && !t.Failed(); seed++ {
-		synctest.Test(t, func(t *testing.T) { moves += playBubble(t, seed) })
+		synctest.Test(t, func(t *testing.T) { moves += playBubble(t, seed, certified) })
 	}
-	t.Logf("%d schedules; the address got a holder %d times", count, moves)
+	t.Logf("%d schedules; the address got a holder %d times, %d campaigns followed a certificate", count, moves, certified.Load())
+	if certified.Load() == 0 && count > 1 {
+		t.Error("nobody ever campaigns because a leader is dead")
+	}
 	if moves < 2*int(count) {
 		t.Error("the address hardly ever moves")
 	}
 }
 
-func playBubble(t *testing.T, seed uint64) int {
-	b := &bubble{t: t, start: time.Now(), timing: core.Profiles()["lan"], random: rand.New(rand.NewPCG(seed, 21)), delays: rand.New(rand.NewPCG(seed, 22)),
+func playBubble(t *testing.T, seed uint64, certified *atomic.Int64) int {
+	b := &bubble{t: t, certified: certified, start: time.Now(), timing: core.Profiles()["lan"], random: rand.New(rand.NewPCG(seed, 21)), delays: rand.New(rand.NewPCG(seed, 22)),
 		members: map[raft.ServerID]*bubbled{}, cut: map[[2]raft.ServerID]bool{}, late: 2 * time.Millisecond}
 	size := []int{3, 3, 5}[b.random.IntN(3)]
 	var servers []raft.Server
@@ -491,6 +532,7 @@ func playBubble(t *testing.T, seed uint64) int {
 		b.members[id].run()
 	}
 	b.play(seed)
+	b.certificates.Wait()
 	for _, id := range b.order {
 		b.members[id].kill()
 	}

@@ -36,6 +36,8 @@ func (w *Watchdog) handle(ctx context.Context, from core.MemberID, q request) (a
 			return w.answerRoute(ctx, from, *q.Route)
 		case q.Yielded != 0:
 			return answer{}, w.hearYielded(from, q.Yielded)
+		case q.Dead != nil:
+			return answer{}, w.hearDead(from, q.Dead)
 		case q.Join != nil:
 			err := w.join(from, q.Join)
 			all, _, err2 := w.serversOf(from)

@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -174,7 +175,10 @@ func memberKeys(dir, member, cluster string, ca *x509.Certificate, caKey *ecdsa.
 // keys are what a member has of Keygen.
 type keys struct {
 	tls    *tls.Config // for both sides; a client adds the server's name
+	signer crypto.Signer
 	gossip []byte
+	// private is the member's key as PKCS #8, and authority the cluster's certificate in PEM: for the guardian (will).
+	private, authority []byte
 }
 
 // loadKeys reads the folder, and holds that it belongs to this member of this cluster.
@@ -191,15 +195,30 @@ func loadKeys(dir, member, cluster string) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the authority: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate", filepath.Join(dir, caFile))
-	}
-	gossip, err := readGossipKey(filepath.Join(dir, gossipFile))
+	k, err := keysOf(pair, text)
 	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, caFile), err)
+	}
+	if k.private, err = x509.MarshalPKCS8PrivateKey(pair.PrivateKey); err != nil {
+		return nil, fmt.Errorf("encode the member's key: %w", err)
+	}
+	if k.gossip, err = readGossipKey(filepath.Join(dir, gossipFile)); err != nil {
 		return nil, err
 	}
-	return &keys{gossip: gossip, tls: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, ClientCAs: pool,
+	return k, nil
+}
+
+// keysOf are a member's keys without the one for gossip; authority is in PEM.
+func keysOf(pair tls.Certificate, authority []byte) (*keys, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authority) {
+		return nil, errors.New("it holds no certificate")
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T does not sign", pair.PrivateKey)
+	}
+	return &keys{signer: signer, authority: authority, tls: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, ClientCAs: pool,
 		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13}}, nil
 }
 

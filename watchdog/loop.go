@@ -26,7 +26,10 @@ type loop struct {
 	fitness  core.Fitness
 	// address is the last order given.
 	address core.SetAddress
-	ended   chan struct{} // closed when nothing feeds the loop any more
+	// willed is the term of the last will, and told the members in it.
+	willed uint64
+	told   map[core.MemberID]string
+	ended  chan struct{} // closed when nothing feeds the loop any more
 }
 
 func newLoop(self core.MemberID, timing core.Timing) loop {
@@ -153,6 +156,12 @@ func (w *Watchdog) poke(now time.Duration) {
 
 // rank is this member's place among those who may succeed the leader.
 func (w *Watchdog) rank() int {
+	rank, _ := w.heirs()
+	return rank
+}
+
+// heirs are those who may succeed the leader, in their order, and this member's place among them.
+func (w *Watchdog) heirs() (rank int, heirs []core.MemberID) {
 	s := w.loop.machine.State()
 	fit := map[core.MemberID]core.Fitness{}
 	for id := range s.Members {
@@ -160,10 +169,11 @@ func (w *Watchdog) rank() int {
 			fit[id] = core.Fit()
 		}
 	}
-	if i := slices.Index(core.Rank(s, fit), w.self); i >= 0 {
-		return i
+	heirs = core.Rank(s, fit)
+	if i := slices.Index(heirs, w.self); i >= 0 {
+		return i, heirs
 	}
-	return len(fit)
+	return len(fit), heirs
 }
 
 // act carries out an action. What takes time gets a goroutine and comes back as an event.
@@ -226,6 +236,9 @@ func (w *Watchdog) setAddress(a core.SetAddress) {
 		w.log.Info("the address follows the lease", "holder", a.Want, "reason", a.Reason)
 	}
 	w.loop.address = a
+	if a.Want {
+		w.writeWill()
+	}
 	w.parts.Address.Want(AddressWant{Holder: a.Want, Until: time.Now().Add(a.Until - w.now()), Term: w.loop.machine.Lease().Term(), Reason: a.Reason})
 }
 

@@ -25,7 +25,7 @@ type member struct {
 	stop context.CancelCauseFunc
 	done chan struct{}
 
-	NoAddress
+	mortal
 	mu      sync.Mutex
 	sights  map[core.NodeID]core.Sight
 	fit     core.Fitness

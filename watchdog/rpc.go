@@ -18,19 +18,21 @@ import (
 
 // request is a question of one member to another, or of an operator on the same host. Exactly one field is set.
 type request struct {
-	Hello    *helloRequest  `json:"hello,omitempty"`
-	Poll     *core.Poll     `json:"poll,omitempty"`
-	Route    *routeRequest  `json:"route,omitempty"`
-	Yielded  uint64         `json:"yielded,omitempty"` // the term whose leader holds no lease any more
-	Join     *joinRequest   `json:"join,omitempty"`
-	Announce *core.Member   `json:"announce,omitempty"`
-	Remove   core.MemberID  `json:"remove,omitempty"`
-	Yield    *yieldRequest  `json:"yield,omitempty"`
-	Pause    *bool          `json:"pause,omitempty"`
-	Prefer   *core.MemberID `json:"prefer,omitempty"`
-	Abort    string         `json:"abort,omitempty"` // the failover under way, and why
-	Status   bool           `json:"status,omitempty"`
-	Service  *serviceCall   `json:"service,omitempty"`
+	Hello   *helloRequest `json:"hello,omitempty"`
+	Poll    *core.Poll    `json:"poll,omitempty"`
+	Route   *routeRequest `json:"route,omitempty"`
+	Yielded uint64        `json:"yielded,omitempty"` // the term whose leader holds no lease any more
+	Join    *joinRequest  `json:"join,omitempty"`
+	// Dead is a leader's death, as its guardian or another member says.
+	Dead     *deathCertificate `json:"dead,omitempty"`
+	Announce *core.Member      `json:"announce,omitempty"`
+	Remove   core.MemberID     `json:"remove,omitempty"`
+	Yield    *yieldRequest     `json:"yield,omitempty"`
+	Pause    *bool             `json:"pause,omitempty"`
+	Prefer   *core.MemberID    `json:"prefer,omitempty"`
+	Abort    string            `json:"abort,omitempty"` // the failover under way, and why
+	Status   bool              `json:"status,omitempty"`
+	Service  *serviceCall      `json:"service,omitempty"`
 }
 
 type (

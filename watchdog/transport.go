@@ -51,6 +51,7 @@ type leaseTransport struct {
 
 	mu    sync.Mutex
 	guard *core.Guard
+	dead  core.Certificate // the last that was heard
 	// excused is until when this member does not campaign, because it was too busy to
 	// hear a leader.
 	excused time.Duration
@@ -175,7 +176,7 @@ func (t *leaseTransport) check(command any, answer raft.RPCResponse) raft.RPCRes
 		}
 	case *raft.AppendEntriesResponse:
 		if r.Success && answer.Error == nil {
-			err = t.guard.Acknowledge(t.now(), r.Term)
+			err = t.guard.Acknowledge(t.now(), r.Term, senderOf(command))
 		}
 	}
 	if err != nil {
@@ -283,4 +284,12 @@ func (t *leaseTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAdd
 		return errSilent
 	}
 	return t.Transport.InstallSnapshot(id, target, args, resp, data)
+}
+
+// senderOf is who sent a request, as raft knows it; its transport has asked for a member's certificate.
+func senderOf(command any) string {
+	if c, ok := command.(raft.WithRPCHeader); ok {
+		return string(c.GetRPCHeader().ID)
+	}
+	return ""
 }

@@ -121,6 +121,48 @@ func TestVotesWaitForTheLease(t *testing.T) {
 	}
 }
 
+// A certificate lets a voter vote at once, if it is about the leader and the term that were acknowledged last, and only until
+// another leader was.
+func TestADeadLeaderIsNotWaitedFor(t *testing.T) {
+	e := newEnds(t)
+	appendOf := func(leader string, term uint64) {
+		t.Helper()
+		e.answer = func(any) any { return &raft.AppendEntriesResponse{Term: term, Success: true} }
+		args := &raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ID: []byte(leader)}, Term: term}
+		if err := e.a.AppendEntries("b", "b", args, &raft.AppendEntriesResponse{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendOf("p1.a", 3)
+	for _, dead := range []core.Certificate{{Server: "p2.a", Term: 3}, {Server: "p1.b", Term: 3}, {Server: "p1.a", Term: 2}, {Server: "p1.a", Term: 4}, {Term: 3}} {
+		if fresh, err := e.b.died(dead); err == nil || fresh {
+			t.Errorf("%v was believed", dead)
+		}
+	}
+	if granted, _ := e.askVote(4, true); granted {
+		t.Fatal("a vote was given to another one than the living leader")
+	}
+	e.b.excused = e.now + time.Hour
+	for i, want := range []bool{true, false} {
+		if fresh, err := e.b.died(core.Certificate{Server: "p1.a", Term: 3}); err != nil || fresh != want {
+			t.Errorf("time %d: got %v %v", i+1, fresh, err)
+		}
+	}
+	if err := e.b.mayCampaign(); err != nil {
+		t.Error(err)
+	}
+	if granted, err := e.askVote(4, true); err != nil || !granted {
+		t.Fatalf("got %v %v after the leader's death", granted, err)
+	}
+	appendOf("p1.a", 4) // the same member, started again, and elected
+	if fresh, err := e.b.died(core.Certificate{Server: "p1.a", Term: 3}); err == nil || fresh {
+		t.Error("the death of an earlier process was taken for that of a later one")
+	}
+	if granted, _ := e.askVote(5, true); granted {
+		t.Error("a vote was given to another one than the leader that was elected since")
+	}
+}
+
 // A vote may be decided, and then an append be acknowledged. What matters is which answer
 // goes out first.
 func TestAVoteLosesAgainstAnAcknowledgementInBetween(t *testing.T) {

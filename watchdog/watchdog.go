@@ -186,7 +186,9 @@ func (w *Watchdog) open(ctx context.Context) (err error) {
 	w.caller.now, w.caller.answered = w.now, func(peer core.MemberID, asked time.Duration) { w.feed(core.Heard{From: peer, Asked: asked}) }
 	w.port.rpc = func(ctx context.Context, peer core.MemberID, conn net.Conn) {
 		serveRequests(ctx, conn, func(ctx context.Context, q request) answer {
-			w.feed(core.Heard{From: peer})
+			if q.Dead == nil { // that comes from a guardian, which outlives its member
+				w.feed(core.Heard{From: peer})
+			}
 			return w.answer(ctx, peer, q)
 		})
 	}

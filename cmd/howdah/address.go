@@ -49,6 +49,9 @@ func (f *floating) Want(w watchdog.AddressWant) {
 	f.manager.Want(vip.Want{Holder: w.Holder, Until: w.Until, Epoch: w.Term, Peers: f.peers, Reason: w.Reason})
 }
 
+// Will is for the guardian, should this process die while it has the address.
+func (f *floating) Will(text []byte) { f.manager.Will(text) }
+
 // Release returns when the address is off this host.
 func (f *floating) Release(ctx context.Context, reason string) error {
 	f.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/howdah/howdah/admin"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/vip"
+	"github.com/howdah/howdah/watchdog"
 )
 
 // Exit codes, the same for every command.
@@ -71,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "help", "-h", "-help", "--help":
 		return runHelp(args[1:], stdout)
 	case vip.GuardianCommand: // not for people: started by a howdah that holds an address
-		return vip.RunGuardian(stderr)
+		return vip.RunGuardian(stderr, watchdog.ExecuteWill)
 	case "-v", "-version", "--version":
 		args = append([]string{"version"}, args[1:]...)
 	}

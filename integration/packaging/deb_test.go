@@ -123,7 +123,7 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID", "KillMode=mixed", "NoNewPrivileges=yes", "ProtectSystem=strict"} {
+	for _, want := range []string{"Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID", "KillMode=control-group", "NoNewPrivileges=yes", "ProtectSystem=strict"} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("the unit has no %s", want)
 		}

@@ -72,6 +72,7 @@ type host struct {
 	env               []string
 	cmd               *exec.Cmd
 	ended             chan error
+	started           time.Time
 	log               *logBuffer
 }
 
@@ -319,7 +320,7 @@ func (h *host) start() {
 	if err := h.cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	h.ended = make(chan error, 1)
+	h.started, h.ended = time.Now(), make(chan error, 1)
 	cmd, ended := h.cmd, h.ended
 	go func() { ended <- cmd.Wait() }() // ends with the process
 }

@@ -207,6 +207,7 @@ func (p *holder) signalGuardian(s syscall.Signal) int {
 //
 //	hold LEASE [released] [peer ADDRESS]   from now on, renewed four times per lease
 //	once LEASE                             once
+//	will FILE                              left to the guardian with the next order
 //	not                                    given up
 //	release                                given up, and waited for
 //	list                                   print the connections to the address
@@ -277,6 +278,8 @@ func playHolder(path string) error {
 				if renew = nil; words[0] == "hold" {
 					renew = time.After(lease / 4)
 				}
+			case "will":
+				m.Will([]byte(strings.Join(words[1:], "")))
 			case "not":
 				renew = nil
 				m.Want(vip.Want{Epoch: 2, Reason: "told not to"})

@@ -14,7 +14,7 @@ const roleVariable = "HOWDAH_VIP_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == vip.GuardianCommand {
-		if err := vip.RunGuardian(os.Stderr); err != nil {
+		if err := vip.RunGuardian(os.Stderr, noteWill); err != nil {
 			fmt.Fprintln(os.Stderr, "guardian:", err)
 			os.Exit(1)
 		}

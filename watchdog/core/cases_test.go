@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata/
 //	voters p1 p2 ...                                          who votes; the first is this member
 //	poll p1=up p2=down ...                                    the tally of these answers
 //	at 1s | won N | caught up N | acked p2 N sent=900ms | yield | lost      the lease
-//	vote | grant-vote N | acknowledge N | yielded N | restart [N]                           the guard
+//	vote | grant-vote N | acknowledge N [by=NAME] | yielded N | dead N by=NAME | restart [N]   the guard
 //	grant p2 epoch=N [failover=N] [barred]                                  the leader's answer to p2
 //	missing ID                                                              who is waited for
 //	may [leading] [route=EPOCH@UNTIL] [behind]                              what clients may do
@@ -132,7 +132,7 @@ func (c *cases) line(line string) (string, error) {
 	case "restart":
 		c.guard = NewGuard(c.timing, c.now, number(strings.Join(plain, "")))
 	case "acknowledge":
-		if err := c.guard.Acknowledge(c.now, number(plain[0])); err != nil {
+		if err := c.guard.Acknowledge(c.now, number(plain[0]), options["by"]); err != nil {
 			return err.Error(), nil
 		}
 	case "grant-vote":
@@ -142,6 +142,10 @@ func (c *cases) line(line string) (string, error) {
 		return "yes", nil
 	case "yielded":
 		c.guard.Yielded(number(plain[0]))
+	case "dead":
+		if err := c.guard.Dead(Certificate{options["by"], number(plain[0])}); err != nil {
+			return err.Error(), nil
+		}
 	case "vote":
 		if err := c.guard.MayVote(c.now); err != nil {
 			return "no: " + err.Error(), nil

@@ -15,9 +15,11 @@ import (
 type Guard struct {
 	timing  Timing
 	started time.Duration
-	// contact is when the last append was acknowledged, and term the highest that one may have been of.
+	// contact is when the last append was acknowledged, term the highest that one may have been of, and leader whose that
+	// was, if this process knows.
 	contact time.Duration
 	term    uint64
+	leader  string
 	// yielded is the highest term whose leader said that it holds no lease any more.
 	yielded uint64
 	// granted is the highest term that this member voted in.
@@ -30,13 +32,15 @@ func NewGuard(timing Timing, now time.Duration, term uint64) *Guard {
 	return &Guard{timing: timing, started: now, contact: now - timing.stretched(timing.Election), term: term}
 }
 
-// Acknowledge says that an append of term is about to be acknowledged. It fails if this
+// Acknowledge says that an append of the leader of term is about to be acknowledged. It fails if this
 // member voted in a later term meanwhile: the acknowledgement must not be sent then.
-func (g *Guard) Acknowledge(now time.Duration, term uint64) error {
+func (g *Guard) Acknowledge(now time.Duration, term uint64, leader string) error {
 	if term < g.granted {
 		return fmt.Errorf("it voted in term %d, and acknowledges nothing of term %d any more", g.granted, term)
 	}
-	g.contact, g.term = now, max(g.term, term)
+	if g.contact = now; term >= g.term {
+		g.term, g.leader = term, leader
+	}
 	return nil
 }
 

@@ -48,6 +48,8 @@ type simMember struct {
 	user    simUser
 	asked   int
 	pair    simLone
+	// certified is the last certificate that it heard.
+	certified Certificate
 }
 
 type simRole int
@@ -95,10 +97,46 @@ func (m *simMember) start(_ int) {
 
 func (m *simMember) kill() {
 	m.w.logf("%s is killed", m.id)
+	led := m.role == simLeader
 	m.alive = false
 	m.life++
 	m.role = simFollower
+	if m.address.Want && m.w.chance(0.7) {
+		m.testify(led)
+		return
+	}
 	// The address stays, as no process is there to remove it: the kernel does so at its end.
+}
+
+// testify is what a guardian does that sees its process die: the address goes, and then the others are told that the leader is dead. They
+// tell each other, and one of them campaigns at once.
+func (m *simMember) testify(led bool) {
+	c, life := Certificate{string(m.id), m.term}, m.life
+	m.w.at(m.w.now+time.Duration(m.w.rng.Int64N(int64(20*time.Millisecond))), func() {
+		if m.life == life { // the next process begins without the address, too
+			m.address = SetAddress{}
+		}
+		if !led {
+			return
+		}
+		m.w.totals.certified++
+		m.others(func(p *simMember) { m.post(p, func() { p.hearDead(c) }) })
+	})
+}
+
+func (m *simMember) hearDead(c Certificate) {
+	if m.guard.Dead(c) != nil || m.certified == c {
+		return
+	}
+	m.certified = c
+	m.others(func(p *simMember) {
+		if string(p.id) != c.Server {
+			m.post(p, func() { p.hearDead(c) })
+		}
+	})
+	if m.term == c.Term && m.role == simFollower && m.w.chance(0.7) {
+		m.campaign(true)
+	}
 }
 
 func (m *simMember) pause(d time.Duration) {
@@ -282,7 +320,7 @@ func (m *simMember) take(l *simMember, term uint64, sent time.Duration, commit i
 		return
 	}
 	m.seen(term)
-	if err := m.guard.Acknowledge(m.clock(), term); err != nil {
+	if err := m.guard.Acknowledge(m.clock(), term, string(l.id)); err != nil {
 		m.w.fail("%s: %v", m.id, err) // with one thread a vote has raised the term
 	}
 	m.follow(l.id)

@@ -66,13 +66,13 @@ func TestSimulation(t *testing.T) {
 		t.Errorf("the schedules of two do not reach everything: %+v", sum)
 	}
 	// What never happened was not tested.
-	if failed.Load() == 0 && (sum.elections < int(n) || sum.begun == 0 || sum.committed == 0 || sum.aborted == 0 || sum.vetoed == 0 || sum.yields == 0 || sum.refusedVotes == 0) {
+	if failed.Load() == 0 && (sum.elections < int(n) || sum.begun == 0 || sum.committed == 0 || sum.aborted == 0 || sum.vetoed == 0 || sum.yields == 0 || sum.refusedVotes == 0 || sum.certified == 0) {
 		t.Errorf("the schedules do not reach everything: %+v", sum)
 	}
 }
 
 // totals count what happened, to see that a simulation does reach it.
-type totals struct{ elections, begun, committed, aborted, vetoed, yields, refusedVotes, attempts, handled, byLock, alone, fences, forks int }
+type totals struct{ elections, begun, committed, aborted, vetoed, yields, refusedVotes, attempts, handled, byLock, alone, fences, forks, certified int }
 
 func (t *totals) add(o totals) {
 	t.elections += o.elections
@@ -88,6 +88,7 @@ func (t *totals) add(o totals) {
 	t.alone += o.alone
 	t.fences += o.fences
 	t.forks += o.forks
+	t.certified += o.certified
 }
 
 // The length of a schedule: faults until calm, then the cluster must recover until end.
