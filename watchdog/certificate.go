@@ -105,8 +105,7 @@ func (t *leaseTransport) died(dead core.Certificate) (fresh bool, err error) {
 		return false, err
 	}
 	fresh = t.dead != dead
-	// Whatever kept this member from hearing the leader, there is nothing to be heard any more.
-	t.dead, t.excused = dead, 0
+	t.dead = dead
 	return fresh, nil
 }
 
@@ -136,7 +135,7 @@ func (w *Watchdog) succeed(dead core.Certificate, d *deathCertificate) {
 		select {
 		case id := <-willing:
 			if missing--; waiting && slices.Contains(better, id) {
-				turn = time.After(w.timing.Election / 2 * time.Duration(rank))
+				turn = time.After(w.timing.Election * time.Duration(rank))
 			}
 		case <-turn:
 			waiting = false

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -201,7 +202,7 @@ func (t *leaseTransport) mayCampaign() error {
 	if t.defers.Load() {
 		return errors.New("the other member has the lock of the address, and should lead")
 	}
-	if t.now() < t.excused {
+	if t.now() < t.excused && t.guard.Dead(t.dead) != nil {
 		return errors.New("it was too busy to hear a leader, and listens first")
 	}
 	return t.guard.MayVote(t.now())
@@ -259,7 +260,7 @@ func (t *leaseTransport) RequestVote(id raft.ServerID, target raft.ServerAddress
 	if err := t.mayCampaign(); err != nil {
 		return fmt.Errorf("ask for no vote: %w", err)
 	}
-	return t.Transport.RequestVote(id, target, args, resp)
+	return again(func() error { return t.Transport.RequestVote(id, target, args, resp) })
 }
 
 // RequestPreVote asks whether there would be a vote.
@@ -267,7 +268,7 @@ func (t *leaseTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddr
 	if err := t.mayCampaign(); err != nil {
 		return fmt.Errorf("ask for no vote: %w", err)
 	}
-	return t.preVote.RequestPreVote(id, target, args, resp)
+	return again(func() error { return t.preVote.RequestPreVote(id, target, args, resp) })
 }
 
 // TimeoutNow gives leadership away, once the lease was.
@@ -275,7 +276,19 @@ func (t *leaseTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress,
 	if !t.yielded.Load() {
 		return errors.New("leadership is not given away before the lease")
 	}
-	return t.Transport.TimeoutNow(id, target, args, resp)
+	return again(func() error { return t.Transport.TimeoutNow(id, target, args, resp) })
+}
+
+// again asks once more after each kept connection that turned out to be closed: the other member was started anew since it was used. Raft
+// would take that for an answer, and an election would be lost. What is asked here may be asked twice.
+func again(ask func() error) (err error) {
+	for range raftConns + 1 {
+		err = ask()
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			return err
+		}
+	}
+	return err
 }
 
 // InstallSnapshot is raft's own.

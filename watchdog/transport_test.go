@@ -2,6 +2,10 @@ package watchdog
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +164,25 @@ func TestADeadLeaderIsNotWaitedFor(t *testing.T) {
 	}
 	if granted, _ := e.askVote(5, true); granted {
 		t.Error("a vote was given to another one than the leader that was elected since")
+	}
+}
+
+// What was kept of a connection to a member that was started anew since does not cost a vote.
+func TestAVoteIsAskedForAgain(t *testing.T) {
+	for _, c := range []struct {
+		errs []error
+		want int
+	}{
+		{[]error{io.EOF, syscall.ECONNRESET, fmt.Errorf("write: %w", syscall.EPIPE), nil}, 4},
+		{[]error{io.EOF, errors.New("it refuses")}, 2},
+		{[]error{os.ErrDeadlineExceeded}, 1},
+		{[]error{io.EOF, io.EOF, io.EOF, io.EOF, io.EOF}, raftConns + 1},
+	} {
+		asked := 0
+		err := again(func() error { asked++; return c.errs[asked-1] })
+		if asked != c.want || !errors.Is(err, c.errs[asked-1]) {
+			t.Errorf("%v: asked %d times: %v", c.errs, asked, err)
+		}
 	}
 }
 
