@@ -25,16 +25,23 @@ func (srv *Server) followNodes(ctx context.Context) {
 	}
 }
 
-// hasLost reports whether a node of v was lost, or came back in quarantine, since the last call.
+// lostNode is what hasLost remembers of a node.
+type lostNode struct {
+	lost bool
+	run  uint64 // cluster.Node.Run
+}
+
+// hasLost reports whether a node of v was lost, came back in quarantine, or is another server, since the last call.
 func (srv *Server) hasLost(v *cluster.View) bool {
 	lost := false
 	if len(srv.lost) < len(v.Nodes) {
-		srv.lost = append(srv.lost, make([]bool, len(v.Nodes)-len(srv.lost))...)
+		srv.lost = append(srv.lost, make([]lostNode, len(v.Nodes)-len(srv.lost))...)
 	}
 	for i := range v.Nodes {
-		is := isLost(v, &v.Nodes[i])
-		lost = lost || is && !srv.lost[i]
-		srv.lost[i] = is
+		n, was := &v.Nodes[i], srv.lost[i]
+		is := isLost(v, n)
+		lost = lost || is && !was.lost || n.Run != was.run
+		srv.lost[i] = lostNode{is, n.Run}
 	}
 	return lost
 }
@@ -51,7 +58,7 @@ func (s *session) cutOffFrom(v *cluster.View) {
 		return
 	}
 	if srv := s.running.Load(); srv != nil {
-		if n := v.Node(srv.Node); n != nil && isLost(v, n) {
+		if n := v.Node(srv.Node); n != nil && (isLost(v, n) || v.IsPast(srv.Node, srv.Run)) {
 			s.cutOff()
 		}
 	}
