@@ -1,12 +1,15 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/howdah/howdah/integration/pgcluster"
 )
 
 // With mode command the user's commands promote, and have the others follow, the old primary too; under writers no statement fails.
@@ -84,4 +87,30 @@ func TestSwitchoverAndOpenTransactions(t *testing.T) {
 	if got, err := d.cluster.Value(t.Context(), 1, "postgres", "SELECT string_agg(id::text, ' ' ORDER BY id DESC) FROM pets WHERE id < 0"); err != nil || got != "-1 -3" {
 		t.Errorf("of the transactions there are %q (%v)", got, err)
 	}
+}
+
+// A session that listens hears nothing any more when another server has become the primary, though its connection to the old one
+// lives: it is ended, so that it can listen anew. Others stay.
+func TestListenerLearnsOfSwitchover(t *testing.T) {
+	t.Parallel()
+	d := newDoorsTo(t, pgcluster.ForTest(t, pgcluster.Options{Standbys: 1}), map[string]any{"failover.mode": "native"})
+	must(t, d.cluster.Exec(t.Context(), 0, "postgres", "CREATE TABLE pets (id bigint)"))
+	listener, other := connect(t, d.server), connect(t, d.server)
+	_, err := listener.Exec(t.Context(), "LISTEN news")
+	must(t, err)
+	_, err = other.Exec(t.Context(), "NOTIFY news, 'first'")
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	n, err := listener.WaitForNotification(ctx)
+	must(t, err)
+	if n.Payload != "first" {
+		t.Errorf("it hears %q", n.Payload)
+	}
+	d.wantHowdah(t, "switchover")
+	if _, err = listener.WaitForNotification(ctx); sqlState(err) != "57P01" {
+		t.Errorf("after the switchover it hears %v, want 57P01", err)
+	}
+	_, err = other.Exec(t.Context(), "INSERT INTO pets VALUES (1)")
+	must(t, err)
 }

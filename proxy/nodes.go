@@ -9,12 +9,17 @@ import (
 )
 
 // followNodes cuts sessions off from servers that are lost, until ctx ends: a server that hangs never closes
-// its connections, and who waits for its answer would wait for ever.
+// its connections, and who waits for its answer, or listens, would wait for ever.
 func (srv *Server) followNodes(ctx context.Context) {
+	primary := cluster.NoNode // the last one
 	for {
 		changed := srv.cluster.Changed()
 		v := srv.cluster.View()
-		if srv.hasLost(v) {
+		lost := srv.hasLost(v)
+		if v.Primary != primary && v.Primary != cluster.NoNode {
+			primary, lost = v.Primary, true
+		}
+		if lost {
 			srv.registry.each(func(s *session) { s.cutOffFrom(v) })
 		}
 		select {
@@ -52,8 +57,12 @@ func isLost(v *cluster.View, n *cluster.Node) bool {
 	return n.State == cluster.StateDown && n.Role == cluster.RoleUnknown || n.State == cluster.StateQuarantine && v.Primary != cluster.NoNode || v.IsCut(n.ID)
 }
 
-// cutOffFrom makes the session's wait for an answer of a lost server fail. It may be called from any goroutine.
+// cutOffFrom makes the session's wait for an answer of a lost server fail, and its wait for notifications from what is the
+// primary no more. It may be called from any goroutine.
 func (s *session) cutOffFrom(v *cluster.View) {
+	if srv := s.watched.Load(); srv != nil && hasMoved(v, srv) {
+		s.interrupt(wakeServer)
+	}
 	if s.cancelState.Load() != cancelServer {
 		return
 	}
