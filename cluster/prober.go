@@ -201,21 +201,24 @@ func (p *prober) runFresh(ctx context.Context) {
 	}
 }
 
-// probeFresh connects, logs in and asks once.
+// probeFresh connects and logs in once, and asks who answers, as far as there is time for that: what it is to find out is
+// whether logins work.
 func (p *prober) probeFresh(ctx context.Context) observation {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
-	conn, err := connect(ctx, p.config)
+	conn, err := pgconn.ConnectConfig(ctx, p.config)
 	if err != nil {
 		return p.failed(ctx, err)
 	}
-	defer conn.close()
-	conn.brief = true
-	s, err := conn.status(ctx)
-	if err != nil {
-		return p.failed(ctx, err)
+	o := observation{evidence: evidenceAnswered}
+	c := &connection{conn: conn, brief: true}
+	defer c.close()
+	if c.prepare(ctx) == nil {
+		if s, err := c.status(ctx); err == nil {
+			o.server = s
+		}
 	}
-	return observation{evidence: evidenceAnswered, server: s}
+	return o
 }
 
 func (p *prober) hangUp() {

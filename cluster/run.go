@@ -157,7 +157,7 @@ func (w *writer) take(f finding) {
 		return // a prober that was stopped had this in its hands
 	}
 	if f.fresh {
-		if known := &w.known[id].server; f.evidence == evidenceAnswered && (f.server.isOther(known) || f.server.role != known.role) {
+		if known := &w.known[id].server; f.server.role != RoleUnknown && (f.server.isOther(known) || f.server.role != known.role) {
 			f.from.told.other.Store(true)
 			w.cluster.wake(id)
 		}
