@@ -5,13 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
-// What howdah has recorded is no longer so when it is started again: somebody has promoted another server meanwhile; or the
+// What operators ordered outlives howdah. But what it has recorded of the servers may not be so any more when it is started again: somebody has promoted another server meanwhile; or the
 // record is of before a restore, and names a primary that follows another one on an older timeline. The servers are believed.
 func TestStateIsNotBelievedOverTheServers(t *testing.T) {
 	t.Parallel()
@@ -25,9 +26,9 @@ func TestStateIsNotBelievedOverTheServers(t *testing.T) {
 	port, err := pgcluster.FreePort()
 	must(t, err)
 	r := &rig{t: t, cluster: cluster, socket: filepath.Join(dir, "s")}
-	// with runs howdah until node i is the primary and was written to.
+	// with runs howdah until node i is the primary and was written to; then it does more.
 	id := 0
-	with := func(i int) {
+	with := func(i int, more ...func()) {
 		t.Helper()
 		server, err := howdahtest.Launch(howdahtest.Bin(t), dir, port, options)
 		must(t, err)
@@ -41,8 +42,28 @@ func TestStateIsNotBelievedOverTheServers(t *testing.T) {
 		if got, err := cluster.Value(t.Context(), i, "postgres", "SELECT max(id) FROM tests"); err != nil || got != strconv.Itoa(id) {
 			t.Errorf("node%d has %s, not %d (%v)", i, got, id, err)
 		}
+		for _, do := range more {
+			do()
+		}
 	}
-	with(0)
+	order := func(words ...string) func() {
+		return func() {
+			t.Helper()
+			out, err := r.howdah(words[0], words[1:]...)
+			if err != nil {
+				t.Errorf("%v: %v: %s", words, err, out)
+			}
+		}
+	}
+	with(0, order("detach", "node2"), order("pause"))
+	with(0, func() { // what an operator ordered is no matter of the servers: it stands
+		if got := r.wait(2, "down"); !strings.Contains(got.Reason, "detached") {
+			t.Errorf("after a restart node2 is %+v", got)
+		}
+		if out, err := r.howdah("status"); err != nil || !strings.Contains(out, "paused") {
+			t.Errorf("after a restart the pause is forgotten (%v):\n%s", err, out)
+		}
+	}, order("attach", "node2"), order("resume"), func() { r.wait(2, "up standby") })
 	must(t, cluster.WaitReplay(t.Context(), 0))
 	must(t, cluster.StopNode(0))
 	must(t, cluster.Promote(t.Context(), 1))
