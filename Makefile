@@ -95,10 +95,13 @@ bench: ## compare with the other proxies; see docs for the last table
 	$(MAKE) build
 	go run ./integration/bench
 
-bench-failover: ## how long writers pause when the primary is killed, 50 times, beside Pgpool-II
+KILLS ?= 50
+PROXIES ?= howdah,howdah-fast,pgpool:10
+FAILOVER_TABLE ?= $(CURDIR)/bin/bench-failover.md
+bench-failover: ## how long writers pause when the primary is killed, KILLS times, beside Pgpool-II; a page to FAILOVER_TABLE
 	scripts/deps.sh bench
 	$(MAKE) build
-	go run ./integration/failoverbench
+	go run ./integration/failoverbench -kills $(KILLS) -proxies '$(PROXIES)' -markdown '$(FAILOVER_TABLE)'
 
 TABLE ?= $(CURDIR)/bin/bench-watchdog.md
 bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, in network namespaces; a table to TABLE

@@ -26,9 +26,9 @@ type Cluster struct {
 	// writer looked. Both are read per statement and hardly ever written.
 	idle, used atomic.Bool
 
-	// doubted: a node is silent, so that sessions tell whom they hear; heard[id] is when (Now). Replaced as wakes is.
+	// doubted: a node is silent, so that sessions tell whom they hear. told[id] is what they told; replaced as wakes is.
 	doubted atomic.Bool
-	heard   atomic.Pointer[[]*atomic.Int64]
+	told    atomic.Pointer[[]*told]
 
 	mu       sync.Mutex // guards wanted
 	wanted   wanted
@@ -204,14 +204,18 @@ func (c *Cluster) WaitFor(ctx context.Context, ok func(*View) bool) (*View, erro
 func (c *Cluster) Changed() <-chan struct{} { return c.current.Load().next }
 
 // Report says that a session saw an I/O error or a refusal on the node. It is
-// no verdict: the node is probed at once, and what the probe finds counts.
-// It never blocks; reports that come together cause one probe.
+// no verdict: the node is probed at once, and what the probe finds counts; on a new connection, if
+// err is a Contradiction. It never blocks; reports that come together cause one probe.
 func (c *Cluster) Report(id NodeID, err error) {
 	n := c.View().Node(id)
 	if n == nil {
 		return
 	}
 	c.log.Debug("session reported node", "node", n.Name, "error", err)
+	var other *Contradiction
+	if told := *c.told.Load(); errors.As(err, &other) && int(id) < len(told) {
+		told[id].other.Store(true)
+	}
 	c.wake(id)
 }
 
@@ -229,8 +233,8 @@ func (c *Cluster) NoteAnswer(id NodeID) {
 	if !c.doubted.Load() {
 		return
 	}
-	if heard := *c.heard.Load(); int(id) < len(heard) {
-		heard[id].Store(Now())
+	if told := *c.told.Load(); int(id) < len(told) {
+		told[id].heard.Store(Now())
 	}
 }
 
@@ -309,14 +313,14 @@ func (c *Cluster) apply(ctx context.Context, o orders) bool {
 // grow makes the wake channels of nodes up to n. Only New and Run call it.
 func (c *Cluster) grow(n int) {
 	var wakes []chan struct{}
-	var heard []*atomic.Int64
+	var all []*told
 	if old := c.wakes.Load(); old != nil {
-		wakes, heard = append(wakes, *old...), append(heard, *c.heard.Load()...)
+		wakes, all = append(wakes, *old...), append(all, *c.told.Load()...)
 	}
 	for len(wakes) < n {
-		wakes, heard = append(wakes, make(chan struct{}, 1)), append(heard, new(atomic.Int64))
+		wakes, all = append(wakes, make(chan struct{}, 1)), append(all, new(told))
 	}
-	c.heard.Store(&heard)
+	c.told.Store(&all)
 	c.wakes.Store(&wakes)
 }
 

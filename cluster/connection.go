@@ -126,6 +126,8 @@ type connection struct {
 	detailed     int64
 	detailedRole Role
 	detailedTLI  uint32
+	// brief: the details are not wanted; asked: the status was asked once.
+	brief, asked bool
 }
 
 const statusStatement = "howdah_status"
@@ -220,6 +222,10 @@ func (c *connection) status(ctx context.Context) (server, error) {
 	if string(row[0]) == "t" {
 		s.role = RoleStandby
 	}
+	if !c.asked {
+		c.asked, c.about.tellsRole = true, roleTold(c.conn.ParameterStatus(hotStandby)) == s.role
+		s.tellsRole = c.about.tellsRole
+	}
 	var err error
 	if row[1] != nil { // null: a standby that has replayed nothing yet
 		if s.lsn, err = ParseLSN(string(row[1])); err != nil {
@@ -238,7 +244,7 @@ func (c *connection) status(ctx context.Context) (server, error) {
 	}
 	status := string(row[4])
 	s.receiver = receiver{known: status != "?", running: status != "", streaming: status == "streaming", sender: string(row[5])}
-	if c.isStale(&s) {
+	if !c.brief && c.isStale(&s) {
 		if c.about.detail, err = c.details(ctx, &s); err != nil {
 			return s, err
 		}

@@ -134,6 +134,7 @@ func (d *decision) observe(id NodeID) {
 	n, o := &d.next.Nodes[id], &d.known[id]
 	s := &o.server
 	n.Role = RoleUnknown
+	n.Run, n.TellsRole = o.run, s.tellsRole
 	n.SystemID, n.Timeline, n.LSN = s.systemID, s.timeline, s.lsn
 	n.MaxConnections, n.ServerVersion, n.Started = s.maxConnections, s.version, s.started
 	n.Streams = s.receiver.streaming

@@ -45,6 +45,8 @@ type observation struct {
 	server server
 	// fresh is what the latest connections made anew found, while old ones serve.
 	fresh freshness
+	// run is Node.Run.
+	run uint64
 }
 
 // freshness is how a server treats connections made anew.
@@ -67,6 +69,8 @@ type server struct {
 	maxConnections int
 	version        int
 	started        string // see startedSQL; "" if it may not see it
+	// tellsRole: what it reports as in_hot_standby at a login is what it is.
+	tellsRole bool
 	// walPage and walSegment are the sizes of both, in bytes.
 	walPage, walSegment uint64
 	detail              detail
@@ -117,10 +121,14 @@ type fork struct {
 // merge is what is known after next, when old was known before: an answer
 // stands until the next one, unless the node is another or gone.
 func merge(old, next observation) observation {
+	next.run = old.run
 	switch next.evidence {
 	case evidenceNone, evidenceRemoved:
 		return next
 	case evidenceAnswered:
+		if next.server.isOther(&old.server) {
+			next.run++
+		}
 	default:
 		next.asked, next.server = old.asked, old.server
 		next.stopped = next.stopped || old.stopped ||

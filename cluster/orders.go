@@ -47,6 +47,8 @@ func (o *orders) bar(v *View, n *Node) string {
 	}
 	if n.Timeline != 0 && n.SystemID == o.floorSystem && n.SystemID != "" {
 		switch {
+		case v.follows(o.floorNode, min(n.Timeline, o.floor)):
+			// The recorded primary is a standby by its own account: the record is wrong, as after a restore of all servers.
 		case n.Timeline < o.floor:
 			return fmt.Sprintf("false primary: on timeline %d, but %s was the primary on timeline %d", n.Timeline, o.floorNode, o.floor)
 		case n.Timeline == o.floor && n.Name != o.floorNode && v.has(o.floorNode):
@@ -54,6 +56,16 @@ func (o *orders) bar(v *View, n *Node) string {
 		}
 	}
 	return o.unsettled
+}
+
+// follows reports whether the node receives, as a standby, the log of a timeline up to that one.
+func (v *View) follows(name string, timeline uint32) bool {
+	for i := range v.Nodes {
+		if n := &v.Nodes[i]; n.Name == name {
+			return n.Role == RoleStandby && n.Streams && n.Timeline != 0 && n.Timeline <= timeline
+		}
+	}
+	return false
 }
 
 // mayHave reports whether a node of that database system is configured, as far as is known.

@@ -29,9 +29,8 @@ type prober struct {
 	conn   *connection // nil if none is open
 	// idle: nothing is written, so probe at the slower interval.
 	idle *atomic.Bool
-	// heard is when (Now) a session last got an answer from the server, as far as that is noted; stalls
-	// counts the probes in a row that end long after their time.
-	heard  *atomic.Int64
+	// told is what sessions tell of the server; stalls counts the probes in a row that end long after their time.
+	told   *told
 	stalls int
 	// wake asks for a probe now, settle for one after settleDelay.
 	wake, settle <-chan struct{}
@@ -111,6 +110,9 @@ func (p *prober) probe(ctx context.Context) observation {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
 	stopped := false
+	if p.told.other.Swap(false) {
+		p.hangUp() // who connects now may find another server than who is connected
+	}
 	if p.conn != nil {
 		o, err := p.ask(ctx)
 		if err == nil {
@@ -147,7 +149,7 @@ func (p *prober) excuse(o *observation, asked int64) {
 		p.stalls = 0
 	}
 	if o.evidence == evidenceSilent {
-		o.heard = p.heard.Load() >= asked
+		o.heard = p.told.heard.Load() >= asked
 		o.stalled = late && p.stalls <= maxStalls
 	}
 }
@@ -176,8 +178,8 @@ func saysGoodbye(err error) bool {
 	return errors.As(err, &fromServer) && fromServer.Code == "57P01" && fromServer.Routine == "ProcessInterrupts"
 }
 
-// runFresh tries a new connection every replication_check.fresh_interval until ctx ends. It
-// has a goroutine of its own: a server that hangs in logins must not delay the probes.
+// runFresh tries a new connection every replication_check.fresh_interval until ctx ends, and asks there who
+// answers. It has a goroutine of its own: a server that hangs in logins must not delay the probes.
 func (p *prober) runFresh(ctx context.Context) {
 	if p.check.FreshInterval <= 0 {
 		return
@@ -199,7 +201,8 @@ func (p *prober) runFresh(ctx context.Context) {
 	}
 }
 
-// probeFresh connects and logs in once.
+// probeFresh connects and logs in once, and asks who answers, as far as there is time for that: what it is to find out is
+// whether logins work.
 func (p *prober) probeFresh(ctx context.Context) observation {
 	ctx, cancel := context.WithTimeout(ctx, p.check.Timeout)
 	defer cancel()
@@ -207,8 +210,15 @@ func (p *prober) probeFresh(ctx context.Context) observation {
 	if err != nil {
 		return p.failed(ctx, err)
 	}
-	(&connection{conn: conn}).close()
-	return observation{evidence: evidenceAnswered}
+	o := observation{evidence: evidenceAnswered}
+	c := &connection{conn: conn, brief: true}
+	defer c.close()
+	if c.prepare(ctx) == nil {
+		if s, err := c.status(ctx); err == nil {
+			o.server = s
+		}
+	}
+	return o
 }
 
 func (p *prober) hangUp() {

@@ -115,7 +115,7 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, name
 		if old != nil {
 			old.stop()
 		}
-		w.running[id], w.known[id] = nil, observation{evidence: evidenceRemoved}
+		w.running[id], w.known[id] = nil, observation{evidence: evidenceRemoved, run: w.known[id].run}
 		return nil
 	}
 	sameServer := old != nil && old.backend.Host == b.Host && old.backend.Port == b.Port && old.backend.ProxyProtocol == b.ProxyProtocol
@@ -133,10 +133,10 @@ func (w *writer) arrange(ctx context.Context, id NodeID, b configs.Backend, name
 		old.stop()
 	}
 	if !sameServer {
-		w.known[id] = observation{}
+		w.known[id] = observation{run: w.known[id].run + 1}
 		w.horizons.forget(id)
 	}
-	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check, idle: &w.cluster.idle, heard: (*w.cluster.heard.Load())[id]})
+	w.running[id] = w.start(ctx, id, b, check, &prober{id: id, config: config, check: check, idle: &w.cluster.idle, told: (*w.cluster.told.Load())[id]})
 	return nil
 }
 
@@ -157,6 +157,10 @@ func (w *writer) take(f finding) {
 		return // a prober that was stopped had this in its hands
 	}
 	if f.fresh {
+		if known := &w.known[id].server; f.server.role != RoleUnknown && (f.server.isOther(known) || f.server.role != known.role) {
+			f.from.told.other.Store(true)
+			w.cluster.wake(id)
+		}
 		w.known[id] = mergeFresh(w.known[id], f.observation)
 	} else {
 		w.cluster.checks.probed(id, f.evidence == evidenceAnswered, f.took)
@@ -266,6 +270,9 @@ func logChanges(log *slog.Logger, from, to *View) {
 		before := "new"
 		if old := from.Node(n.ID); old != nil {
 			logLag(log, old, n)
+			if n.Run != old.Run && old.Run > 0 {
+				log.Info("another run of the server, or another server, is at the node's address; connections to the one before are given up", "node", n.Name)
+			}
 			if old.State == n.State && old.Role == n.Role {
 				if old.Reason != n.Reason {
 					log.Debug("node's reason changed", "node", n.Name, "state", n.State.String(), "why", n.Reason)

@@ -63,6 +63,11 @@ type Node struct {
 	ServerVersion int
 	// Started tells one run of the server from the next (see Commit); empty is not known.
 	Started string
+	// Run counts the runs of the node's servers that were seen: it grows when the server was started anew, or another one answers
+	// at the node's address. A connection that was opened before leads to one that is not the node any more.
+	Run uint64
+	// TellsRole: what the server reports as in_hot_standby at a login is true (see Contradicts).
+	TellsRole bool
 	// Streams: a standby that gets the log from its upstream, as far as may be seen.
 	Streams bool
 	// Sender is what the primary says of its connection to this standby; empty if it has none, or the role may not see.

@@ -79,7 +79,7 @@ func (q *queue) remove(w *Line) {
 func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued bool, err error) {
 	set := p.settings.Load()
 	for {
-		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usable() {
+		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usable(n) {
 			return s, queued, err
 		}
 		p.Discard(s)
@@ -96,7 +96,7 @@ func (p *Pool) Wait(line *Line, notice func()) (*Server, error) {
 		case g.longer:
 			notice()
 			continue
-		case g.server == nil || g.server.usable():
+		case g.server == nil || g.server.usable(line.node):
 			return g.server, g.err
 		}
 		p.Discard(g.server)

@@ -80,24 +80,24 @@ func (s *Settings) limitOf(n *cluster.Node) int {
 }
 
 // Take takes the connection s, which may have been closed long ago, if it is idle on the node.
-func (p *Pool) Take(id cluster.NodeID, s *Server) *Server {
+func (p *Pool) Take(n *cluster.Node, s *Server) *Server {
 	p.mu.Lock()
-	np := p.nodes[id]
+	np := p.nodes[n.ID]
 	found := np != nil && !p.closed && np.remove(s)
 	p.mu.Unlock()
 	if !found {
 		return nil
 	}
-	if !s.usable() {
+	if !s.usable(n) {
 		p.Discard(s)
 		return nil
 	}
 	return s
 }
 
-// usable looks whether a connection that was idle may be lent out.
-func (s *Server) usable() bool {
-	return s.Key.Shared && time.Since(s.freed) < trusted || s.Alive() == nil
+// usable looks whether a connection that was idle may be lent out to who knows the node as n.
+func (s *Server) usable(n *cluster.Node) bool {
+	return s.Run >= n.Run && (s.Key.Shared && time.Since(s.freed) < trusted || s.Alive() == nil)
 }
 
 // Acquire returns a clean connection to n for key (of a Shared one what s.Carried
@@ -159,6 +159,9 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle b
 	}
 	np := p.node(n.ID)
 	np.limit, np.name = set.limitOf(n), n.Name
+	if np.node == nil || np.node.Run <= n.Run {
+		np.node = n
+	}
 	g := np.group(*key)
 	if idle {
 		if s := np.takeIdle(g); s != nil {
@@ -292,7 +295,7 @@ func (p *Pool) put(s *Server) {
 	p.mu.Lock()
 	np, g := p.node(s.Node), s.group
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
-	if p.closed || over || s.created.Before(p.renewed) || np.waiting > 0 && np.passes(set, g, now) {
+	if p.closed || over || np.isPast(s) || s.created.Before(p.renewed) || np.waiting > 0 && np.passes(set, g, now) {
 		// A waiter of another key opens its own in this one's place.
 		p.mu.Unlock()
 		p.Discard(s)

@@ -23,6 +23,8 @@ type nodePool struct {
 	waiting     int
 	arrivals    uint64 // counts the waiters that ever came
 	name        string // the node's, for messages; as of the last Claim
+	// node is the node as the latest Claim knew it; connections of an earlier run of it are not lent out.
+	node *cluster.Node
 }
 
 // account is what limits count by; an empty name stands for all.
@@ -69,6 +71,9 @@ func (np *nodePool) drop(g *group) {
 		delete(np.groups, g.key)
 	}
 }
+
+// isPast reports whether s was opened to a server that is not the node any more.
+func (np *nodePool) isPast(s *Server) bool { return np.node != nil && s.Run < np.node.Run }
 
 // takeIdle takes the last one freed: it is the likeliest to be alive and warm.
 func (np *nodePool) takeIdle(g *group) *Server {

@@ -45,6 +45,9 @@ type Server struct {
 	// gets it after Park. It is nil for a new connection and after Release.
 	Carried any
 
+	// Run is the node's (cluster.Node.Run) when the connection was opened.
+	Run uint64
+
 	node           *cluster.Node // as it was then, for a cancel request
 	group          *group        // of its key
 	encrypted      bool
@@ -113,12 +116,15 @@ func connectOnce(ctx context.Context, n *cluster.Node, key Key, cred auth.Creden
 	if err != nil {
 		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: err}
 	}
-	s := &Server{Conn: c, Node: n.ID, Key: key, node: n, encrypted: c.TLS() != nil,
+	s := &Server{Conn: c, Node: n.ID, Run: n.Run, Key: key, node: n, encrypted: c.TLS() != nil,
 		created: time.Now(), age: 1 - maxAgeJitter*mathrand.Float64()}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	err = s.login(n.Name, cred)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = s.checkRole(n)
 	}
 	if err != nil {
 		s.Close()
@@ -133,6 +139,17 @@ func connectOnce(ctx context.Context, n *cluster.Node, key Key, cred auth.Creden
 		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: fmt.Errorf("log in: %w", err)}
 	}
 	return s, nil
+}
+
+// checkRole refuses a connection whose server is not what the node is known to be.
+func (s *Server) checkRole(n *cluster.Node) error {
+	reported, _ := s.Params.Get("in_hot_standby")
+	err := n.Contradicts(reported)
+	if err != nil {
+		s.SetDeadline(time.Now().Add(time.Second))
+		s.Write(wire.AppendMessage(nil, wire.Terminate)) //nolint:errcheck // politeness
+	}
+	return err
 }
 
 // startup returns the StartupMessage of key.

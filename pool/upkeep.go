@@ -126,7 +126,11 @@ func (p *Pool) warmUp(ctx context.Context) {
 		for _, g := range np.groups {
 			if g.open > 0 && g.open < set.MinPerUser && g.opener.node != nil && np.mayOpen(set, g, nil) {
 				np.opens(g)
-				wants = append(wants, want{g.key, g.opener})
+				o := g.opener
+				if np.node != nil {
+					o.node = np.node // it has changed its role since, perhaps
+				}
+				wants = append(wants, want{g.key, o})
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	if n == nil {
 		return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("no such node any more")}
 	}
-	srv := s.preferred(n.ID, d.Target)
+	srv := s.preferred(n, d.Target)
 	if srv == nil {
 		var err error
 		if srv, err = s.acquireFrom(ctx, n); err != nil {
@@ -158,6 +158,9 @@ func (s *session) tellDifferences(srv *pool.Server) error {
 	s.compared = srv.Defaults
 	b := s.out[:0]
 	srv.Defaults.All(func(name, value string) {
+		if name == "in_hot_standby" && value == "on" {
+			return // a connection from before the promotion
+		}
 		if old, ok := s.told.Get(name); (!ok || old != value) && !s.state.has(name) {
 			b = pool.AppendParameterStatus(b, name, value)
 			s.told = s.told.With(name, value)

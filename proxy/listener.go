@@ -60,7 +60,7 @@ type Server struct {
 	held     atomic.Int64 // statements that wait for a primary
 	stopping atomic.Bool
 	sessions sync.WaitGroup
-	lost     []bool // by NodeID; only followNodes uses it
+	lost     []lostNode // by NodeID; only followNodes uses it
 	// abort ends sessions that do not end by themselves; its context is theirs.
 	abort context.CancelFunc
 	// forwardCancel hands cancel requests to other howdahs; nil for one alone.

@@ -162,15 +162,21 @@ func (s *session) onlyBackend(node cluster.NodeID) bool {
 // sends statement upon statement should not pay; one that pauses can.
 const checkEvery = int64(5 * time.Millisecond)
 
+// errPast ends what is left on a connection to a server that is not the node any more (cluster.Node.Run).
+var errPast = errors.New("the node is another server now, or another run of it")
+
 // stillThere looks at an idle lease before it is used: what the server said
 // meanwhile is handed on. False means that the connection is gone and nothing
 // is lost with it.
 func (s *session) stillThere(l *lease) (bool, error) {
-	if l.owes() || cluster.Now()-l.used < checkEvery {
+	past := s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
+	if !past && (l.owes() || cluster.Now()-l.used < checkEvery) {
 		return true, nil
 	}
-	_, err := l.srv.TryFill()
-	if err == nil {
+	var err error
+	if past {
+		err = serverError{errPast}
+	} else if _, err = l.srv.TryFill(); err == nil {
 		err = s.process(l)
 	} else {
 		err = serverError{err}

@@ -9,12 +9,17 @@ import (
 )
 
 // followNodes cuts sessions off from servers that are lost, until ctx ends: a server that hangs never closes
-// its connections, and who waits for its answer would wait for ever.
+// its connections, and who waits for its answer, or listens, would wait for ever.
 func (srv *Server) followNodes(ctx context.Context) {
+	primary := cluster.NoNode // the last one
 	for {
 		changed := srv.cluster.Changed()
 		v := srv.cluster.View()
-		if srv.hasLost(v) {
+		lost := srv.hasLost(v)
+		if v.Primary != primary && v.Primary != cluster.NoNode {
+			primary, lost = v.Primary, true
+		}
+		if lost {
 			srv.registry.each(func(s *session) { s.cutOffFrom(v) })
 		}
 		select {
@@ -25,16 +30,23 @@ func (srv *Server) followNodes(ctx context.Context) {
 	}
 }
 
-// hasLost reports whether a node of v was lost, or came back in quarantine, since the last call.
+// lostNode is what hasLost remembers of a node.
+type lostNode struct {
+	lost bool
+	run  uint64 // cluster.Node.Run
+}
+
+// hasLost reports whether a node of v was lost, came back in quarantine, or is another server, since the last call.
 func (srv *Server) hasLost(v *cluster.View) bool {
 	lost := false
 	if len(srv.lost) < len(v.Nodes) {
-		srv.lost = append(srv.lost, make([]bool, len(v.Nodes)-len(srv.lost))...)
+		srv.lost = append(srv.lost, make([]lostNode, len(v.Nodes)-len(srv.lost))...)
 	}
 	for i := range v.Nodes {
-		is := isLost(v, &v.Nodes[i])
-		lost = lost || is && !srv.lost[i]
-		srv.lost[i] = is
+		n, was := &v.Nodes[i], srv.lost[i]
+		is := isLost(v, n)
+		lost = lost || is && !was.lost || n.Run != was.run
+		srv.lost[i] = lostNode{is, n.Run}
 	}
 	return lost
 }
@@ -45,13 +57,17 @@ func isLost(v *cluster.View, n *cluster.Node) bool {
 	return n.State == cluster.StateDown && n.Role == cluster.RoleUnknown || n.State == cluster.StateQuarantine && v.Primary != cluster.NoNode || v.IsCut(n.ID)
 }
 
-// cutOffFrom makes the session's wait for an answer of a lost server fail. It may be called from any goroutine.
+// cutOffFrom makes the session's wait for an answer of a lost server fail, and its wait for notifications from what is the
+// primary no more. It may be called from any goroutine.
 func (s *session) cutOffFrom(v *cluster.View) {
+	if srv := s.watched.Load(); srv != nil && hasMoved(v, srv) {
+		s.interrupt(wakeServer)
+	}
 	if s.cancelState.Load() != cancelServer {
 		return
 	}
 	if srv := s.running.Load(); srv != nil {
-		if n := v.Node(srv.Node); n != nil && isLost(v, n) {
+		if n := v.Node(srv.Node); n != nil && (isLost(v, n) || v.IsPast(srv.Node, srv.Run)) {
 			s.cutOff()
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/pool"
 )
 
 // watcher waits, while the session waits for its client, for what the server
@@ -24,8 +26,25 @@ func (s *session) startWatch() error {
 	if l == nil || l.owes() && !s.settle(l) {
 		return nil
 	}
+	s.watched.Store(l.srv)
+	if hasMoved(s.srv.cluster.View(), l.srv) { // who changes the view looks at watched afterwards
+		return s.primaryMoved(l)
+	}
 	s.watchLease(l)
 	return nil
+}
+
+// hasMoved reports whether a connection to the primary leads to what is not the primary any more, while another one is: what
+// the session listens for will never come there.
+func hasMoved(v *cluster.View, srv *pool.Server) bool {
+	return v.Primary != cluster.NoNode && v.Primary != srv.Node || v.IsPast(srv.Node, srv.Run)
+}
+
+// primaryMoved ends a session that has something on the old primary.
+func (s *session) primaryMoved(l *lease) error {
+	s.watched.Store(nil)
+	s.dropLease(l)
+	return errPrimaryMoved
 }
 
 // watchLease has the session interrupted when the lease's server says something.
@@ -49,6 +68,7 @@ func (s *session) stopWatch() {
 	<-s.watch.done
 	srv.SetReadDeadline(time.Time{})
 	s.watch = watcher{}
+	s.watched.Store(nil)
 }
 
 // readIdle hands on what a server sent while nothing was asked of it.
@@ -56,6 +76,9 @@ func (s *session) readIdle() error {
 	l := s.leases[balancer.ToPrimary]
 	if l == nil {
 		return nil
+	}
+	if s.state.listening && hasMoved(s.srv.cluster.View(), l.srv) {
+		return s.primaryMoved(l)
 	}
 	_, err := l.srv.TryFill()
 	if err == nil {

@@ -386,6 +386,9 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 // block that fails on the read node ends its settings there first.
 func (s *session) parameter(l *lease, msg []byte, act action) action {
 	name, value := l.srv.NoteParameter(msg[wire.HeaderSize:])
+	if s.srv.cluster.NoteReport(l.srv.Node, name, value); name == "in_hot_standby" && value == "on" {
+		return swallow // that is the node's; where the session writes is a primary
+	}
 	old, ok := s.told.Get(name)
 	if b := find(s.state.base, name); b != nil && act != swallow && s.unit.resets() {
 		// To the connection it is as at its login, to the session not: the setting is put back before its next use.

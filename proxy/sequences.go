@@ -55,7 +55,7 @@ func (u *unit) asksSequences() bool {
 
 // preferred returns the connection that the session wrote on last if it is idle there and
 // the unit asks for values of sequences, else nil.
-func (s *session) preferred(node cluster.NodeID, slot balancer.Target) *pool.Server {
+func (s *session) preferred(node *cluster.Node, slot balancer.Target) *pool.Server {
 	if slot != balancer.ToPrimary || s.wroteOn == nil || !s.unit.asksSequences() {
 		return nil
 	}

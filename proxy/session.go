@@ -113,6 +113,8 @@ type session struct {
 	// served: requests were read by Serve since upkeep looked for the client's end.
 	served atomic.Bool
 	watch  watcher
+	// watched is the connection on which the idle session listens; nil if it does not.
+	watched atomic.Pointer[pool.Server]
 	// shown is what operators see of the session; announces is what PGPOOL SET has changed.
 	shown     shown
 	announces announces

@@ -20,7 +20,7 @@ type param struct {
 const (
 	oneProcess  = "howdah is one process, not one for every client"
 	noHealth    = "howdah asks every server every 100 ms (replication_check); one probe finds role, position and liveness"
-	noRecovery  = "failover.recovery is a command that howdah runs itself, over ssh for example, not a function of the primary; or make standbys with pg_basebackup, they are taken in when they stream"
+	byCheckUser = "the recovery is run as replication_check.user, which must be a superuser"
 	useWatchdog = "members know each other by keys: howdah watchdog keygen, then the watchdog section (docs/OPERATIONS.md, configs/samples/three.yml)"
 	noHeartbeat = "the members of the watchdog need no settings for that; watchdog.profile says how fast they are"
 	majority    = "the watchdog always decides by a majority"
@@ -191,10 +191,10 @@ var params = []param{
 	{name: "auto_failback_interval", fate: Unneeded, note: "failover.hold_down keeps a server that fails again and again out for longer"},
 
 	// Online recovery
-	{name: "recovery_user", fate: Unneeded, note: noRecovery},
-	{name: "recovery_password", fate: Unneeded, note: noRecovery},
-	{name: "recovery_database", fate: Unneeded, note: noRecovery},
-	{name: "recovery_1st_stage_command", defaults: "", fate: ByHand, note: noRecovery},
+	{name: "recovery_user", gate: "recovery_1st_stage_command", defaults: "", take: (*importer).recoveryUser},
+	{name: "recovery_password", gate: "recovery_1st_stage_command", fate: Unneeded, note: byCheckUser},
+	{name: "recovery_database", gate: "recovery_1st_stage_command", take: texts("failover.recovery_database")},
+	{name: "recovery_1st_stage_command", defaults: "", take: (*importer).recoveryScript},
 	{name: "recovery_2nd_stage_command", defaults: "", fate: Unneeded, note: onlyNative},
 	{name: "recovery_timeout", gate: "recovery_1st_stage_command", take: seconds("failover.recovery_timeout", "s")},
 

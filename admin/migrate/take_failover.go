@@ -51,3 +51,27 @@ func (im *importer) onShutdown(s setting) Entry {
 	im.out.set("failover.shutdown_grace", bare("0"), s.comment())
 	return taken("failover.shutdown_grace")
 }
+
+// recoveryScript is a script in the primary's data directory, which stays where it is and as it is.
+func (im *importer) recoveryScript(s setting) Entry {
+	switch {
+	case s.value == "":
+		return Entry{Fate: Default}
+	case strings.Contains(s.value, "/"):
+		return Entry{Fate: ByHand, Note: "failover.recovery_script is the name of a file in the primary's data directory, without a slash"}
+	}
+	im.out.set("failover.recovery_script", text(s.value), s.comment())
+	return changed("failover.recovery_script", "run by the same extension pgpool_recovery, with the same arguments, in failover.recovery_database; "+byCheckUser)
+}
+
+// recoveryUser runs the recovery in Pgpool-II.
+func (im *importer) recoveryUser(s setting) Entry {
+	checker := im.values["sr_check_user"].value
+	if checker == "" || checker == "nobody" {
+		checker = "postgres"
+	}
+	if checker == s.value {
+		return unneeded(byCheckUser)
+	}
+	return Entry{Fate: ByHand, Note: byCheckUser + "; it is not this user"}
+}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/howdah/howdah/integration/howdahtest"
 	"github.com/howdah/howdah/integration/pgcluster"
@@ -21,8 +23,22 @@ import (
 func TestPrimaryKilled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]any{drivenByAll: true, "failover.soft_fence": true, "failover.fence": "echo turn off %d at %h:%p"})
+	idle, block := r.session(), r.session()
+	must(t, block.exec(t.Context(), "BEGIN"))
+	must(t, block.exec(t.Context(), "INSERT INTO tests VALUES (1)"))
 	must(t, r.cluster.Kill(0))
+	must(t, r.cluster.WaitGone(t.Context(), 0))
+	must(t, idle.exec(t.Context(), "INSERT INTO tests VALUES (2)")) // it waits
 	now := r.waitPrimary(0)
+	var lost *pgconn.PgError
+	if err := block.exec(t.Context(), "INSERT INTO tests VALUES (3)"); !errors.As(err, &lost) || lost.Code != "40001" || lost.Hint == "" {
+		t.Errorf("a transaction that was lost ends with %v (%+v), want 40001 with a hint", err, lost)
+	}
+	must(t, block.exec(t.Context(), "ROLLBACK"))
+	must(t, block.exec(t.Context(), "INSERT INTO tests VALUES (4)"))
+	if got, err := r.cluster.Value(t.Context(), now, "postgres", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM tests"); err != nil || got != "2 4" {
+		t.Errorf("of what two sessions wrote there is %q (%v)", got, err)
+	}
 	r.load.more(100)
 	r.within(15 * time.Second)
 	r.wait(3-now, "up standby")
@@ -62,6 +78,15 @@ func TestPrimaryKilled(t *testing.T) {
 	})
 	r.load.more(50)
 	r.load.end(r.cluster, now)
+}
+
+// session is one client more, which the test itself drives.
+func (r *rig) session() client {
+	r.t.Helper()
+	c, err := open(r.t.Context(), r.server.DSN("postgres", "postgres"), 0)
+	must(r.t, err)
+	r.t.Cleanup(c.close)
+	return c
 }
 
 // newest is the last insert that node i has.

@@ -41,9 +41,9 @@ func startProxy(ctx context.Context, name, program, dir string, cluster *pgclust
 	p := &proxy{port: port, sig: syscall.SIGTERM}
 	switch name {
 	case "howdah":
-		err = p.howdah(program, dir, cluster, "{mode: native, cooldown: 0}", "")
+		err = p.howdah(program, dir, cluster, "{mode: native, cooldown: 0, hold_down: 0}", "")
 	case "howdah-fast":
-		err = p.howdah(program, dir, cluster, "{mode: native, cooldown: 0, confirm: 150ms}", fast)
+		err = p.howdah(program, dir, cluster, "{mode: native, cooldown: 0, hold_down: 0, confirm: 150ms}", fast)
 	case "pgpool":
 		err = p.pgpool(dir, cluster)
 	default:
@@ -72,6 +72,9 @@ func (p *proxy) howdah(program, dir string, cluster *pgcluster.Cluster, failover
 	}
 	return p.start(dir, program, "serve", "-c", conf)
 }
+
+// pgpoolProgram is where Debian has it.
+const pgpoolProgram = "/usr/sbin/pgpool"
 
 // pgpool is set up as its manual has it for streaming replication, with checks each second, the shortest that there is.
 func (p *proxy) pgpool(dir string, cluster *pgcluster.Cluster) error {
@@ -123,7 +126,7 @@ load_balance_mode = on
 		}
 	}
 	p.sig = syscall.SIGINT // the fast shutdown
-	return p.start(dir, "/usr/sbin/pgpool", "-n", "-D", "-f", filepath.Join(dir, "pgpool.conf"), "-F", filepath.Join(dir, "pcp.conf"), "-a", filepath.Join(dir, "pool_hba.conf"))
+	return p.start(dir, pgpoolProgram, "-n", "-D", "-f", filepath.Join(dir, "pgpool.conf"), "-F", filepath.Join(dir, "pcp.conf"), "-a", filepath.Join(dir, "pool_hba.conf"))
 }
 
 func (p *proxy) start(dir, program string, args ...string) error {

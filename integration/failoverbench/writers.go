@@ -79,12 +79,12 @@ func (w *writers) note(id int64, err error, gone bool) {
 	w.last = now
 }
 
-// settle waits until so many more writes are acknowledged.
-func (w *writers) settle(ctx context.Context, n int) error {
+// settle waits until so many more writes are acknowledged, but no longer than the limit.
+func (w *writers) settle(ctx context.Context, n int, limit time.Duration) error {
 	w.mu.Lock()
 	from := len(w.acked)
 	w.mu.Unlock()
-	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		w.mu.Lock()
 		now := len(w.acked)
 		w.mu.Unlock()
@@ -108,10 +108,15 @@ func (w *writers) end() time.Duration {
 	return w.pause
 }
 
-// finish stops the writers and looks what of the acknowledged writes the primary has.
-func (w *writers) finish(ctx context.Context, cluster *pgcluster.Cluster, primary int, o *outcome) error {
+// stop ends the writers.
+func (w *writers) stop() {
 	w.cancel()
 	w.running.Wait()
+}
+
+// finish stops the writers and looks what of the acknowledged writes the primary has.
+func (w *writers) finish(ctx context.Context, cluster *pgcluster.Cluster, primary int, o *outcome) error {
+	w.stop()
 	conn, err := cluster.Connect(ctx, primary, "postgres")
 	if err != nil {
 		return err
