@@ -211,11 +211,7 @@ func (d *database) keep(ctx context.Context) {
 		began := time.Now()
 		pause := d.guardedRefresh(ctx)
 		// Changes that come meanwhile are taken in by one reading. While nothing is known, more is lost by waiting.
-		rest := time.Since(began)
-		if d.current.Load().waiting {
-			rest /= 2
-		}
-		if !sleep(ctx, min(rest, time.Second)) {
+		if !d.current.Load().waiting && !sleep(ctx, min(time.Since(began)/2, time.Second)) {
 			return
 		}
 		timer := time.NewTimer(pause)
