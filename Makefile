@@ -65,6 +65,7 @@ else
 endif
 
 versions: ## the scripts and the drivers with the oldest and the newest server
+	scripts/deps.sh test
 	for version in 13 18; do \
 		bin=$$(scripts/server.sh $$version) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 20m -run '$(OF_VERSIONS)' ./integration ./integration/parity || exit 1; \
 	done

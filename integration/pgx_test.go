@@ -348,6 +348,23 @@ func TestPgxListens(t *testing.T) {
 		t.Errorf("with no news, waiting ends with %v", err)
 	}
 	must(t, listener.Ping(ctx))
+	// In a transaction it hears nothing, though nothing but BEGIN was said there.
+	_, err = listener.Exec(ctx, "BEGIN")
+	must(t, err)
+	_, err = sender.Exec(ctx, "NOTIFY news, 'later'")
+	must(t, err)
+	within, stopWithin := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer stopWithin()
+	if heard, err := listener.WaitForNotification(within); err == nil {
+		t.Errorf("in a transaction it hears %q", heard.Payload)
+	}
+	_, err = listener.Exec(ctx, "COMMIT")
+	must(t, err)
+	heard, err := listener.WaitForNotification(ctx)
+	must(t, err)
+	if heard.Payload != "later" {
+		t.Errorf("after the transaction it hears %q", heard.Payload)
+	}
 }
 
 // traces asks for what a session may have left behind in its server.

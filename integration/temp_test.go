@@ -120,3 +120,23 @@ func TestTemporaryTablesInTransactions(t *testing.T) {
 		}
 	}
 }
+
+// TestTemporaryTablesOfCallees: a function that is known makes something temporary, as another that it calls was replaced
+// a moment ago.
+func TestTemporaryTablesOfCallees(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	conn := f.connect("postgres")
+	const hidden = "SELECT a FROM t"
+	f.run(conn, "CREATE FUNCTION callee() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'")
+	f.run(conn, "CREATE FUNCTION caller() RETURNS int LANGUAGE plpgsql AS 'begin return callee(); end'")
+	for range 3 {
+		f.run(conn, "DISCARD TEMP")
+		f.run(conn, "CREATE OR REPLACE FUNCTION callee() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'")
+		f.eventuallyRead(conn, "SELECT caller()")
+		f.eventuallyRead(conn, hidden)
+		f.run(conn, "CREATE OR REPLACE FUNCTION callee() RETURNS int LANGUAGE plpgsql AS 'begin create temp table t (a int); return 1; end'")
+		f.run(conn, "SELECT caller()")
+		f.eventuallyPinned(conn, hidden)
+	}
+}

@@ -31,7 +31,7 @@ func (w *walker) statement(node *pg.Node) {
 	w.raise(r.access, label(name, r.access))
 	w.dispatch(node)
 	if r := w.redefinition(name, w.st.Kind, node); !w.st.Redefines {
-		w.st.Redefines, w.st.Tame, w.st.Adds = r.redefines, r.tame, r.adds
+		w.st.Redefines, w.st.Tame, w.st.Adds, w.st.Uncovers, w.st.Attaches = r.redefines, r.tame, r.adds, r.uncovers, r.attaches
 	}
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")

@@ -38,3 +38,17 @@ func TestDoubtfulNames(t *testing.T) {
 		}
 	}
 }
+
+// What no read calls may be in doubt, too: it concerns the session that runs it.
+func TestDoubtfulCalls(t *testing.T) {
+	t.Parallel()
+	env := parser.NewEnv(parser.Env{Doubtful: map[string]bool{"x": true}})
+	for _, sql := range []string{"CALL app.x()", "SELECT nextval('s'), x()", "INSERT INTO t SELECT x()", "DO $$ begin perform x(); end $$"} {
+		if !env.Doubts(parser.Classify(sql)) {
+			t.Errorf("%s: not in doubt", sql)
+		}
+	}
+	if env.Doubts(parser.Classify("CALL y()")) {
+		t.Error("CALL y(): in doubt")
+	}
+}

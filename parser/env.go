@@ -19,8 +19,7 @@ type Env struct {
 	// turn into anything but a read is AccessUnknown.
 	Waiting bool
 	// Doubtful are names, without schema, of which Knowledge may not be right any more. A statement with
-	// one of them is AccessUnknown, too. Functions and views that use them are taken as before: until there
-	// is new Knowledge it is as with a definition that changed unseen.
+	// one of them is AccessUnknown, too. What uses them is to be among them (Knowledge.WithUsers).
 	Doubtful map[string]bool
 	// Extensions: there is no database to ask, and functions that are called as those of
 	// well-known extensions are taken for these.
@@ -64,14 +63,23 @@ func (e *Env) Doubts(v *Verdict) bool {
 		return false
 	}
 	for i := range v.Statements {
-		if e.doubts(&v.Statements[i]) {
+		if e.DoubtsIn(&v.Statements[i]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (e *Env) doubts(st *Statement) bool {
+// DoubtsIn is whether the statement has a doubtful name.
+func (e *Env) DoubtsIn(st *Statement) bool {
+	if len(e.Doubtful) == 0 {
+		return false
+	}
+	for _, name := range st.Functions { // what a statement that is no read calls concerns the session, too
+		if e.Doubtful[name.Name] {
+			return true
+		}
+	}
 	for _, name := range st.Relations {
 		// A second sequence of the same name for a serial column has a number behind it.
 		if e.Doubtful[name.Name] || e.Doubtful[strings.TrimRight(name.Name, "0123456789")] {

@@ -141,6 +141,10 @@ func (st *Statement) line() string {
 		parts = append(parts, "tame")
 	}
 	add("adds", strings.Join(st.Adds, ","))
+	if st.Uncovers {
+		parts = append(parts, "uncovers")
+	}
+	add("attaches", strings.Join(st.Attaches, ","))
 	add("temp", strings.Join(st.TempNames, ","))
 	if st.DropsAtCommit {
 		parts = append(parts, "drops-at-commit")

@@ -30,6 +30,9 @@ type Knowledge struct {
 	conduct    map[string]Conduct
 	procedures map[string]bool
 
+	// users are the objects that use a name, by theirs.
+	users map[string][]string
+
 	// texts are the verdicts on bodies and definitions, for the next Knowledge.
 	texts map[string]*Verdict
 	bytes int64
@@ -89,10 +92,16 @@ func NewKnowledge(f *catalog.Facts, o KnowledgeOptions) *Knowledge {
 	b.casts(f.Casts)
 	b.settle()
 	b.spread()
+	b.noteUsers()
 	for text, v := range k.texts {
 		k.bytes += int64(len(text)) + v.size()
 	}
 	return k
+}
+
+// HasFunction is whether the database has a function or aggregate of its own with a name, in any schema.
+func (k *Knowledge) HasFunction(name string) bool {
+	return len(k.functions[name]) > 0 || k.procedures[name]
 }
 
 // Bytes is about the memory that the Knowledge takes.

@@ -142,7 +142,7 @@ func (r *resolver) parts(st *Statement) (calls, rest effect) {
 	if r.env.Waiting {
 		rest.join(r.waiting(st))
 	}
-	if r.env.doubts(st) {
+	if r.env.DoubtsIn(st) {
 		rest.join(effect{access: AccessUnknown, reason: notReadYet})
 	}
 	if r.env.Knowledge != nil {

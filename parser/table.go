@@ -148,10 +148,7 @@ func (v *Verdict) size() int64 {
 		n += int64(unsafe.Sizeof(*st))
 		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value))
 		n += namesSize(st.Relations) + namesSize(st.Functions) + st.Uses.size()
-		n += int64(cap(st.Adds)) * int64(unsafe.Sizeof(""))
-		for _, name := range st.Adds {
-			n += int64(len(name))
-		}
+		n += stringsSize(st.Adds) + stringsSize(st.Attaches)
 		n += int64(cap(st.TempNames)) * int64(unsafe.Sizeof("")) // the texts are those of Relations
 	}
 	return n
@@ -165,9 +162,13 @@ func (u *Uses) size() int64 {
 	n := int64(unsafe.Sizeof(*u) + unsafe.Sizeof(Statement{}) + unsafe.Sizeof(Verdict{}))
 	n += int64(cap(u.Calls)) * int64(unsafe.Sizeof(Call{})) // its names are those of Functions
 	n += namesSize(u.Operators) + namesSize(u.Types)
-	n += int64(cap(u.Fields)) * int64(unsafe.Sizeof(""))
-	for _, f := range u.Fields {
-		n += int64(len(f))
+	return n + stringsSize(u.Fields)
+}
+
+func stringsSize(list []string) int64 {
+	n := int64(cap(list)) * int64(unsafe.Sizeof(""))
+	for _, s := range list {
+		n += int64(len(s))
 	}
 	return n
 }

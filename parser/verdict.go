@@ -176,10 +176,14 @@ type Statement struct {
 	ChangesDefaults bool
 	// Redefines is a statement that may change what names mean to other
 	// sessions, so that their Knowledge ends with it; but not if it is Tame: then nothing is more
-	// than a read that was none before. If it has Adds, only these names, without a schema, are in doubt.
+	// than a read that was none before. If it has Adds, only these names, without a schema, are in doubt, and what
+	// uses them. Uncovers: so are the functions that were hidden (Knowledge.Hidden). Attaches are tables
+	// that are read through others from now on; it is Tame if they are ordinary tables (Knowledge.IsOrdinary).
 	Redefines bool
 	Tame      bool
 	Adds      []string
+	Uncovers  bool
+	Attaches  []string
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -26,9 +25,6 @@ const (
 	retryLoad = time.Second
 	// loadsAtOnce bounds howdah's connections for it.
 	loadsAtOnce = 2
-	// loadRest is how much longer than a reading the pause after it is, so that
-	// definitions that change all the time do not keep a server busy.
-	loadRest = 2
 	// maxEnvs bounds the search paths remembered of one database.
 	maxEnvs = 1000
 )
@@ -49,7 +45,7 @@ type catalogs struct {
 // What current says is never younger than what a standby shows that a session
 // may read from, and never older than the definitions that changed through howdah:
 //
-//   - A definition changes through howdah: invalidate, or doubt if it only adds names, before the client
+//   - A definition changes through howdah: invalidate, or doubt if it concerns some names only, before the client
 //     learns that it has changed. From then on nothing that the change could concern is a
 //     read, for any session, until the catalogs were read again, after the
 //     change. A session that then uses the new knowledge takes its age as its horizon's floor
@@ -168,65 +164,6 @@ func waitFor(rules *parser.Rules) *knowing {
 	return &knowing{waiting: true, rules: rules, ready: make(chan struct{})}
 }
 
-// invalidate makes everything that the catalogs could concern unknown until they
-// have been read again. It may be called from any goroutine.
-func (d *database) invalidate() {
-	d.definitions.Add(1)
-	d.mu.Lock()
-	d.forget()
-	// While the catalogs cannot be read nothing is known that could be wrong.
-	if now := d.current.Load(); now.knowledge != nil {
-		d.current.Store(waitFor(now.rules))
-	}
-	d.mu.Unlock()
-	d.wakeUp()
-}
-
-// forget makes all readings that have begun useless; the caller holds mu.
-func (d *database) forget() {
-	d.changed++
-	d.invalidated, d.doubted = d.changed, nil
-}
-
-// maxDoubted bounds the names in doubt; with more of them all is.
-const maxDoubted = 1000
-
-// doubt makes what names may concern unknown until the catalogs have been read again. It may be called
-// from any goroutine.
-func (d *database) doubt(names []string) {
-	d.mu.Lock()
-	if len(d.doubted)+len(names) > maxDoubted {
-		d.mu.Unlock()
-		d.invalidate()
-		return
-	}
-	d.changed++
-	if d.doubted == nil {
-		d.doubted = map[string]uint64{}
-	}
-	for _, name := range names {
-		d.doubted[name] = d.changed
-	}
-	if now := d.current.Load(); now.knowledge != nil {
-		d.current.Store(&knowing{knowledge: now.knowledge, rules: now.rules, since: now.since, doubtful: d.doubtful()})
-	}
-	d.mu.Unlock()
-	d.definitions.Add(1)
-	d.wakeUp()
-}
-
-// doubtful are the names in doubt; the caller holds mu.
-func (d *database) doubtful() map[string]bool {
-	if len(d.doubted) == 0 {
-		return nil
-	}
-	names := make(map[string]bool, len(d.doubted))
-	for name := range d.doubted {
-		names[name] = true
-	}
-	return names
-}
-
 // reconfigured is invalidate with other rules.
 func (d *database) reconfigured(set *settings) {
 	d.mu.Lock()
@@ -273,8 +210,8 @@ func (d *database) keep(ctx context.Context) {
 	for {
 		began := time.Now()
 		pause := d.guardedRefresh(ctx)
-		// Changes that come meanwhile are taken in by one reading.
-		if !sleep(ctx, min(loadRest*time.Since(began), time.Second)) {
+		// Changes that come meanwhile are taken in by one reading. While nothing is known, more is lost by waiting.
+		if !d.current.Load().waiting && !sleep(ctx, min(time.Since(began)/2, time.Second)) {
 			return
 		}
 		timer := time.NewTimer(pause)
@@ -392,24 +329,6 @@ func (d *database) learn(facts *catalog.Facts, changed uint64, set *settings) er
 	d.catalogs.srv.log.Debug("catalog read", "database", d.name, "bytes", d.last.Bytes(),
 		"functions", len(facts.Functions), "relations", len(facts.Relations))
 	return nil
-}
-
-// settle makes next what sessions know, unless definitions have changed since; it reports whether nothing
-// has. changed is what it was when the reading began.
-func (d *database) settle(changed uint64, next *knowing) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.invalidated > changed {
-		return false
-	}
-	maps.DeleteFunc(d.doubted, func(_ string, at uint64) bool { return at <= changed })
-	next.doubtful = d.doubtful()
-	now := d.current.Load()
-	if now.knowledge != next.knowledge || now.rules != next.rules || now.waiting || !maps.Equal(now.doubtful, next.doubtful) {
-		d.current.Store(next)
-		now.release()
-	}
-	return d.changed == changed
 }
 
 // release lets go on who waits for what comes after k. The caller holds the database's mu.

@@ -59,7 +59,8 @@ func TestRedefinition(t *testing.T) {
 	}{
 		{"CREATE TABLE t (a int)", false, nil},
 		{"CREATE TABLE t (a serial); CREATE VIEW v AS SELECT 1", false, []string{"t_a_seq", "v"}},
-		{"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ''", true, nil},
+		{"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ''; DROP FUNCTION g", false, []string{"f", "g"}},
+		{"DROP SCHEMA s CASCADE; CREATE VIEW v AS SELECT 1", false, []string{"v"}},
 		{"CREATE VIEW v AS SELECT 1; CREATE EXTENSION x; CREATE SEQUENCE s", true, nil},
 	} {
 		var r redefinition
@@ -69,6 +70,53 @@ func TestRedefinition(t *testing.T) {
 		}
 		if !r.done || r.all != c.all || !slices.Equal(r.names, c.names) {
 			t.Errorf("%s: %+v", c.sql, r)
+		}
+	}
+}
+
+// What is doubted of a database depends on what is known of it: what uses a name is in doubt with it, all
+// if that is everything; what hid others may show them; a table that is attached may be more than it seems.
+func TestWhatIsDoubted(t *testing.T) {
+	known := parser.NewKnowledge(&catalog.Facts{
+		Functions: []catalog.UserFunction{
+			{OID: "1", Schema: "public", Name: "inner_f", Kind: 'f', Language: "plpgsql", Volatility: 'v', Body: "begin return 1; end"},
+			{OID: "2", Schema: "public", Name: "outer_f", Kind: 'f', Language: "plpgsql", Volatility: 'v', Body: "begin return inner_f(); end"},
+			{OID: "3", Schema: "public", Name: "twice", Kind: 'f', Language: "sql", Volatility: 'i', Body: "SELECT 1"},
+			{OID: "4", Schema: "app", Name: "twice", Kind: 'f', Language: "sql", Volatility: 'i', Body: "SELECT 1"},
+			{OID: "5", Schema: "app", Name: "of_cast", Kind: 'f', Language: "sql", Volatility: 'i', Body: "SELECT 1"},
+		},
+		Relations: []catalog.Relation{
+			{OID: "10", Schema: "public", Name: "v", Kind: 'v', Definition: "SELECT public.outer_f() FROM public.t"},
+			{OID: "11", Schema: "public", Name: "vv", Kind: 'v', Definition: "SELECT * FROM public.v"},
+			{OID: "12", Schema: "public", Name: "u", Kind: 'r', Unlogged: true},
+		},
+		Operators: []catalog.Operator{{Schema: "public", Name: "===", Function: "1"}},
+		Casts:     []catalog.Cast{{Schema: "public", Name: "c", Function: "5", Implicit: true}},
+	}, parser.KnowledgeOptions{})
+	for _, c := range []struct {
+		sql   string
+		all   bool
+		names []string
+	}{
+		{"CREATE OR REPLACE FUNCTION inner_f() RETURNS int LANGUAGE sql AS ''", false, []string{"===", "inner_f", "outer_f", "v", "vv"}},
+		{"CREATE POLICY p ON t USING (true)", false, []string{"t", "v", "vv"}},
+		{"CREATE OR REPLACE FUNCTION of_cast() RETURNS int LANGUAGE sql AS ''", true, nil},
+		{"DROP SCHEMA app CASCADE", false, []string{"twice"}},
+		{"ALTER TABLE p ATTACH PARTITION t DEFAULT", false, nil},
+		{"ALTER TABLE p ATTACH PARTITION u DEFAULT", true, nil},
+		{"CREATE UNLOGGED TABLE x (a int); ALTER TABLE x INHERIT p", true, nil},
+	} {
+		d := &database{wake: make(chan struct{}, 1)}
+		d.current.Store(&knowing{knowledge: known})
+		var r redefinition
+		v := parser.Classify(c.sql)
+		for i := range v.Statements {
+			r.add(&v.Statements[i])
+		}
+		d.redefined(&r)
+		now := d.current.Load()
+		if got := slices.Sorted(maps.Keys(now.doubtful)); now.waiting != c.all || !slices.Equal(got, c.names) {
+			t.Errorf("%s: doubts %v, all: %v; want %v, %v", c.sql, got, now.waiting, c.names, c.all)
 		}
 	}
 }

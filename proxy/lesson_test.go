@@ -72,6 +72,7 @@ func TestLessonIsLearned(t *testing.T) {
 	}
 	c.query("SELECT 1") // by its answer the books of the one before are closed
 	step(d, "SELECT id FROM refused", onPrimary, 1)
+	d.query("SELECT 1")
 	// In another database nothing is known of it.
 	e := dial(t, h.addr)
 	e.send(startupPacket("user", "u", "database", "elsewhere"))

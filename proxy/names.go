@@ -201,10 +201,12 @@ func (p *pathState) unknown(name string) {
 
 // redefinition is what a transaction did to what names mean.
 type redefinition struct {
-	done  bool     // something
-	all   bool     // and any name may be concerned
-	names []string // or these
-	fewer bool     // something is gone
+	done     bool     // something
+	all      bool     // and any name may be concerned
+	names    []string // or these, and what uses them
+	uncovers bool     // and functions that were hidden
+	attaches []string // tables that are read through others now
+	fewer    bool     // something is gone
 }
 
 // add takes in a statement, nil if it is not known.
@@ -212,10 +214,12 @@ func (r *redefinition) add(stmt *parser.Statement) {
 	r.done = true
 	r.fewer = r.fewer || stmt != nil && stmt.Drops
 	switch {
-	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names) > maxDoubted:
-		r.all, r.names = true, nil
+	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names)+len(r.attaches) > maxDoubted:
+		r.all, r.names, r.attaches = true, nil, nil
 	case !r.all:
 		r.names = append(r.names, stmt.Adds...)
+		r.uncovers = r.uncovers || stmt.Uncovers
+		r.attaches = append(r.attaches, stmt.Attaches...)
 	}
 }
 
@@ -229,24 +233,13 @@ func (s *session) noteRedefined(stmt *parser.Statement) {
 	s.names.database.redefined(&s.names.redefined)
 }
 
-// redefined takes in what a transaction did.
-func (d *database) redefined(r *redefinition) {
-	switch {
-	case r.all:
-		d.invalidate()
-	case len(r.names) > 0:
-		d.doubt(r.names)
-	default:
-		d.definitions.Add(1)
-		if r.fewer {
-			d.wakeUp() // what is known is right, but more careful than it need be
-		}
-	}
-}
-
 // leaves is whether a CALL certainly leaves definitions alone.
 func (n *names) leaves(stmt *parser.Statement) bool {
-	return stmt.Kind == parser.KindCall && n.known != nil && n.known.knowledge != nil && n.known.knowledge.LeavesNames(stmt)
+	if stmt.Kind != parser.KindCall || n.known == nil || n.known.knowledge == nil {
+		return false
+	}
+	doubts := parser.Env{Doubtful: n.known.doubtful}
+	return !doubts.DoubtsIn(stmt) && n.known.knowledge.LeavesNames(stmt)
 }
 
 // noteSets takes note of functions and procedures that ran on l and may have changed

@@ -37,6 +37,9 @@ func (s *session) answerHere() (done bool, err error) {
 	}
 	v := u.verdict
 	switch {
+	case v.Single == parser.KindBegin && bs.Tx == balancer.TxNone && s.state.listening:
+		// A server that does not know of the block would have the client notified within it.
+		return false, nil
 	case v.Single == parser.KindBegin && bs.Tx == balancer.TxNone:
 		st := &v.Statements[0]
 		return true, s.answerSelf(v, beginTag(st.SQL), func() { s.beginBlock(st); s.beginBound = u.binds })
