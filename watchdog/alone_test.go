@@ -82,9 +82,7 @@ func (t *testTie) set(change func(t *testTie)) {
 // lost has the test's pair record a primary, and then takes a member and the primary away. It returns the one that is left.
 func (q *quorum) lost(lost int) *member {
 	q.t.Helper()
-	if err := q.ready().w.Record(core.Primary{Node: "d1", Timeline: 4}, "found"); err != nil {
-		q.t.Fatal(err)
-	}
+	q.leads(func(m *member) error { return m.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found") })
 	left := q.members[1-lost]
 	eventually(q.t, func() string {
 		if left.w.State().Primary.Node != "d1" || *left.w.rules.Load() != "" {
@@ -197,9 +195,7 @@ func TestOneOfTwoKnowsOfAllCommits(t *testing.T) {
 func TestForkIsNotMerged(t *testing.T) {
 	t.Parallel()
 	q := newPair(t, configs.Pair{OnLoss: "wait", DatabaseLock: true, After: time.Second}, "p1", "p2")
-	if err := q.ready().w.Record(core.Primary{Node: "d1", Timeline: 4}, "found"); err != nil {
-		t.Fatal(err)
-	}
+	q.leads(func(m *member) error { return m.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found") })
 	eventually(t, func() string {
 		for _, m := range q.members {
 			if m.w.State().Primary.Node != "d1" {
@@ -246,10 +242,7 @@ func TestForkIsNotMerged(t *testing.T) {
 func TestAddressByTheLock(t *testing.T) {
 	t.Parallel()
 	q := newPair(t, configs.Pair{OnLoss: "wait", DatabaseLock: true, After: time.Second}, "p1", "p2")
-	first := q.ready()
-	if err := first.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found"); err != nil {
-		t.Fatal(err)
-	}
+	first := q.leads(func(m *member) error { return m.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found") })
 	i := 0
 	if q.members[1] == first {
 		i = 1

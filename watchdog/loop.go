@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -51,13 +52,25 @@ func (w *Watchdog) feed(e any) {
 	}
 }
 
-// inspect does something in the loop and waits for it.
+// inspect does something in the loop and waits for it. When it returns it is done, or, as the loop has ended, never will be.
 func (w *Watchdog) inspect(do func(l *loop)) {
+	var mu sync.Mutex
+	late := false
 	finished := make(chan struct{})
-	w.feed(inspection(func(l *loop) { do(l); close(finished) }))
+	w.feed(inspection(func(l *loop) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !late {
+			do(l)
+			close(finished)
+		}
+	}))
 	select {
 	case <-finished:
 	case <-w.loop.ended:
+		mu.Lock() // it may be at it
+		late = true
+		mu.Unlock()
 	}
 }
 

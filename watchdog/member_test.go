@@ -214,6 +214,19 @@ func (q *quorum) ready() *member {
 	return q.owner()
 }
 
+// leads has the leader do something, once all are ready. On a busy machine it may lose the lease before.
+func (q *quorum) leads(do func(*member) error) (leader *member) {
+	q.t.Helper()
+	eventually(q.t, func() string {
+		leader = q.ready()
+		if err := do(leader); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return leader
+}
+
 // successor waits until another member than old has the address. On a busy machine old may lose it for a moment before.
 func (q *quorum) successor(old *member) (owner *member) {
 	q.t.Helper()

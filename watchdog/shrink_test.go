@@ -14,9 +14,7 @@ import (
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	q := newQuorum(t, "p1", "p2")
-	if err := q.ready().w.Record(core.Primary{Node: "d1", Timeline: 4}, "found"); err != nil {
-		t.Fatal(err)
-	}
+	q.leads(func(m *member) error { return m.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found") })
 	survivor, lost := q.members[0], q.members[1]
 	eventually(t, func() string {
 		for _, m := range q.members {

@@ -19,10 +19,7 @@ func TestRollingUpgrade(t *testing.T) {
 		return nil
 	}}
 	q := newQuorum(t, "p1", "p2", "w1")
-	leader := q.ready()
-	if err := leader.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found"); err != nil {
-		t.Fatal(err)
-	}
+	leader := q.leads(func(m *member) error { return m.w.Record(core.Primary{Node: "d1", Timeline: 4}, "found") })
 	praise := func(m *member) error {
 		return m.w.commitAsLeader(m.w.State().Make("node.praise", struct{}{}))
 	}
