@@ -61,9 +61,11 @@ func (d *database) failed(err error, facts *catalog.Facts, changed uint64, set *
 		d.overtaken++
 		return retryOvertaken
 	}
-	d.mu.Lock()
-	d.current.Load().release()
-	d.mu.Unlock()
+	defer func() { // who waits goes on, with what is known by then
+		d.mu.Lock()
+		d.current.Load().release()
+		d.mu.Unlock()
+	}()
 	if what == passing {
 		return retryLoad
 	}
