@@ -64,6 +64,7 @@ fi
 if [ "$level" = bench ]; then
 	need pgbouncer test -x /usr/sbin/pgbouncer
 	need haproxy test -x /usr/sbin/haproxy
+	need keepalived test -x /usr/sbin/keepalived
 fi
 
 as_root() {

@@ -38,7 +38,7 @@ func BenchmarkTakeover(b *testing.B) {
 		for _, event := range takeovers {
 			b.Run(profile+"/"+event.name, func(b *testing.B) {
 				n := newNetwork(b, "p1", "p2", "p3")
-				n.profile = profile
+				n.profile, n.dialTimeout = profile, attempt
 				n.write()
 				owner := n.startAll()
 				var took []time.Duration
@@ -106,6 +106,9 @@ func writes(b *testing.B, profile string, both bool) {
 	}
 	report(b, took)
 }
+
+// attempt is how long one attempt to connect may take. What gets lost while the neighbours learn the address is not repeated for a second.
+const attempt = 50 * time.Millisecond
 
 // quiet waits until the neighbours' tables may change again: a kernel does not change an entry twice in a second.
 func (n *network) quiet() { time.Sleep(1100 * time.Millisecond) }

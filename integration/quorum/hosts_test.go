@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,8 +52,10 @@ type network struct {
 	// backends and more are of every proxy's file.
 	backends, more string
 	profile        string // of timing; empty for the default
-	removed        bool
-	commands       string // lines of the section watchdog; SELF is the host's name
+	// dialTimeout is how long one attempt to connect to the address may take; zero for the usual.
+	dialTimeout time.Duration
+	removed     bool
+	commands    string // lines of the section watchdog; SELF is the host's name
 }
 
 // networks counts them, for their names.
@@ -216,7 +219,7 @@ func (n *network) inside(ns string, do func() error) error {
 // dial connects from the client to the floating address.
 func (n *network) dial() (conn net.Conn, err error) {
 	err = n.inside(n.client(), func() (err error) {
-		d := net.Dialer{Timeout: 300 * time.Millisecond, FallbackDelay: -1}
+		d := net.Dialer{Timeout: cmp.Or(n.dialTimeout, 300*time.Millisecond), FallbackDelay: -1}
 		conn, err = d.Dial("tcp4", floating+":9999")
 		return err
 	})
