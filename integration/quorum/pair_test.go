@@ -202,6 +202,74 @@ func TestTwoHostsAndAFence(t *testing.T) {
 	})
 }
 
+// Two hosts that go by signs alone. The one with the standby is cut off: it hears no trusted server either, and does nothing. Then the one with
+// the primary is: it stops to write before the other one, which a trusted server answers and the lost host does not, goes on alone. What
+// was acknowledged on both sides is there, but for what the standby had not received.
+func TestTwoHostsAndSignsAlone(t *testing.T) {
+	n, c := startPair(t, "on_loss: unsafe_promote_if_isolated, after: 6s, self_fence_after: 1s", nil)
+	p1, p2 := n.hosts[0], n.hosts[1]
+	// For so long a kernel takes a neighbour for reachable that does not answer any more; it is 15 to 45 s without this.
+	n.ip("netns", "exec", p2.ns, "sysctl", "-qw", "net.ipv4.neigh.eth0.base_reachable_time_ms=1000")
+	n.lead(p1)
+	n.comesTo(p1, "yield")
+	through := n.writeTo(floating)
+	inside := n.writeTo(p1.address)
+	inside.from = p1.ns
+	through.more(20)
+	p2.cut()
+	p2.says("no trusted server answers: it may be this member that is cut off")
+	during(t, 3*time.Second, func() string {
+		if got := promotions(t, c, 1); got != 0 {
+			return "the side that is cut off promotes"
+		}
+		return ""
+	})
+	through.more(20)
+	inside.more(20)
+	if !p1.owns() {
+		t.Error("p1 does not have the address")
+	}
+	p2.mend()
+	n.ready()
+	if err := c.WaitReplay(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	p1.cut()
+	n.eventually(func() string {
+		switch s := p1.status(); {
+		case promotions(t, c, 1) != 0:
+			t.Fatal("node1 is promoted while p1 may still write")
+		case s == nil || s.Writes:
+			return "p1 goes on to write"
+		}
+		return ""
+	})
+	stopped := inside.count()
+	n.eventually(func() string {
+		if s := p2.status(); s == nil || s.State.Primary.Node != "node1" || !s.Writes || !s.Address {
+			return fmt.Sprintf("p2 does not go on alone: %+v", s)
+		}
+		return ""
+	})
+	before := through.count()
+	through.more(20)
+	if got := inside.count() - stopped; got > 0 {
+		t.Errorf("%d writes were acknowledged by the side that is cut off, after it said that it writes no more", got)
+	}
+	p1.mend()
+	p1.says("was made to go on without this member")
+	n.comesTo(p2, "both are together again")
+	through.more(20)
+	inside.end()
+	through.end()
+	if lost := through.lost(c, 1, before); len(lost) > 0 {
+		t.Errorf("writes after the failover are lost: %v", lost)
+	}
+	if got := promotions(t, c, 1); got != 1 {
+		t.Errorf("%d promotions", got)
+	}
+}
+
 // The hosts are cut apart, and the primary can acknowledge nothing without the standby. The standby's side goes on alone and promotes it;
 // the other side's clients wait, and nothing that was acknowledged to anybody is lost.
 func TestTwoHostsAndSynchronousReplication(t *testing.T) {
