@@ -274,7 +274,7 @@ type ReplicationCheck struct {
 	// Pgpool-II: health_check_max_retries, less one.
 	Silences int `yaml:"silences" min:"1" max:"1000"`
 	// FreshInterval is how often a new connection is made beside the one that is kept
-	// open: a server may serve old sessions and take no new ones. 0 never.
+	// open: a server may serve old sessions and take no new ones, or another one answer at its address. 0 never.
 	FreshInterval time.Duration `yaml:"fresh_interval" min:"0"`
 	// User needs LOGIN and the role pg_monitor. Pgpool-II: sr_check_user.
 	User     string `yaml:"user"`

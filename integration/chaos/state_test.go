@@ -12,8 +12,9 @@ import (
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
-// What operators ordered outlives howdah. But what it has recorded of the servers may not be so any more when it is started again: somebody has promoted another server meanwhile; or the
-// record is of before a restore, and names a primary that follows another one on an older timeline. The servers are believed.
+// What operators ordered outlives howdah. But what it has recorded of the servers may not be so any more when it is started again:
+// somebody has promoted another server meanwhile; or the record is of before a restore, and names a primary that follows another one on
+// an older timeline. The servers are believed.
 func TestStateIsNotBelievedOverTheServers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -56,6 +56,7 @@ var failover = []mutant{
 // notTried are rules whose loss the simulation does not notice: without them the cluster is as safe, since another rule covers it, or
 // the case is not modelled or too rare; why says which.
 var notTried = []struct{ rule, file, text, why string }{
+	{"the recorded primary refutes the record only from a timeline before", "orders.go", "&& n.Timeline <= timeline", "no record of the simulation is wrong; decide_wrong_record.txt holds it"},
 	{"the old primary is no candidate", "candidate.go", "case n.Name == r.Old:", "the loop of candidateOf leaves it out as well"},
 	{"a candidate answers", "candidate.go", "case o.evidence != evidenceAnswered:", "telling it fails, and the next one is taken; it costs time"},
 	{"a candidate is a standby", "candidate.go", "case sv.role != RoleStandby:", "pg_promote() refuses elsewhere; it costs time"},
