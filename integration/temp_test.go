@@ -140,3 +140,29 @@ func TestTemporaryTablesOfCallees(t *testing.T) {
 		f.eventuallyPinned(conn, hidden)
 	}
 }
+
+// TestTemporaryChildren: reading a permanent table reads a temporary one that inherits from it, however far down.
+func TestTemporaryChildren(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	conn := f.connect("postgres")
+	f.run(conn, "CREATE TABLE family (v text)")
+	f.run(conn, "CREATE TABLE branch () INHERITS (family)")
+	for _, steps := range [][]string{
+		{"CREATE TEMP TABLE leaf () INHERITS (branch)"},
+		{"CREATE TEMP TABLE leaf (v text)", "ALTER TABLE leaf INHERIT branch"},
+		{"BEGIN", "CREATE TEMP TABLE leaf (v text)", "ALTER TABLE leaf INHERIT branch", "COMMIT"},
+	} {
+		f.eventuallyRead(conn, "SELECT v FROM family")
+		for _, sql := range steps {
+			f.run(conn, sql)
+		}
+		f.run(conn, "INSERT INTO leaf VALUES ('temporary')")
+		f.eventuallyPinned(conn, "SELECT v FROM family")
+		f.eventuallyPinned(conn, "SELECT v FROM branch")
+		if got := f.value(conn, "SELECT v FROM family"); got != "temporary" {
+			t.Errorf("%s: the family has %q", steps, got)
+		}
+		f.run(conn, "DROP TABLE leaf")
+	}
+}

@@ -134,6 +134,9 @@ func (w *walker) dispatch(node *pg.Node) {
 	case *pg.Node_CreateStmt:
 		w.walk(n.CreateStmt.ProtoReflect())
 		w.st.DropsAtCommit = n.CreateStmt.Oncommit == pg.OnCommitAction_ONCOMMIT_DROP
+		if len(n.CreateStmt.InhRelations) > 0 && n.CreateStmt.Partbound == nil {
+			w.st.TempNames = nil // who reads its parents, permanent ones too, or theirs reads it
+		}
 	default:
 		w.definition(node)
 		w.walk(node.ProtoReflect())

@@ -247,7 +247,11 @@ func (s *session) logDecision(d *balancer.Decision) {
 	if n := s.in.View.Node(d.Node); n != nil {
 		name = n.Name
 	}
-	s.log.Debug("routed", "node", name, "reason", d.Reason.String(), "detail", d.Detail)
+	kind, access := parser.KindUnknown, parser.AccessUnknown
+	if v := s.in.Verdict; v != nil {
+		kind, access = v.Single, v.Access
+	}
+	s.log.Debug("routed", "node", name, "kind", kind.String(), "access", access.String(), "reason", d.Reason.String(), "detail", d.Detail)
 }
 
 // placeByObjects finds the lease for a unit that names no statement to make or run:

@@ -86,6 +86,9 @@ func (s *session) note(stmt *parser.Statement) {
 	if stmt.CreatesTemp {
 		st.noteTemp(stmt)
 	}
+	if len(stmt.Attaches) > 0 && st.concernsTemp(stmt) {
+		st.temps.unsure = true // who reads its parents, or theirs, reads it
+	}
 	st.changes++
 	if stmt.Setting == "search_path" && namesTempSchema(stmt.SQL) {
 		st.opaque, st.hadTemp = true, true // tables made without a word of TEMP may be temporary

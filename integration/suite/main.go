@@ -31,10 +31,6 @@ func main() {
 	}
 }
 
-// noIsolation is why the isolation tests cannot be played where sessions share their connections.
-const noIsolation = "-suite isolation needs -mode session: the isolation tester asks the server which of its sessions wait for which, " +
-	"by the process ids of their logins; sessions that share connections have none of their own there"
-
 func parse(args []string) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("suite", flag.ContinueOnError)
@@ -56,12 +52,6 @@ func parse(args []string) (*options, error) {
 	}
 	if o.mode != "session" && o.mode != "transaction" {
 		return nil, fmt.Errorf("-mode %s: it is session or transaction", o.mode)
-	}
-	if o.mode == "transaction" {
-		if *which == "isolation" {
-			return nil, errors.New(noIsolation)
-		}
-		o.suites = []string{"regress"}
 	}
 	var err error
 	o.howdah, err = filepath.Abs(o.howdah)

@@ -24,9 +24,12 @@ type outcome struct {
 	outputs map[string]string
 	// failed are the tests whose output was not what PostgreSQL expects.
 	failed []string
-	took   time.Duration
-	// reads are how many SELECTs each node ran, in a run through howdah.
+	// ignored are the tests of which the schedule says so: their answers are random.
+	ignored map[string]bool
+	took    time.Duration
+	// reads are how many SELECTs each node ran, in a run through howdah, and share is what was decided about them.
 	reads []int64
+	share *share
 }
 
 // play runs a suite on servers of its own.
@@ -57,14 +60,14 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 			return nil, err
 		}
 		server, err = howdahtest.Launch(o.howdah, files, port, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}, Settings: map[string]any{
-			"pool.mode": o.mode, "routing.consistency": "none", "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
+			"log.level": "debug", "pool.mode": o.mode, "routing.consistency": "none", "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
 		}})
 		if err != nil {
 			return nil, err
 		}
 		defer server.Stop()
 	}
-	result, err := regress(ctx, src, suite, out, port)
+	result, err := regress(ctx, o, src, suite, out, port)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +88,9 @@ func (o *outcome) finish(ctx context.Context, src *source, port int, out string,
 	if err != nil {
 		return err
 	}
-	return errors.Join(server.Stop(), os.WriteFile(filepath.Join(out, "decisions.txt"), []byte(decisions), 0o644),
+	err = server.Stop()
+	o.share = shareOf(server.Log(), "node0")
+	return errors.Join(err, os.WriteFile(filepath.Join(out, "decisions.txt"), []byte(decisions), 0o644),
 		os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
 }
 
@@ -121,7 +126,7 @@ func readsByNode(ctx context.Context, src *source, port int) ([]int64, error) {
 }
 
 // regress runs pg_regress, or its kin for isolation tests, against a port.
-func regress(ctx context.Context, src *source, suite, out string, port int) (*outcome, error) {
+func regress(ctx context.Context, o *options, src *source, suite, out string, port int) (*outcome, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, fmt.Errorf("make %s: %w", out, err)
 	}
@@ -139,9 +144,16 @@ func regress(ctx context.Context, src *source, suite, out string, port int) (*ou
 	if suite == "isolation" {
 		tool, schedule, database = "pg_isolation_regress", "isolation_schedule", "isolation_regression"
 	}
+	schedule = filepath.Join(input, schedule)
+	if suite == "isolation" && o.mode == "transaction" {
+		var err error
+		if schedule, err = withoutWaits(input, schedule, out); err != nil {
+			return nil, err
+		}
+	}
 	args := []string{
 		"--inputdir=" + input, "--outputdir=" + out, "--bindir=" + src.bin, "--dlpath=" + src.library,
-		"--schedule=" + filepath.Join(input, schedule), "--host=127.0.0.1", "--port=" + strconv.Itoa(port), "--user=postgres", "--dbname=" + database,
+		"--schedule=" + schedule, "--host=127.0.0.1", "--port=" + strconv.Itoa(port), "--user=postgres", "--dbname=" + database,
 		"--max-concurrent-tests=20",
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(src.tools, suite, tool), args...)
@@ -162,6 +174,9 @@ func regress(ctx context.Context, src *source, suite, out string, port int) (*ou
 		return nil, fmt.Errorf("run %s: %w\n%s", tool, err, text)
 	}
 	result := &outcome{outputs: map[string]string{}, took: time.Since(start)}
+	if result.ignored, err = ignoredBy(schedule); err != nil {
+		return nil, err
+	}
 	for line := range strings.Lines(string(text)) {
 		if name, found := failedTest(line); found {
 			result.failed = append(result.failed, name)
@@ -184,4 +199,19 @@ func failedTest(line string) (string, bool) {
 		return "", false
 	}
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "test ")), true
+}
+
+// ignoredBy reads a schedule's lines "ignore: random".
+func ignoredBy(schedule string) (map[string]bool, error) {
+	text, err := os.ReadFile(schedule)
+	if err != nil {
+		return nil, fmt.Errorf("read schedule: %w", err)
+	}
+	names := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if name, found := strings.CutPrefix(strings.TrimSpace(line), "ignore: "); found {
+			names[name] = true
+		}
+	}
+	return names, nil
 }
