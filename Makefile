@@ -5,8 +5,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Unit tests are of every package but these, which need servers.
 INTEGRATION := ./integration/...
 TIMED := ./integration/quorum ./integration/vip ./integration/chaos
-# What is random and long; make chaos has it.
-RANDOM := TestNemesis
+# What is long; make chaos has it.
+LONG := TestNemesis|TestTwoHostsAndSignsAlone
 # What depends on the servers' version.
 VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
 # The part of it that takes few minutes.
@@ -60,7 +60,7 @@ ifdef PG
 	bin=$$(scripts/server.sh $(PG)) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 25m -skip '$(NOT_FOR_VERSIONS)' $(VERSIONED)
 else
 	# What they test is a binary, of which the cache of results knows nothing. What depends on time goes alone.
-	go test -count=1 -timeout 25m -p 1 -skip '$(RANDOM)' $(TIMED)
+	go test -count=1 -timeout 25m -p 1 -skip '$(LONG)' $(TIMED)
 	go test -count=1 -timeout 25m $$(go list $(INTEGRATION) | grep -vxF "$$(go list $(TIMED))")
 endif
 
