@@ -25,6 +25,9 @@ func (d *decision) admit(id NodeID) {
 	n := &d.next.Nodes[id]
 	was := d.prev.Nodes[id].State
 	p := &n.past
+	if d.drafts[id].state == StateSuspect && n.Role == RoleStandby && p.up && was != StateUp && was != StateSuspect && !d.alone(id) {
+		d.wait(id, d.drafts[id].reason) // or it would be up next without having caught up
+	}
 	if d.drafts[id].state != StateUp || n.Role != RoleStandby {
 		p.well = 0
 		return

@@ -134,7 +134,9 @@ func merge(old, next observation) observation {
 		next.stopped = next.stopped || old.stopped ||
 			next.evidence == evidenceStarting && old.evidence == evidenceAnswered
 	}
-	next.fresh = old.fresh
+	if next.fresh = old.fresh; next.evidence == evidenceAnswered && old.evidence != evidenceAnswered {
+		next.fresh = freshness{} // the probe has just made a connection itself
+	}
 	next.since = next.at
 	if next.evidence == old.evidence {
 		next.since = old.since

@@ -365,7 +365,8 @@ func TestForked(t *testing.T) {
 // A server that starts and dies again and again is read less and less often; there is one primary all the time.
 func TestStandbyFlaps(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]any{"failover.hold_down": "1s"})
+	// Another reason to wait in the same state is a line of level debug.
+	r := newRig(t, map[string]any{"failover.hold_down": "1s", "log.level": "debug"})
 	for range 4 {
 		must(t, r.cluster.Kill(1))
 		r.wait(1, "down")
