@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/integration/pgcluster"
 	"github.com/howdah/howdah/watchdog/core"
 )
 
@@ -120,12 +120,11 @@ func newPair(t *testing.T, pair configs.Pair, names ...string) *quorum {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgcluster.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // start starts a member, also one that was there before.
