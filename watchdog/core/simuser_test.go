@@ -184,11 +184,20 @@ func (m *simMember) use() {
 		m.asked++
 		m.step(Consent{Request: m.request(), Node: primary, Reason: "it does not answer"})
 	case f.ID != u.job || f.ID == 0:
-	case f.Phase == PhaseBarred && m.w.chance(0.5) || f.Phase == PhaseChosen && now-u.chosen > 1500*time.Millisecond:
+	case f.Phase == PhaseBarred && m.w.chance(0.5) || f.Phase == PhaseChosen && now-u.chosen > patience(f):
 		m.choose(f)
 	case f.Phase == PhaseChosen && u.attempt != f.Attempt:
 		m.promote(f)
 	}
+}
+
+// patience is how long the user waits for a promotion before the next candidate is taken: at every other attempt so short that
+// both may be under way.
+func patience(f Failover) time.Duration {
+	if f.Attempt%2 == 1 {
+		return 150 * time.Millisecond
+	}
+	return 1500 * time.Millisecond
 }
 
 // choose proposes the next candidate, or gives up if there is none.
