@@ -320,12 +320,20 @@ func (h *host) start() {
 	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := h.cmd.Start(); err != nil {
+	cmd, started, ended := h.cmd, make(chan error), make(chan error, 1)
+	go func() { // ends with the process
+		// The kernel watches the thread that started it, not our process, and threads end: with goroutines of pgcluster, for one.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if started <- err; err == nil {
+			ended <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		h.t.Fatal(err)
 	}
-	h.started, h.ended = time.Now(), make(chan error, 1)
-	cmd, ended := h.cmd, h.ended
-	go func() { ended <- cmd.Wait() }() // ends with the process
+	h.started, h.ended = time.Now(), ended
 }
 
 // signal sends a signal; ip has become howdah by exec.
