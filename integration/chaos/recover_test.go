@@ -14,10 +14,7 @@ import (
 // real extension, and by howdah's own with pg_basebackup.
 func TestRecover(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("/tmp", "recover")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
-	must(t, os.Chmod(dir, 0o777))
+	dir := openDir(t, 0o777)
 	r := newRig(t, map[string]any{"failover.recovery_script": "recovery_1st_stage"})
 	must(t, r.cluster.Exec(t.Context(), 0, "template1", "CREATE EXTENSION pgpool_recovery"))
 	must(t, r.cluster.WaitReplay(t.Context(), 0))
@@ -27,7 +24,7 @@ func TestRecover(t *testing.T) {
 		path := filepath.Join(r.dataDir(now), name)
 		must(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"$@\" > "+filepath.Join(dir, name)+"\n"), 0o755))
 	}
-	_, err = r.howdah("recover", "node0")
+	_, err := r.howdah("recover", "node0")
 	must(t, err)
 	for name, want := range map[string]string{
 		"recovery_1st_stage":  fmt.Sprintf("%s 127.0.0.1 %s %d 0 %d 127.0.0.1\n", r.dataDir(now), r.dataDir(0), r.cluster.Port(now), r.cluster.Port(0)),
@@ -66,10 +63,7 @@ func TestRecover(t *testing.T) {
 // their head and an ssh that stays on this host: the old primary is a standby again, with the replication slot that they make.
 func TestPgpoolSampleRecovery(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("/tmp", "samples")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
-	must(t, os.Chmod(dir, 0o755))
+	dir := openDir(t, 0o755)
 	must(t, os.WriteFile(filepath.Join(dir, "ssh"), []byte(`#!/bin/bash
 # The servers' user calls it. What follows the host is for a shell there.
 while :; do case $1 in -T) shift ;; -o|-i) shift 2 ;; *) break ;; esac; done

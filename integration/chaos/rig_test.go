@@ -81,6 +81,16 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	return r
 }
 
+// openDir is a folder that the servers' user may look into, too, until the test ends.
+func openDir(t *testing.T, mode os.FileMode) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "chaos")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
+	must(t, os.Chmod(dir, mode))
+	return dir
+}
+
 func (r *rig) dataDir(i int) string { return filepath.Join(r.cluster.Dir(), fmt.Sprintf("node%d", i)) }
 
 // ask has howdah carry out a command, by the command line's socket, and returns the answer as a text or as JSON.

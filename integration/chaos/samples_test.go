@@ -47,10 +47,7 @@ func asPostgres() []string {
 // and an ssh that stays on this host: the standby is promoted, the other one follows it, and the script attaches it by PCP.
 func TestPgpoolSampleScripts(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("/tmp", "samples")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // only litter is left
-	must(t, os.Chmod(dir, 0o755))
+	dir := openDir(t, 0o755)
 	must(t, os.WriteFile(filepath.Join(dir, "ssh"), []byte(`#!/bin/bash
 # What follows the host is for a shell there.
 while :; do case $1 in -T) shift ;; -o|-i) shift 2 ;; *) break ;; esac; done

@@ -74,8 +74,7 @@ primary get SIGKILL; the pause is the longest time between two acknowledged inse
 primary is rewound and taken in again as a standby, and the next one is killed. howdah has its defaults but for mode native, and neither cooldown nor hold_down;
 howdah-fast the fast profile of [FAILOVER.md](FAILOVER.md). Pgpool-II checks each second, the shortest that can be set, and promotes by
 SQL in its failover_command; it is killed less often, as it takes longer. With up to a hundred kills p99 is the longest of them. Stuck: writes did not go on within %v,
-but when the old primary was back. Pgpool-II promotes the standby of the lowest number; if another one has received more, that cannot follow, and
-no standby is left to confirm commits.
+but when the old primary was back.
 
 | | |
 |---|---|

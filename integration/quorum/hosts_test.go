@@ -320,9 +320,18 @@ func (h *host) start() {
 	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd, started, ended := h.cmd, make(chan error), make(chan error, 1)
+	ended, err := launch(h.cmd)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.started, h.ended = time.Now(), ended
+}
+
+// launch starts a process that ends with ours (Pdeathsig), and says how it ended. The kernel watches the thread that started it, not
+// our process, and threads end: with goroutines of pgcluster, for one. So a goroutine keeps its thread meanwhile.
+func launch(cmd *exec.Cmd) (chan error, error) {
+	started, ended := make(chan error), make(chan error, 1)
 	go func() { // ends with the process
-		// The kernel watches the thread that started it, not our process, and threads end: with goroutines of pgcluster, for one.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -330,10 +339,7 @@ func (h *host) start() {
 			ended <- cmd.Wait()
 		}
 	}()
-	if err := <-started; err != nil {
-		h.t.Fatal(err)
-	}
-	h.started, h.ended = time.Now(), ended
+	return ended, <-started
 }
 
 // signal sends a signal; ip has become howdah by exec.

@@ -65,14 +65,14 @@ func (h *host) keep(priority int) *keepalived {
 	if err := os.WriteFile(file, fmt.Appendf(nil, keepalivedFile, h.name, script, priority, floating), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-	k := &keepalived{ended: make(chan error, 1)}
+	k := &keepalived{}
 	k.cmd = exec.Command("ip", "netns", "exec", h.ns, "keepalived", "--vrrp", "-n", "-l", "-f", file, "-p", file+".pid", "-r", file+".vrrp.pid")
 	k.cmd.Stdout, k.cmd.Stderr = h.log, h.log
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := k.cmd.Start(); err != nil {
+	var err error
+	if k.ended, err = launch(k.cmd); err != nil {
 		h.t.Fatal(err)
 	}
-	go func() { k.ended <- k.cmd.Wait() }() // ends with the process
 	h.t.Cleanup(func() {
 		if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			h.t.Log(err)
