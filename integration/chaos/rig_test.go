@@ -210,6 +210,24 @@ func (r *rig) start(i int) {
 	must(r.t, r.cluster.StartNode(r.t.Context(), i))
 }
 
+// forked waits until node i is used as a standby again, or refused as one whose log has left the new primary's, and says whether it was refused.
+func (r *rig) forked(i int) bool {
+	r.t.Helper()
+	var forked bool
+	eventually(r.t, fmt.Sprintf("node%d to follow or to be found forked", i), func() error {
+		all, err := r.nodes()
+		if err != nil {
+			return err
+		}
+		forked = all[i].State == "quarantine" && strings.HasPrefix(all[i].Reason, "forked")
+		if !forked && (all[i].State != "up" || all[i].Role != "standby") {
+			return fmt.Errorf("it is %+v", all[i])
+		}
+		return nil
+	})
+	return forked
+}
+
 // rejoin makes a stopped old primary a standby of node upstream: rewound, if pg_rewind can, as recovery commands do.
 func (r *rig) rejoin(i, upstream int) {
 	r.t.Helper()

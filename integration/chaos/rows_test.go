@@ -484,10 +484,16 @@ if [ "$(cat `+first+`)" = "$3" ]; then `+strings.ReplaceAll(tt.does, "promote;",
 				t.Errorf("node%d was promoted, the first candidate was node%d", now, candidate)
 			}
 			r.load.more(100)
-			if tt.dies {
-				r.rejoin(candidate, now) // it may have received what the other had not
+			// The first candidate may have received what the other had not: then it cannot follow.
+			other := 3 - now
+			switch {
+			case tt.dies:
+				r.rejoin(other, now)
+			case other == candidate && r.forked(other):
+				must(t, r.cluster.StopNode(other))
+				r.rejoin(other, now)
 			}
-			r.wait(3-now, "up standby")
+			r.wait(other, "up standby")
 			if tt.epoch == 1 {
 				r.wantPrimary(now, 1)
 			}
