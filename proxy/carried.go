@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/pool"
@@ -43,7 +41,7 @@ func (s *session) borrow(srv *pool.Server, slot balancer.Target) *lease {
 	l := &c.lease
 	*l = lease{srv: srv, carried: c, id: s.lastID, slot: slot, shared: s.shared, owed: l.owed[:0],
 		status: wire.TxIdle, used: cluster.Now(), version: s.state.version}
-	if !slices.Equal(c.settings, s.state.settings) {
+	if !s.state.adopt(c.settings) {
 		l.version = elsewhereVersion
 	}
 	s.leases[slot] = l

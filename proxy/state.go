@@ -65,6 +65,22 @@ type state struct {
 // setting is one changed setting, the SQL that makes it, and its value if that is a constant.
 type setting struct{ name, sql, value string }
 
+// adopt reports whether the session's settings are those of the list, and then makes the session share it: lists
+// are never changed in place, so that from then on a look at their addresses is enough.
+func (st *state) adopt(list []setting) bool {
+	if len(list) != len(st.settings) {
+		return false
+	}
+	if len(list) == 0 || &list[0] == &st.settings[0] {
+		return true
+	}
+	if !slices.Equal(list, st.settings) {
+		return false
+	}
+	st.settings = list
+	return true
+}
+
 // has reports whether the session has changed the setting.
 func (st *state) has(name string) bool {
 	for i := range st.settings {
