@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/howdah/howdah/integration/machine"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
@@ -201,17 +202,31 @@ func measureIdle(ctx context.Context, l launcher, m measurer, chosen []contender
 	return all, nil
 }
 
-func allFacts(ctx context.Context, cluster *pgcluster.Cluster, programs map[string]string, bench pgbench, o options) (facts, error) {
+func allFacts(ctx context.Context, cluster *pgcluster.Cluster, programs map[string]string, bench pgbench, o options) (machine.Facts, error) {
 	version, err := cluster.Value(ctx, 0, "postgres", "SHOW server_version")
 	if err != nil {
 		return nil, err
 	}
-	f := facts{{"Date", time.Now().Format("2006-01-02")}}
-	f = append(f, machineFacts()...)
-	f = append(f, [2]string{"PostgreSQL", version})
-	f = append(f, programFacts(programs, bench.path)...)
+	f := append(machine.Here(), [2]string{"PostgreSQL", version})
+	f = append(f, versions(programs, bench.path)...)
 	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S, scale %d, %d threads (-j), %d rounds of %d s",
 		o.scale, o.jobs, o.rounds, o.seconds)}), nil
+}
+
+// versions are what every program says of itself.
+func versions(programs map[string]string, pgbenchPath string) machine.Facts {
+	var f machine.Facts
+	for _, p := range []struct{ name, key, flag string }{
+		{"howdah", "howdah", "version"},
+		{"PgBouncer", "pgbouncer", "--version"},
+		{"HAProxy", "haproxy", "-v"},
+		{"Pgpool-II", "pgpool", "--version"},
+	} {
+		if path := programs[p.key]; path != "" {
+			f = append(f, [2]string{p.name, machine.FirstLine(path, p.flag)})
+		}
+	}
+	return append(f, [2]string{"pgbench", machine.FirstLine(pgbenchPath, "--version")})
 }
 
 // workDir is a temporary directory that the server account may enter.
@@ -258,7 +273,7 @@ func raiseFileLimit(need int) error {
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	parent := os.Getppid()
-	if strings.TrimSpace(readText("/proc/"+strconv.Itoa(parent)+"/comm")) != "go" {
+	if name, err := os.ReadFile("/proc/" + strconv.Itoa(parent) + "/comm"); err != nil || strings.TrimSpace(string(name)) != "go" {
 		return ctx, func() { cancel(nil) }
 	}
 	go func() { // ends with ctx, which run cancels

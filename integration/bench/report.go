@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/howdah/howdah/integration/machine"
 )
 
 // The goals that the tables are held against: CPU per transaction relative to
@@ -19,7 +21,7 @@ const (
 
 // report is everything that a run found.
 type report struct {
-	facts   facts
+	facts   machine.Facts
 	command string
 	rounds  int
 	seconds int
@@ -240,10 +242,7 @@ func (r report) markdown() string {
 	b.WriteString(methodText)
 	fmt.Fprintf(&b, "Every number is the median of %d rounds of %d s. ", r.rounds, r.seconds)
 	b.WriteString(columnsText)
-	b.WriteString("\n## Where it ran\n\n| | |\n|---|---|\n")
-	for _, f := range r.facts {
-		fmt.Fprintf(&b, "| %s | %s |\n", f[0], f[1])
-	}
+	b.WriteString("\n## Where it ran\n\n" + r.facts.Table())
 	b.WriteString("\n## Results\n")
 	for _, t := range r.tables() {
 		b.WriteString("\n" + t.markdown())

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/howdah/howdah/integration/machine"
 )
 
 // sampleReport has two rounds, of which the second is slower for all.
@@ -16,7 +18,7 @@ func sampleReport() report {
 		{name: "pgpool3", about: "three backends, reads routed", nodes: 3},
 	}
 	return report{
-		facts:   facts{{"Date", "2026-01-02"}, {"CPU", "an example, 2 cores"}},
+		facts:   machine.Facts{{"Date", "2026-01-02"}, {"CPU", "an example, 2 cores"}},
 		command: "go run ./integration/bench -rounds 2",
 		rounds:  2, seconds: 4, loads: []load{l}, field: field,
 		results: results{l: {

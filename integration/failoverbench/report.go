@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/howdah/howdah/integration/machine"
 )
 
 // outcome is what the kills did to the clients of one proxy.
@@ -62,8 +64,16 @@ func (o *outcome) text() string {
 	return b.String()
 }
 
+// facts are where it was measured, and with what.
+func facts(howdah string) machine.Facts {
+	return append(machine.Here(),
+		[2]string{"howdah", machine.FirstLine(howdah, "version")},
+		[2]string{"Pgpool-II", machine.FirstLine(pgpoolProgram, "--version")},
+		[2]string{"PostgreSQL", machine.FirstLine("/usr/bin/psql", "--version")})
+}
+
 // page is a page of documentation: how it was measured, where, and what came out.
-func page(all []*outcome, where [][2]string, clients int) string {
+func page(all []*outcome, where machine.Facts, clients int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# How long writes pause when the primary is killed
 
@@ -76,13 +86,8 @@ howdah-fast the fast profile of [FAILOVER.md](FAILOVER.md). Pgpool-II checks eac
 SQL in its failover_command; it is killed less often, as it takes longer. With up to a hundred kills p99 is the longest of them. Stuck: writes did not go on within %v,
 but when the old primary was back.
 
-| | |
-|---|---|
-`, clients, patience)
-	for _, f := range where {
-		fmt.Fprintf(&b, "| %s | %s |\n", f[0], f[1])
-	}
-	b.WriteString("\n" + table(all))
+%s
+%s`, clients, patience, where.Table(), table(all))
 	for _, o := range all {
 		if o.problem != "" {
 			fmt.Fprintf(&b, "\n%s did not come to the end: %s\n", o.name, o.problem)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/howdah/howdah/integration/machine"
 )
 
 // takeover is something that makes the address, or the primary too, move.
@@ -131,6 +133,19 @@ func (n *network) answeredBy(old *host) (owner *host) {
 // markdown is where the table of what was measured goes.
 var markdown = flag.String("markdown", "", "a file for the table of the benchmarks' results")
 
+// pageText is the page, but for where it was measured and what came out.
+const pageText = `# How fast the address, and writes, go on after a fault
+
+This page is written by the benchmark: make bench-watchdog TABLE=docs/BENCHMARKS-WATCHDOG.md; ONLY and EVENTS choose what is measured, and how
+often.
+
+Three hosts are network namespaces, joined by a switch in the benchmark's process; on each runs a howdah, as built for users. Measured is the time
+from the fault until the floating address answers at another host; or, where servers take part (a primary and two standbys), the longest
+time between two acknowledged writes of a client that goes on through the address. keepalived has its usual settings: VRRP every second, and a script that asks the
+proxy every second.
+
+%s`
+
 // measured are the results by their benchmarks' names. A benchmark is run once to begin with, and then as often as it shall be.
 var measured = map[string]string{}
 
@@ -149,10 +164,11 @@ func report(b *testing.B, took []time.Duration) {
 	if *markdown == "" {
 		return
 	}
-	text := "| event | profile | times | half within | 99 % within | longest |\n|---|---|---|---|---|---|\n"
+	text := machine.Here().Table() + "\n| event | profile | times | half within | 99 % within | longest |\n|---|---|---|---|---|---|\n"
 	for _, line := range slices.Sorted(maps.Values(measured)) {
 		text += line + "\n"
 	}
+	text = fmt.Sprintf(pageText, text)
 	if err := os.WriteFile(*markdown, []byte(text), 0o644); err != nil {
 		b.Error(err)
 	}

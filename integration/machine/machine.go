@@ -1,4 +1,5 @@
-package main
+// Package machine tells what benchmarks ran on: their readers judge numbers by it.
+package machine
 
 import (
 	"fmt"
@@ -7,38 +8,34 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// facts are what a reader needs to judge the numbers: name and value, in order.
-type facts [][2]string
+// Facts are what a reader needs to judge numbers: name and value, in order.
+type Facts [][2]string
 
-func machineFacts() facts {
-	return facts{
+// Here are the facts of this machine; what cannot be found out is called unknown.
+func Here() Facts {
+	return Facts{
+		{"Date", time.Now().UTC().Format(time.DateOnly)},
 		{"CPU", fmt.Sprintf("%s, %d cores", cpuModel(readText("/proc/cpuinfo")), runtime.NumCPU())},
 		{"Memory", memory(readText("/proc/meminfo"))},
 		{"Kernel", "Linux " + strings.TrimSpace(readText("/proc/sys/kernel/osrelease"))},
 	}
 }
 
-// programFacts asks every program its version.
-func programFacts(programs map[string]string, pgbenchPath string) facts {
-	var f facts
-	for _, p := range []struct{ name, key, flag string }{
-		{"howdah", "howdah", "version"},
-		{"PgBouncer", "pgbouncer", "--version"},
-		{"HAProxy", "haproxy", "-v"},
-		{"Pgpool-II", "pgpool", "--version"},
-	} {
-		if path := programs[p.key]; path != "" {
-			f = append(f, [2]string{p.name, firstLine(path, p.flag)})
-		}
+// Table is the facts in Markdown.
+func (f Facts) Table() string {
+	text := "| | |\n|---|---|\n"
+	for _, fact := range f {
+		text += fmt.Sprintf("| %s | %s |\n", fact[0], fact[1])
 	}
-	return append(f, [2]string{"pgbench", firstLine(pgbenchPath, "--version")})
+	return text
 }
 
-// firstLine is the first line that the program prints; Pgpool-II prints its
+// FirstLine is the first line that the program prints, wherever to: Pgpool-II prints its
 // version to standard error.
-func firstLine(path string, args ...string) string {
+func FirstLine(path string, args ...string) string {
 	out, err := exec.Command(path, args...).CombinedOutput()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if line == "" && err != nil {
