@@ -65,6 +65,7 @@ if [ "$level" = bench ]; then
 	need pgbouncer test -x /usr/sbin/pgbouncer
 	need haproxy test -x /usr/sbin/haproxy
 	need keepalived test -x /usr/sbin/keepalived
+	need iputils-arping test -x /usr/bin/arping
 fi
 
 as_root() {

@@ -142,7 +142,8 @@ often.
 Three hosts are network namespaces, joined by a switch in the benchmark's process; on each runs a howdah, as built for users. Measured is the time
 from the fault until the floating address answers at another host; or, where servers take part (a primary and two standbys), the longest
 time between two acknowledged writes of a client that goes on through the address. keepalived has its usual settings: VRRP every second, and a script that asks the
-proxy every second.
+proxy every second. pgpool is Pgpool-II's own watchdog with its default times: a heartbeat every 2 s, a member is lost when it is silent for 30 s, which is looked at every
+10 s; killed means all of its processes, after which its address stays where it was, too.
 
 %s`
 

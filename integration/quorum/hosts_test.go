@@ -54,8 +54,10 @@ type network struct {
 	profile        string // of timing; empty for the default
 	// dialTimeout is how long one attempt to connect to the address may take; zero for the usual.
 	dialTimeout time.Duration
-	removed     bool
-	commands    string // lines of the section watchdog; SELF is the host's name
+	// patience is how long a condition is waited for; zero for the usual.
+	patience time.Duration
+	removed  bool
+	commands string // lines of the section watchdog; SELF is the host's name
 }
 
 // networks counts them, for their names.
@@ -429,7 +431,7 @@ func (h *host) owns() bool {
 // eventually waits until nothing is missing.
 func (n *network) eventually(missing func() string) {
 	n.t.Helper()
-	n.within(30*time.Second, missing)
+	n.within(cmp.Or(n.patience, 30*time.Second), missing)
 }
 
 func (n *network) within(limit time.Duration, missing func() string) {
