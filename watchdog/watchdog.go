@@ -57,10 +57,9 @@ type Watchdog struct {
 	status  atomic.Pointer[Status]
 	prompt  atomic.Bool // the last ticks came in time
 	gateway atomic.Bool
-	owner   atomic.Bool  // what the commands were last run for
-	joining atomic.Bool  // a member is being let in
-	joined  atomic.Bool  // identity.Joined, for other goroutines than begin's
-	asking  atomic.Int32 // requests for a route lease under way
+	owner   atomic.Bool // what the commands were last run for
+	joining atomic.Bool // a member is being let in
+	joined  atomic.Bool // identity.Joined, for other goroutines than begin's
 	// generations are the identity's, []string.
 	generations atomic.Value
 	// rules is why it is not known that the other members have the same rules, or empty.

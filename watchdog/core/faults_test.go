@@ -156,6 +156,9 @@ var faultKinds = []func(w *world){
 		w.at(when, pause(true))
 		w.at(when+time.Duration(w.rng.Int64N(int64(2*time.Second))), pause(false))
 	},
+	func(w *world) { // the disk of a member's log hangs
+		w.anyMember().hang(time.Duration(w.rng.Int64N(int64(8 * time.Second))))
+	},
 }
 
 // leaveAlone: one of two is left without the other one and the primary, and nothing else is wrong.

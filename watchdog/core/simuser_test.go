@@ -86,12 +86,12 @@ func (m *simMember) act(a Action) {
 			})
 		})
 	case AskRoute:
-		if p := m.peer(a.Leader); p != nil {
+		if p := m.peer(a.To); p != nil {
 			m.post(p, func() { p.step(RouteRequest{a.Ask}) })
 		}
 	case ReplyRoute:
 		if p := m.peer(a.To); p != nil {
-			m.post(p, func() { p.step(RouteReply{a.Answer}) })
+			m.post(p, func() { p.step(RouteReply{m.id, a.Answer}) })
 		}
 	case Propose:
 		m.w.proposed(m, a.Command)
@@ -125,7 +125,7 @@ func (m *simMember) act(a Action) {
 	case GoAlone:
 		m.w.logf("%s goes on alone: %s", m.id, a.Reason)
 		m.w.checkAlone(m)
-		m.w.at(m.w.now, func() { m.when(life, m.goAlone) })
+		m.w.at(max(m.w.now, m.disk.until), func() { m.when(life, m.goAlone) }) // what it needs for that is on the disk
 	case Resume:
 		m.w.logf("%s goes on with failover %d (%s)", m.id, a.Failover.ID, a.Failover.Phase)
 		m.user.job, m.user.attempt = a.Failover.ID, 0
@@ -148,7 +148,7 @@ func (m *simMember) transfer(a Transfer) {
 			p.step(Yielded{m.id})
 		})
 	})
-	if p := m.peer(a.To); p != nil && p != m {
+	if p := m.peer(a.To); p != nil && p != m && !m.disk.hangs(m.w.now) {
 		m.post(p, func() {
 			p.guard.Yielded(a.Term)
 			p.step(Yielded{m.id})
@@ -158,7 +158,7 @@ func (m *simMember) transfer(a Transfer) {
 	life := m.life
 	m.w.at(m.w.now+500*time.Millisecond, func() {
 		m.when(life, func() {
-			if m.role == simLeader && m.term == a.Term {
+			if m.role == simLeader && m.term == a.Term && !m.disk.hangs(m.w.now) {
 				m.follow("")
 			}
 		})
