@@ -36,7 +36,7 @@ var mutants = []mutant{
 	{"a leader that forgets grants early", "route.go", "g.until[a.From] = now + g.timing.stretched(g.timing.Route)", "g.until[a.From] = now + g.timing.Route/3", ""},
 	{"a grant during a failover", "route.go", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Reason", "case s.Failover.Phase != PhaseNone:\n\t\tanswer.Granted = true\n\t\tanswer.Reason", ""},
 	{"a grant by a leader without a lease", "holder.go", "case !m.MayAct(m.now):", "case m.grants == nil:", ""},
-	{"a grant that counts from its answer", "holder.go", "\tm.route.Answered(e.Answer)", "\te.Answer.Sent = m.now\n\tm.route.Answered(e.Answer)", ""},
+	{"a grant that its holder stretches", "route.go", "a.Sent+a.Lease", "a.Sent+2*a.Lease", ""},
 	{"a grant to who goes by another epoch", "route.go", "case a.Epoch != s.Epoch:\n", "case a.Epoch != s.Epoch:\n\t\tanswer.Granted, answer.Epoch = true, a.Epoch\n", ""},
 	{"writes during a failover", "route.go", "case s.state.Failover.Phase != PhaseNone:", "case false:", ""},
 	{"writes of four that cannot be decided without one", "route.go", "s.current && len(s.voters) == 2 && len(s.state.Members) <= 2", "s.current", ""},
