@@ -30,6 +30,7 @@ type Watchdog struct {
 
 	identity *identity
 	port     *port
+	warm     *warm
 	store    *parkedStore
 	rafts    atomic.Pointer[raft.Raft] // replaced when this member goes on alone
 	// raftConfig and snapshots are what raft was started with.
@@ -131,6 +132,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.goDo(func() { w.runLoop(background) })
 	w.goDo(func() { w.gossip.run(background, w.say) })
 	w.goDo(func() { w.begin(background) })
+	w.goDo(func() { w.keepWarm(background) })
 	w.goDo(func() { w.watchGenerations(background) })
 	w.goDo(func() { w.watchHealth(background) })
 	w.goDo(func() { w.beat(background) })
@@ -224,7 +226,8 @@ func (w *Watchdog) persist(ctx context.Context, what string, try func() error) e
 
 func (w *Watchdog) openRaft() error {
 	output := slogWriter{w.log}
-	stream := raftStream{w.port, w.memberAt}
+	stream := newRaftStream(w.port, w.memberAt)
+	w.warm = stream.warm
 	stored, err := w.store.term()
 	if err != nil {
 		return err
