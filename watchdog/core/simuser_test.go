@@ -12,10 +12,11 @@ type simUser struct {
 	job uint64
 	// down is since when the primary is not seen.
 	down time.Duration
-	// chosen is when the candidate was, by the member's clock; attempt is that promoted already.
-	attempt int
-	chosen  time.Duration
-	poll    *simPoll
+	// chosen is when the candidate was, by the member's clock; attempt and candidate are what was promoted already.
+	attempt   int
+	candidate NodeID
+	chosen    time.Duration
+	poll      *simPoll
 	// stopped is the failover for which the connections to the old primary were cut, and
 	// began when this process was started, with none.
 	stopped uint64
@@ -186,7 +187,7 @@ func (m *simMember) use() {
 	case f.ID != u.job || f.ID == 0:
 	case f.Phase == PhaseBarred && m.w.chance(0.5) || f.Phase == PhaseChosen && now-u.chosen > patience(f):
 		m.choose(f)
-	case f.Phase == PhaseChosen && u.attempt != f.Attempt:
+	case f.Phase == PhaseChosen && (u.attempt != f.Attempt || u.candidate != f.Candidate):
 		m.promote(f)
 	}
 }
@@ -221,7 +222,7 @@ func (m *simMember) choose(f Failover) {
 
 // promote tells the candidate to become the primary. It may hear it late, twice or never, and so may we its answer.
 func (m *simMember) promote(f Failover) {
-	m.user.attempt, m.user.chosen = f.Attempt, m.clock()
+	m.user.attempt, m.user.candidate, m.user.chosen = f.Attempt, f.Candidate, m.clock()
 	m.w.issued(m, f)
 	d, life, attempt := m.w.node(f.Candidate), m.life, f.Attempt
 	place := len(m.w.members) + slices.Index(m.w.nodes, d)
