@@ -5,8 +5,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Unit tests are of every package but these, which need servers.
 INTEGRATION := ./integration/...
 TIMED := ./integration/quorum ./integration/vip ./integration/chaos
-# What is long, and what is not steady yet (a disk that hangs: who leads next is known only if raft hears it in time); make chaos has it.
-LONG := TestNemesis|TestTwoHostsAndSignsAlone|TestLeadersDisk
+# What is long; make chaos has it.
+LONG := TestNemesis|TestTwoHostsAndSignsAlone
 # What depends on the servers' version.
 VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
 # The part of it that takes few minutes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -20,6 +21,8 @@ type loop struct {
 	// routes and consents have those who wait for an answer.
 	routes   map[core.MemberID]chan core.RouteAnswer
 	consents map[string]chan core.Reply
+	// asking counts the requests for a route lease that are under way to each member.
+	asking   map[core.MemberID]*atomic.Int32
 	leader   raft.ServerID
 	voters   []core.MemberID
 	lastTick time.Duration
@@ -34,7 +37,7 @@ type loop struct {
 }
 
 func newLoop(self core.MemberID, timing core.Timing) loop {
-	return loop{machine: core.New(self, timing, nil), routes: map[core.MemberID]chan core.RouteAnswer{}, consents: map[string]chan core.Reply{}, ended: make(chan struct{})}
+	return loop{machine: core.New(self, timing, nil), routes: map[core.MemberID]chan core.RouteAnswer{}, asking: map[core.MemberID]*atomic.Int32{}, consents: map[string]chan core.Reply{}, ended: make(chan struct{})}
 }
 
 // inspection is something to be done by the goroutine that owns the machine.
@@ -198,11 +201,16 @@ func (w *Watchdog) act(ctx context.Context, a core.Action) {
 	case core.AskPoll:
 		w.poll(ctx, a.Poll)
 	case core.AskRoute:
-		if w.asking.Add(1) > maxAsking { // the leader does not answer those before
-			w.asking.Add(-1)
+		asking, ok := l.asking[a.To]
+		if !ok {
+			asking = &atomic.Int32{}
+			l.asking[a.To] = asking
+		}
+		if asking.Add(1) > maxAsking { // it does not answer those before
+			asking.Add(-1)
 			return
 		}
-		w.goDo(func() { defer w.asking.Add(-1); w.askRoute(ctx, a) })
+		w.goDo(func() { defer asking.Add(-1); w.askRoute(ctx, a) })
 	case core.ReplyRoute:
 		if c, ok := l.routes[a.To]; ok {
 			delete(l.routes, a.To)
@@ -288,15 +296,15 @@ func (w *Watchdog) vote(ctx context.Context, p core.Poll) core.Vote {
 	return core.Vote{From: w.self, Sight: sight, Reason: reason}
 }
 
-// maxAsking is how many requests for a route lease may be under way.
+// maxAsking is how many requests of one member for a route lease may be under way.
 const maxAsking = 4
 
 func (w *Watchdog) askRoute(ctx context.Context, a core.AskRoute) {
 	ctx, cancel := context.WithTimeout(ctx, w.timing.Route)
 	defer cancel()
-	r, err := w.caller.call(ctx, a.Leader, request{Route: &routeRequest{Ask: a.Ask, Fitness: w.fitness()}})
+	r, err := w.caller.call(ctx, a.To, request{Route: &routeRequest{Ask: a.Ask, Fitness: w.fitness()}})
 	if err == nil && r.Route != nil {
-		w.feed(core.RouteReply{Answer: *r.Route})
+		w.feed(core.RouteReply{From: a.To, Answer: *r.Route})
 	}
 }
 

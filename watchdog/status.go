@@ -30,6 +30,8 @@ type Status struct {
 	Writes bool        `json:"writes"`
 	Reason string      `json:"reason"`
 	State  *core.State `json:"state"`
+	// Rules is why it is not known that the other one of two goes by the same rules, without which neither goes on alone; empty if it is.
+	Rules string `json:"rules,omitempty"`
 	// Decisions are this member's last answers to requests for failovers, oldest first.
 	Decisions []Decision `json:"decisions,omitempty"`
 
@@ -144,6 +146,9 @@ func (w *Watchdog) Changed() <-chan struct{} {
 func (w *Watchdog) Status() *Status {
 	s := *w.status.Load()
 	s.Address, s.Decisions = w.parts.Address.Held(), w.decisions.list()
+	if w.cfg.IsPair() {
+		s.Rules = *w.rules.Load()
+	}
 	if s.State == nil {
 		return &s
 	}

@@ -137,7 +137,14 @@ func (p *port) close() {
 type raftStream struct {
 	*port
 	// who finds the member that an address belongs to, so that its certificate can be checked.
-	who func(address string) (core.MemberID, bool)
+	who  func(address string) (core.MemberID, bool)
+	warm *warm
+}
+
+func newRaftStream(p *port, who func(address string) (core.MemberID, bool)) raftStream {
+	s := raftStream{port: p, who: who}
+	s.warm = newWarm(p.ctx, s.open)
+	return s
 }
 
 // Accept waits for a member's connection.
@@ -156,13 +163,16 @@ func (s raftStream) Close() error { return nil }
 // Addr is where this member listens.
 func (s raftStream) Addr() net.Addr { return s.listener.Addr() }
 
-// Dial connects to a member.
+// Dial is a connection to a member that is ready, or becomes so within the timeout.
 func (s raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	peer, ok := s.who(string(address))
+	return s.warm.get(string(address), timeout)
+}
+
+// open connects to the member that an address belongs to, whose certificate is checked.
+func (s raftStream) open(ctx context.Context, address string) (net.Conn, error) {
+	peer, ok := s.who(address)
 	if !ok {
 		return nil, fmt.Errorf("no member is known at %s", address)
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, timeout)
-	defer cancel()
-	return s.dial(ctx, raftProtocol(s.cluster), peer, string(address))
+	return s.dial(ctx, raftProtocol(s.cluster), peer, address)
 }

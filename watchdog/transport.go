@@ -280,9 +280,10 @@ func (t *leaseTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress,
 }
 
 // again asks once more after each kept connection that turned out to be closed: the other member was started anew since it was used. Raft
-// would take that for an answer, and an election would be lost. What is asked here may be asked twice.
+// would take that for an answer, and an election would be lost. What is asked here may be asked twice. There may be as many as raft keeps, and
+// the spare one.
 func again(ask func() error) (err error) {
-	for range raftConns + 1 {
+	for range raftConns + 2 {
 		err = ask()
 		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 			return err

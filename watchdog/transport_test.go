@@ -176,7 +176,7 @@ func TestAVoteIsAskedForAgain(t *testing.T) {
 		{[]error{io.EOF, syscall.ECONNRESET, fmt.Errorf("write: %w", syscall.EPIPE), nil}, 4},
 		{[]error{io.EOF, errors.New("it refuses")}, 2},
 		{[]error{os.ErrDeadlineExceeded}, 1},
-		{[]error{io.EOF, io.EOF, io.EOF, io.EOF, io.EOF}, raftConns + 1},
+		{[]error{io.EOF, io.EOF, io.EOF, io.EOF, io.EOF, io.EOF}, raftConns + 2},
 	} {
 		asked := 0
 		err := again(func() error { asked++; return c.errs[asked-1] })

@@ -30,6 +30,7 @@ type Watchdog struct {
 
 	identity *identity
 	port     *port
+	warm     *warm
 	store    *parkedStore
 	rafts    atomic.Pointer[raft.Raft] // replaced when this member goes on alone
 	// raftConfig and snapshots are what raft was started with.
@@ -57,10 +58,9 @@ type Watchdog struct {
 	status  atomic.Pointer[Status]
 	prompt  atomic.Bool // the last ticks came in time
 	gateway atomic.Bool
-	owner   atomic.Bool  // what the commands were last run for
-	joining atomic.Bool  // a member is being let in
-	joined  atomic.Bool  // identity.Joined, for other goroutines than begin's
-	asking  atomic.Int32 // requests for a route lease under way
+	owner   atomic.Bool // what the commands were last run for
+	joining atomic.Bool // a member is being let in
+	joined  atomic.Bool // identity.Joined, for other goroutines than begin's
 	// generations are the identity's, []string.
 	generations atomic.Value
 	// rules is why it is not known that the other members have the same rules, or empty.
@@ -132,6 +132,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.goDo(func() { w.runLoop(background) })
 	w.goDo(func() { w.gossip.run(background, w.say) })
 	w.goDo(func() { w.begin(background) })
+	w.goDo(func() { w.keepWarm(background) })
 	w.goDo(func() { w.watchGenerations(background) })
 	w.goDo(func() { w.watchHealth(background) })
 	w.goDo(func() { w.beat(background) })
@@ -225,7 +226,8 @@ func (w *Watchdog) persist(ctx context.Context, what string, try func() error) e
 
 func (w *Watchdog) openRaft() error {
 	output := slogWriter{w.log}
-	stream := raftStream{w.port, w.memberAt}
+	stream := newRaftStream(w.port, w.memberAt)
+	w.warm = stream.warm
 	stored, err := w.store.term()
 	if err != nil {
 		return err

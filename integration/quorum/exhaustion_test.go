@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -209,7 +210,13 @@ func TestLeadersDisk(t *testing.T) {
 			if took > 3500*time.Millisecond+slack {
 				t.Errorf("it took %s", took)
 			}
-			own.more(20) // it serves clients
+			own.more(20) // it serves clients, and knows by whose word, though its raft hears nothing
+			n.eventually(func() string {
+				if s, owner := first.status(), n.owner(); s == nil || string(s.Leader) != owner.name || !s.Writes {
+					return fmt.Sprintf("%s leads, and %s says %+v", owner.name, first.name, s)
+				}
+				return ""
+			})
 			select {
 			case err := <-first.ended:
 				t.Fatalf("its howdah ended: %v", err)

@@ -37,7 +37,14 @@ func startPair(t *testing.T, rules string, settings map[string]string) (*network
 	n.write()
 	n.startAll()
 	n.recorded("")
-	time.Sleep(3 * time.Second) // by then each knows the other's rules, without which neither goes on alone
+	n.eventually(func() string {
+		for _, h := range n.hosts {
+			if s := h.status(); s == nil || s.Rules != "" {
+				return fmt.Sprintf("%s does not know the other's rules, without which neither goes on alone: %+v", h.name, s)
+			}
+		}
+		return ""
+	})
 	return n, c
 }
 

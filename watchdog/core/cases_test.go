@@ -26,6 +26,9 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata/
 //	vote | grant-vote N | acknowledge N [by=NAME] | yielded N | dead N by=NAME | restart [N]   the guard
 //	grant p2 epoch=N [failover=N] [barred]                                  the leader's answer to p2
 //	missing ID                                                              who is waited for
+//	member NAME... | leads [NAME] | wins N                                  a whole member, the first, and its raft's word; it says what it asks
+//	granted NAME sent=1s epoch=N | refused NAME sent=1s [holder]            an answer to it
+//	asked NAME epoch=N [holding]                                            its own answer to another
 //	may [leading] [route=EPOCH@UNTIL] [behind]                              what clients may do
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -78,6 +81,7 @@ type cases struct {
 	lease  *Lease
 	guard  *Guard
 	grants *Grants
+	member *Machine
 }
 
 func (c *cases) line(line string) (string, error) {
@@ -109,8 +113,37 @@ func (c *cases) line(line string) (string, error) {
 		}
 		v := Tally(sortVotes(votes), c.voters)
 		return fmt.Sprintf("failed=%v alive=%v final=%v: %s", v.Failed, v.Alive, v.Final, v.Reason), nil
+	case "member":
+		var ids []MemberID
+		for _, w := range plain {
+			ids = append(ids, MemberID(w))
+		}
+		c.lease, c.member = nil, New(ids[0], c.timing, ids)
+		c.member.Step(c.now, Applied{State: c.state, Index: c.index})
+	case "leads":
+		return c.asks(Leads{MemberID(strings.Join(plain, ""))}), nil
+	case "wins":
+		c.member.Step(c.now, Won{number(plain[0])})
+		c.member.Step(c.now, CaughtUp{number(plain[0])})
+		for _, v := range c.member.voters {
+			c.member.Step(c.now, Acked{v, number(plain[0]), c.now})
+		}
+		return c.asks(Tick{}), nil
+	case "granted", "refused":
+		a := RouteAnswer{Granted: words[0] == "granted", Holder: words[0] == "granted" || slices.Contains(plain, "holder"), Epoch: number(options["epoch"]),
+			Sent: duration(options["sent"]), Lease: c.timing.Route, Reason: "it says no"}
+		return c.asks(RouteReply{MemberID(plain[0]), a}), nil
+	case "asked":
+		for _, a := range c.member.Step(c.now, RouteRequest{RouteAsk{From: MemberID(plain[0]), Epoch: number(options["epoch"]), Sent: c.now}}) {
+			if r, ok := a.(ReplyRoute); ok {
+				return fmt.Sprintf("to %s: granted=%v holder=%v %s", r.To, r.Answer.Granted, r.Answer.Holder, r.Answer.Reason), nil
+			}
+		}
 	case "at":
 		c.now = duration(plain[0])
+		if c.member != nil {
+			return c.asks(Tick{}), nil
+		}
 		if c.lease != nil {
 			return c.leased(), nil
 		}
@@ -166,6 +199,18 @@ func (c *cases) line(line string) (string, error) {
 		return "", fmt.Errorf("unknown word %q", words[0])
 	}
 	return "", nil
+}
+
+// asks gives the member an event and says whom it asks for a route lease then, and what its clients may do.
+func (c *cases) asks(e Event) string {
+	var to []MemberID
+	for _, a := range c.member.Step(c.now, e) {
+		if ask, ok := a.(AskRoute); ok {
+			to = append(to, ask.To)
+		}
+	}
+	p := c.member.Permission(c.now)
+	return fmt.Sprintf("leader %q asks %v writes=%v: %s", c.member.Leader(), to, p.Writes, p.Reason)
 }
 
 func (c *cases) leased() string {

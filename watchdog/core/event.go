@@ -20,7 +20,7 @@ type (
 		Term uint64
 		Sent time.Duration
 	}
-	// Leads: this member was told who leads; "" if nobody does.
+	// Leads: raft names who leads, or "" if it knows nobody. It names a wrong one for as long as its disk hangs.
 	Leads struct{ Leader MemberID }
 	// Applied: commands up to Index make State. Old: they were committed before this process started.
 	Applied struct {
@@ -39,9 +39,12 @@ type (
 		Peer    MemberID
 		Fitness Fitness
 	}
-	// RouteRequest: another member asks for a route lease. RouteReply: the leader answers ours.
+	// RouteRequest: another member asks for a route lease. RouteReply: From answers ours.
 	RouteRequest struct{ Ask RouteAsk }
-	RouteReply   struct{ Answer RouteAnswer }
+	RouteReply   struct {
+		From   MemberID
+		Answer RouteAnswer
+	}
 	// Stopped: nothing is sent to the old primary of the failover any more, and its connections are cut.
 	Stopped struct{ Failover uint64 }
 	// Consent: the user wants to fail over from Node. Planned: the operator does, whatever members see.
@@ -134,10 +137,10 @@ type (
 	}
 	// AskPoll: ask every member, this one too, and feed Voted.
 	AskPoll struct{ Poll Poll }
-	// AskRoute: send Ask to Leader and feed RouteReply. ReplyRoute: send Answer to To.
+	// AskRoute: send Ask to To and feed RouteReply. ReplyRoute: send Answer to To.
 	AskRoute struct {
-		Leader MemberID
-		Ask    RouteAsk
+		To  MemberID
+		Ask RouteAsk
 	}
 	ReplyRoute struct {
 		To     MemberID

@@ -140,12 +140,13 @@ var faultKinds = []func(w *world){
 		m.asked++
 		m.step(Consent{Request: m.request(), Node: w.truth.Primary.Node, Reason: "switchover", Planned: true})
 	},
-	func(w *world) { // the primary dies, and the operator stops all that is automatic for a while, at that moment or a little later
+	func(w *world) { // the primary dies, and the operator stops all that is automatic for a while, at any moment or while the members are asked
 		w.node(w.truth.Primary.Node).up = false
+		asked := w.chance(0.7)
 		pause := func(paused bool) func() {
 			return func() {
 				for _, m := range w.members {
-					if m.role == simLeader && m.alive {
+					if m.role == simLeader && m.alive && (!paused || !asked || m.machine.poll != nil) {
 						w.logf("the operator tells %s: paused %v", m.id, paused)
 						m.propose(m.state.Make(KindPause, PauseBody{Paused: paused}))
 					}
@@ -153,8 +154,15 @@ var faultKinds = []func(w *world){
 			}
 		}
 		when := w.now + time.Duration(w.rng.Int64N(int64(time.Second)))
+		for try := when; try < when+time.Second && asked; try += tick {
+			w.at(try, pause(true)) // refused once it is paused
+		}
 		w.at(when, pause(true))
 		w.at(when+time.Duration(w.rng.Int64N(int64(2*time.Second))), pause(false))
+		w.at(when+2*time.Second, pause(false))
+	},
+	func(w *world) { // the disk of a member's log hangs
+		w.anyMember().hang(time.Duration(w.rng.Int64N(int64(8 * time.Second))))
 	},
 }
 

@@ -16,12 +16,12 @@ type Machine struct {
 	applied uint64
 	stored  uint64 // of Restarted
 	voters  []MemberID
-	leader  MemberID
 
 	lease  *Lease
 	grants *Grants // of the term that this member leads
 	route  Route
 	asked  time.Duration // when a route lease was last asked for
+	holder holder
 	// stopped is the failover for which nothing goes to the old primary any more, and
 	// stopping the one for which that was ordered.
 	stopped, stopping uint64
@@ -79,8 +79,8 @@ func (m *Machine) State() *State { return m.state }
 // Lease is the member's lease, to be looked at.
 func (m *Machine) Lease() *Lease { return m.lease }
 
-// Leader is who leads, as far as the member was told.
-func (m *Machine) Leader() MemberID { return m.leader }
+// Leader is who leads, as far as the member knows.
+func (m *Machine) Leader() MemberID { return m.holder.id }
 
 // AppliedAt is the index of the last command that another member said it goes by.
 func (m *Machine) AppliedAt(id MemberID) uint64 {
@@ -118,7 +118,7 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 		m.lease.Acked(e.Peer, e.Term, e.Sent)
 		m.hears(e.Peer, e.Sent)
 	case Leads:
-		m.leader = e.Leader
+		m.holder = holder{e.Leader, now}
 		m.asked = now - m.timing.Route // it does not know yet who may write
 	case Applied:
 		m.apply(e)
@@ -137,8 +137,7 @@ func (m *Machine) Step(now time.Duration, e Event) []Action {
 	case RouteRequest:
 		m.answerRoute(e.Ask)
 	case RouteReply:
-		m.route.Answered(e.Answer)
-		m.hears(m.other(), e.Answer.Sent)
+		m.routeReply(e)
 	case Stopped:
 		m.stopped = max(m.stopped, e.Failover)
 		m.asked = now - m.timing.Route // the leader waits to hear it
@@ -188,7 +187,7 @@ func (m *Machine) do(a Action) { m.actions = append(m.actions, a) }
 
 func (m *Machine) won(e Won) {
 	m.lease.Won(e.Term)
-	m.leader = m.self
+	m.holder = holder{m.self, m.now}
 	m.grants = NewGrants(m.timing, m.now)
 	m.endTerm("another term began")
 }
@@ -241,6 +240,9 @@ func (m *Machine) settle() {
 	m.settlePair(holds)
 	m.settleLock(holds)
 	m.settleAddress(until, holds)
+	if holds {
+		m.holder = holder{m.self, m.now}
+	}
 	m.askRoute()
 	if holds && m.state.Failover.Phase == PhaseNone {
 		// Its own grant: a successor counts it among those of an earlier leader.
@@ -272,37 +274,6 @@ func (m *Machine) settleAddress(until time.Duration, holds bool) {
 		m.address = next
 		m.do(next)
 	}
-}
-
-// asksPerRoute is how many times a route lease is asked for within its time, and
-// asksRefused how many times when there is none: the leader may be about to be able to grant it.
-const (
-	asksPerRoute = 10
-	asksRefused  = 30
-)
-
-func (m *Machine) askRoute() {
-	every := m.timing.Route / asksPerRoute
-	if m.now >= m.route.Until || m.route.Epoch != m.state.Epoch {
-		every = m.timing.Route / asksRefused
-	}
-	if m.leader == "" || m.leader == m.self || m.now-m.asked < every {
-		return
-	}
-	m.asked = m.now
-	ask := RouteAsk{From: m.self, Epoch: m.state.Epoch, Applied: m.applied, Sent: m.now}
-	if f := m.state.Failover; f.Phase != PhaseNone {
-		ask.Failover, ask.Barred = f.ID, m.stopped == f.ID
-	}
-	m.do(AskRoute{m.leader, ask})
-}
-
-func (m *Machine) answerRoute(a RouteAsk) {
-	if !m.MayAct(m.now) {
-		m.do(ReplyRoute{a.From, RouteAnswer{Sent: a.Sent, Epoch: m.state.Epoch, Reason: "this member holds no lease: " + m.lease.Why()}})
-		return
-	}
-	m.do(ReplyRoute{a.From, m.grants.Answer(m.now, m.state, a)})
 }
 
 // propose proposes once, and again if nothing came of it for a while.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,12 +20,14 @@ type RouteAsk struct {
 	Sent time.Duration `json:"sent"`
 }
 
-// RouteAnswer is the leader's answer.
+// RouteAnswer is the answer of a member that was asked.
 type RouteAnswer struct {
-	Granted bool          `json:"granted"`
-	Reason  string        `json:"reason,omitempty"`
-	Epoch   uint64        `json:"epoch"`
-	Sent    time.Duration `json:"sent"`
+	Granted bool `json:"granted"`
+	// Holder: who answers holds the lease. Only such a member grants anything.
+	Holder bool          `json:"holder,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Epoch  uint64        `json:"epoch"`
+	Sent   time.Duration `json:"sent"`
 	// Lease is how long after Sent the grant lasts.
 	Lease time.Duration `json:"lease"`
 }
@@ -69,9 +72,14 @@ func (g *Grants) Answer(now time.Duration, s *State, a RouteAsk) RouteAnswer {
 }
 
 // Missing are the members that may still write to the primary that failover id gives
-// up. A pair's member may write without a grant, so there nothing but its word counts.
+// up, those too that were taken out while they could. A pair's member may write without a grant, so there nothing but its word counts.
 func (g *Grants) Missing(now time.Duration, id uint64, members []MemberID, pair bool) []MemberID {
 	var missing []MemberID
+	for m, until := range g.until {
+		if now < until && g.barred[m] != id && !slices.Contains(members, m) {
+			missing = append(missing, m)
+		}
+	}
 	for _, m := range members {
 		granted := now < g.others || now < g.until[m]
 		if g.barred[m] != id && (pair || granted) {

@@ -37,7 +37,7 @@ type simLock struct {
 }
 
 func (w *world) usePair() {
-	policies := []Policy{"", PolicyWait, PolicyFenced, PolicySynchronous, PolicyUnsafe}
+	policies := []Policy{"", PolicyWait, PolicyFenced, PolicyFenced, PolicySynchronous, PolicyUnsafe}
 	r := PairRules{Policy: policies[w.rng.IntN(len(policies))], Lock: w.rng.IntN(4) > 0, After: 3 * time.Second}
 	if r.Policy == PolicyUnsafe {
 		r.SelfFence = 1500 * time.Millisecond

@@ -22,6 +22,7 @@ type simMember struct {
 	paused time.Duration // until then
 	deaf   time.Duration // until then
 	life   int           // counts starts: what belongs to an earlier one is void
+	disk   simDisk
 
 	// What survives a crash.
 	term  uint64
@@ -78,7 +79,7 @@ func (m *simMember) clock() time.Duration {
 
 // start begins a process with what was stored.
 func (m *simMember) start(_ int) {
-	m.alive, m.paused = true, 0
+	m.alive, m.paused, m.disk = true, 0, simDisk{}
 	m.life++
 	m.role, m.leader, m.old, m.commit, m.applied, m.caught = simFollower, "", m.commit, 0, 0, false
 	m.guard = NewGuard(m.w.timing, m.clock(), m.term)
@@ -204,7 +205,9 @@ func (m *simMember) peer(id MemberID) *simMember {
 func (m *simMember) tick() {
 	now := m.clock()
 	m.fitness.Primary = m.sees(m.state.Primary.Node) == SeesUp
-	m.step(Health{m.fitness})
+	fitness := m.fitness
+	fitness.Disk = !m.disk.isSlow(m.w.now)
+	m.step(Health{fitness})
 	m.tickPair()
 	if m.role != simLeader && m.w.chance(0.12) && m.guard.MayVote(now) == nil && !(m.machine.Defers(now) && m.w.chance(0.9)) {
 		m.campaign(false)
@@ -214,7 +217,6 @@ func (m *simMember) tick() {
 	}
 	m.others(func(p *simMember) {
 		if m.w.chance(0.2) {
-			fitness := m.fitness
 			m.post(p, func() { p.step(PeerHealth{m.id, fitness}) })
 		}
 	})
@@ -227,6 +229,13 @@ func (m *simMember) seen(term uint64) {
 	if term > m.term {
 		m.term, m.voted = term, ""
 		m.follow("")
+	}
+}
+
+// learn is seen, once the disk stores it.
+func (m *simMember) learn(term uint64) {
+	if !m.stored(func() { m.learn(term) }) {
+		m.seen(term)
 	}
 }
 
@@ -247,6 +256,9 @@ func (m *simMember) lastTerm() uint64 { return m.log[len(m.log)-1].term }
 // campaign asks everybody for a vote. A flagged campaign was asked for by the leader: raft has
 // no objections to it, only guards have.
 func (m *simMember) campaign(flagged bool) {
+	if m.disk.hangs(m.w.now) {
+		return
+	}
 	if flagged && (m.guard.MayVote(m.clock()) != nil || m.machine.Defers(m.clock())) {
 		m.w.totals.refusedVotes++
 		return
@@ -263,7 +275,7 @@ func (m *simMember) campaign(flagged bool) {
 }
 
 func (m *simMember) voteFor(c *simMember, term uint64, length int, last uint64) {
-	if term < m.term {
+	if term < m.term || m.stored(func() { m.voteFor(c, term, length, last) }) {
 		return
 	}
 	if m.guard.MayVote(m.clock()) != nil {
@@ -279,7 +291,7 @@ func (m *simMember) voteFor(c *simMember, term uint64, length int, last uint64) 
 	}
 	m.voted = c.id
 	m.post(c, func() {
-		if c.term == term && c.role == simCandidate {
+		if c.term == term && c.role == simCandidate && !c.disk.hangs(c.w.now) {
 			c.votes[m.id] = true
 			c.count()
 		}
@@ -301,6 +313,9 @@ func (m *simMember) count() {
 
 // appendAll sends to everybody what it may lack.
 func (m *simMember) appendAll() {
+	if m.disk.isSilent(m.w.now) {
+		return
+	}
 	m.beat = m.clock()
 	m.advance()
 	m.others(func(p *simMember) {
@@ -311,12 +326,12 @@ func (m *simMember) appendAll() {
 
 // take appends. The whole log is in the message; the prefix that both have is skipped.
 func (m *simMember) take(l *simMember, term uint64, sent time.Duration, commit int, log []simEntry) {
-	if m.w.now < m.deaf {
+	if m.w.now < m.deaf || m.stored(func() { m.take(l, term, sent, commit, log) }) {
 		return
 	}
 	if term < m.term {
 		mine := m.term
-		m.post(l, func() { l.seen(mine) })
+		m.post(l, func() { l.learn(mine) })
 		return
 	}
 	m.seen(term)
@@ -348,6 +363,9 @@ func (m *simMember) take(l *simMember, term uint64, sent time.Duration, commit i
 
 // advance commits what a majority has.
 func (m *simMember) advance() {
+	if m.disk.hangs(m.w.now) {
+		return
+	}
 	for n := len(m.log); n > m.commit && m.log[n-1].term == m.term; n-- {
 		have := 1
 		for i, k := range m.match {
@@ -387,6 +405,9 @@ func (m *simMember) advanceTo(n int) {
 
 // propose appends a command to the log, if it leads.
 func (m *simMember) propose(c Command) {
+	if m.stored(func() { m.propose(c) }) {
+		return
+	}
 	text, err := Builtin().Propose(m.state, c)
 	if err != nil || m.role != simLeader {
 		m.step(Unproposed{c.Kind, fmt.Sprint("it does not lead: ", err)})

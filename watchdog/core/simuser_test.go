@@ -12,10 +12,11 @@ type simUser struct {
 	job uint64
 	// down is since when the primary is not seen.
 	down time.Duration
-	// chosen is when the candidate was, by the member's clock; attempt is that promoted already.
-	attempt int
-	chosen  time.Duration
-	poll    *simPoll
+	// chosen is when the candidate was, by the member's clock; attempt and candidate are what was promoted already.
+	attempt   int
+	candidate NodeID
+	chosen    time.Duration
+	poll      *simPoll
 	// stopped is the failover for which the connections to the old primary were cut, and
 	// began when this process was started, with none.
 	stopped uint64
@@ -86,12 +87,12 @@ func (m *simMember) act(a Action) {
 			})
 		})
 	case AskRoute:
-		if p := m.peer(a.Leader); p != nil {
+		if p := m.peer(a.To); p != nil {
 			m.post(p, func() { p.step(RouteRequest{a.Ask}) })
 		}
 	case ReplyRoute:
 		if p := m.peer(a.To); p != nil {
-			m.post(p, func() { p.step(RouteReply{a.Answer}) })
+			m.post(p, func() { p.step(RouteReply{m.id, a.Answer}) })
 		}
 	case Propose:
 		m.w.proposed(m, a.Command)
@@ -125,7 +126,7 @@ func (m *simMember) act(a Action) {
 	case GoAlone:
 		m.w.logf("%s goes on alone: %s", m.id, a.Reason)
 		m.w.checkAlone(m)
-		m.w.at(m.w.now, func() { m.when(life, m.goAlone) })
+		m.w.at(max(m.w.now, m.disk.until), func() { m.when(life, m.goAlone) }) // what it needs for that is on the disk
 	case Resume:
 		m.w.logf("%s goes on with failover %d (%s)", m.id, a.Failover.ID, a.Failover.Phase)
 		m.user.job, m.user.attempt = a.Failover.ID, 0
@@ -148,7 +149,7 @@ func (m *simMember) transfer(a Transfer) {
 			p.step(Yielded{m.id})
 		})
 	})
-	if p := m.peer(a.To); p != nil && p != m {
+	if p := m.peer(a.To); p != nil && p != m && !m.disk.hangs(m.w.now) {
 		m.post(p, func() {
 			p.guard.Yielded(a.Term)
 			p.step(Yielded{m.id})
@@ -158,7 +159,7 @@ func (m *simMember) transfer(a Transfer) {
 	life := m.life
 	m.w.at(m.w.now+500*time.Millisecond, func() {
 		m.when(life, func() {
-			if m.role == simLeader && m.term == a.Term {
+			if m.role == simLeader && m.term == a.Term && !m.disk.hangs(m.w.now) {
 				m.follow("")
 			}
 		})
@@ -186,7 +187,7 @@ func (m *simMember) use() {
 	case f.ID != u.job || f.ID == 0:
 	case f.Phase == PhaseBarred && m.w.chance(0.5) || f.Phase == PhaseChosen && now-u.chosen > patience(f):
 		m.choose(f)
-	case f.Phase == PhaseChosen && u.attempt != f.Attempt:
+	case f.Phase == PhaseChosen && (u.attempt != f.Attempt || u.candidate != f.Candidate):
 		m.promote(f)
 	}
 }
@@ -221,7 +222,7 @@ func (m *simMember) choose(f Failover) {
 
 // promote tells the candidate to become the primary. It may hear it late, twice or never, and so may we its answer.
 func (m *simMember) promote(f Failover) {
-	m.user.attempt, m.user.chosen = f.Attempt, m.clock()
+	m.user.attempt, m.user.candidate, m.user.chosen = f.Attempt, f.Candidate, m.clock()
 	m.w.issued(m, f)
 	d, life, attempt := m.w.node(f.Candidate), m.life, f.Attempt
 	place := len(m.w.members) + slices.Index(m.w.nodes, d)
