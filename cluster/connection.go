@@ -173,6 +173,7 @@ func (c *connection) prepare(ctx context.Context) error {
 		}
 		c.about.started = run[0]
 	}
+	c.about.link = newLink(c.conn)
 	c.mayRead, c.hasDelay = row[7] == "t", row[9] == "t"
 	own := []string{"0"}
 	if row[5] == "t" {

@@ -137,7 +137,7 @@ func (d *decision) observe(id NodeID) {
 	n.Run, n.TellsRole = o.run, s.tellsRole
 	n.SystemID, n.Timeline, n.LSN = s.systemID, s.timeline, s.lsn
 	n.MaxConnections, n.ServerVersion, n.Started = s.maxConnections, s.version, s.started
-	n.Streams = s.receiver.streaming
+	n.Streams, n.link = s.receiver.streaming, s.link
 	d.drafts[id] = draft{StateDown, o.why}
 	switch o.evidence {
 	case evidenceNone:

@@ -71,6 +71,8 @@ type server struct {
 	started        string // see startedSQL; "" if it may not see it
 	// tellsRole: what it reports as in_hot_standby at a login is what it is.
 	tellsRole bool
+	// link is the connection on which it said so.
+	link *link
 	// walPage and walSegment are the sizes of both, in bytes.
 	walPage, walSegment uint64
 	detail              detail

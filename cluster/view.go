@@ -74,6 +74,7 @@ type Node struct {
 	Sender Sender
 
 	past past
+	link *link // see Vouches
 }
 
 // Sender is the primary's end of a standby's replication (pg_stat_replication): State is its state, as streaming or catchup,

@@ -126,6 +126,9 @@ func connectOnce(ctx context.Context, n *cluster.Node, key Key, cred auth.Creden
 	if err == nil {
 		err = s.checkRole(n)
 	}
+	if err == nil {
+		err = n.Vouches()
+	}
 	if err != nil {
 		s.Close()
 		var refused *Refused

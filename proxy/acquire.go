@@ -99,6 +99,9 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 	if n == nil {
 		return nil, &pool.Unreachable{Node: d.Node, Err: errors.New("no such node any more")}
 	}
+	if was := s.in.View.Node(d.Node); d.Target == balancer.ToRead && was != nil && was.Run != n.Run {
+		return nil, &pool.Unreachable{Node: n.ID, Name: n.Name, Err: &cluster.Restarted{Node: n.Name}} // the horizon was the one before's
+	}
 	srv := s.preferred(n, d.Target)
 	if srv == nil {
 		var err error

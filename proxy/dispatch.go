@@ -285,7 +285,7 @@ func (s *session) exchange(l *lease) error {
 	s.keepExample(l, s.began)
 	u.remakable = s.mayRemake(l)
 	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && (s.mayHold(l) || u.remakable)
-	l.healing = false
+	l.healing, l.due, l.ending = false, false, false
 	s.closeElsewhere(l)
 	s.noteSent(l)
 	if s.set.balancer.Choice == balancer.ChoiceFastest {

@@ -30,6 +30,8 @@ type fake struct {
 	open    atomic.Int64 // and now
 	cancels atomic.Int64
 	own     atomic.Bool // scripts see howdah's own questions too
+	// probes: a probe that connects waits until it is closed.
+	probes atomic.Pointer[chan struct{}]
 	// onCancel sees the process id of a cancel request before it is answered.
 	onCancel atomic.Pointer[func(pid uint32)]
 
@@ -159,6 +161,9 @@ func (f *fake) serve(nc net.Conn) {
 		break
 	}
 	probe := strings.Contains(c.startup, "howdah probe")
+	if gate := f.probes.Load(); probe && gate != nil {
+		<-*gate
+	}
 	if !probe {
 		f.mu.Lock()
 		f.conns[nc] = true

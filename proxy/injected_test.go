@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/wire"
 )
@@ -339,5 +340,33 @@ func TestClientEndsWithItsLastQuery(t *testing.T) {
 	end.nc.(interface{ CloseWrite() error }).CloseWrite()
 	if got := end.answer() + " " + end.answer(); got != "T D(primary) C(SELECT 1) Z(I) EOF" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A standby is started anew and takes connections before it is probed again: as long as only what it was before is known,
+// nothing is read from it. It may show less than it did.
+func TestRestartedStandbyIsProbedBeforeItIsRead(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, func(c *configs.Config) { c.ReplicationCheck.Timeout = patience }, primary, standby)
+	c := connectAs(t, h.addr, "u")
+	if got := c.query("SELECT x"); got != "T D(standby) C(SELECT 1) Z(I)" {
+		t.Fatalf("before: %s", got)
+	}
+	gate := make(chan struct{})
+	standby.probes.Store(&gate)
+	standby.cut()
+	for range 3 {
+		if got := c.query("SELECT x"); got != "T D(primary) C(SELECT 1) Z(I)" {
+			t.Errorf("before it is probed: %s", got)
+		}
+	}
+	if n := h.cluster.View().Nodes[1]; n.State != cluster.StateUp {
+		t.Errorf("it is %v: a session reads elsewhere for that reason alone", n.State)
+	}
+	close(gate)
+	for deadline := time.Now().Add(patience); c.query("SELECT x") != "T D(standby) C(SELECT 1) Z(I)"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not read again")
+		}
 	}
 }

@@ -79,6 +79,9 @@ type lease struct {
 	// unit can still run elsewhere; held is how much of the read buffer is already understood.
 	holding bool
 	held    int
+	// due: what is held back is the client's when all that has come is understood, unless ending: the last
+	// of it was that the server ends the connection.
+	due, ending bool
 	// healing: the unit runs again elsewhere, the rest of this answer is dropped.
 	healing bool
 
@@ -165,6 +168,14 @@ func (l *lease) dropToSync(st *statements) {
 	}
 	l.ignoring = l.ignoring || end == len(l.owed)
 	l.head = end
+}
+
+// give notes that a result has begun, or ended: the client gets it as soon as all that came with it is understood. What
+// a read node sends in one piece may end in that it breaks off; then the unit can still run elsewhere.
+func (l *lease) give() {
+	if l.due = l.slot == balancer.ToRead; !l.due {
+		l.holding = false
+	}
 }
 
 // inTransaction reports whether a block is open here.

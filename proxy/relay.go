@@ -16,6 +16,9 @@ import (
 // is passed on unread.
 const maxControl = 1 << 20
 
+// maxShift bounds what is moved, message by message, to keep it back.
+const maxShift = 64 << 10
+
 // maxError is the longest error message that is gathered; all must be, or the
 // books would be wrong.
 const maxError = 64 << 20
@@ -71,12 +74,18 @@ func (s *session) process(l *lease) error {
 				if typ == wire.ErrorResponse {
 					pos += size // the client is told the server's last words
 				}
+				l.ending = true
 				s.flush(l, in, start, pos)
 				return err
 			}
 		}
 		if act == forward {
 			pos += size
+			continue
+		}
+		if l.holding && act == swallow && l.passing == 0 && pos-start <= maxShift {
+			copy(in[start+size:], in[start:pos]) // what is held back is one piece
+			start, pos = start+size, pos+size
 			continue
 		}
 		if pos > start && !l.healing {
@@ -103,13 +112,14 @@ func (s *session) flush(l *lease, in []byte, start, pos int) error {
 	if l.holding && pos-start > maxControl {
 		l.holding = false // a flood of notices, say
 	}
-	if l.holding {
+	if l.holding && (!l.due || l.ending) {
 		l.srv.Discard(start)
 		l.held = pos - start
 		return nil
 	}
 	l.held = 0
 	if pos > start && !l.healing {
+		l.holding = false
 		if err := s.client.Write(in[start:pos]); err != nil {
 			return clientError{err}
 		}
@@ -120,17 +130,22 @@ func (s *session) flush(l *lease, in []byte, start, pos int) error {
 
 // bulk decides on a row or copy data.
 func (l *lease) bulk() action {
+	l.ending = false
 	if e := l.next(); l.healing || (e != nil && e.swallow) {
 		return swallow
 	}
-	l.holding = false
+	l.give()
 	return forward
 }
+
+// crashShutdown is the SQLSTATE of the warning with which a backend ends when another one of its server has crashed.
+const crashShutdown = "57P02"
 
 // message keeps the books of one whole message of a server and decides what
 // to do with it.
 func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	e := l.next()
+	l.ending = false
 	act := forward
 	if l.healing || (e != nil && e.swallow) {
 		act = swallow
@@ -140,6 +155,7 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 		if l.slot == balancer.ToPrimary && e != nil && e.reply == replyExecute {
 			l.holding = false // it runs: what it says is for now
 		}
+		l.ending = l.holding && string(wire.ErrorField(msg[wire.HeaderSize:], 'C')) == crashShutdown
 		return act, nil
 	case wire.NotificationResponse:
 		return s.notification(l), nil
@@ -202,11 +218,14 @@ func (l *lease) answered(e *expected, want reply, typ byte) error {
 
 // completed takes note of the end of a statement.
 func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act action) {
+	v, index := e.verdict, 0
+	stateless := typ == wire.EmptyQueryResponse || v != nil && !v.Stateful && !v.Redefines
 	if act == forward {
-		l.holding = false
+		if l.give(); !stateless {
+			l.holding = false
+		}
 		s.srv.traffic.completed(l.srv.Node, s.pid, msg[wire.HeaderSize:])
 	}
-	v, index := e.verdict, 0
 	if e.reply == replyExecute {
 		l.pop()
 	} else {
@@ -214,7 +233,7 @@ func (s *session) completed(l *lease, e *expected, typ byte, msg []byte, act act
 		index = l.completions
 		l.completions++
 	}
-	if act == swallow || typ == wire.EmptyQueryResponse || v != nil && !v.Stateful && !v.Redefines {
+	if act == swallow || stateless {
 		return
 	}
 	if v == nil || index >= len(v.Statements) {
@@ -342,7 +361,7 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 	s.srv.traffic.failed(l.srv.Node, s.pid, severity)
 	if fatal && l.holding {
 		// The end of the connection follows: then the unit runs again elsewhere.
-		l.lastWords = append([]byte(nil), msg...)
+		l.lastWords, l.ending = append([]byte(nil), msg...), true
 		return swallow, nil
 	}
 	l.holding = false

@@ -18,8 +18,13 @@ var (
 	inserted = wire.AppendMessage(nil, wire.CommandComplete, "INSERT 0 1\x00")
 	idle     = wire.AppendReady(nil, wire.TxIdle)
 	notice   = wire.AppendNotice(nil, "NOTICE", &wire.Error{Code: "00000", Message: "hear, hear"})
+	crash    = wire.AppendNotice(nil, "WARNING", &wire.Error{Code: "57P02", Message: "another server process exited abnormally"})
+	many     = bytes.Repeat(row1, manyRows)
 	notify   = wire.AppendMessage(nil, wire.NotificationResponse, "\x00\x00\x00\x07chan\x00payload\x00")
 )
+
+// manyRows are more than howdah reads at once.
+const manyRows = 40_000
 
 func status(name, value string) []byte {
 	return wire.AppendMessage(nil, wire.ParameterStatus, name, "\x00", value, "\x00")
@@ -72,8 +77,9 @@ func TestServerAnswersOddly(t *testing.T) {
 		{name: "error", answer: join(failure("ERROR", "23505"), idle), want: "E(ERROR 23505) Z(I)", kept: true},
 		{name: "error of a read", read: true, answer: join(failure("ERROR", "22012"), idle), want: "E(ERROR 22012) Z(I)", kept: true},
 		{name: "error that only a standby gives", read: true, answer: join(failure("ERROR", "25006"), idle), want: onPrimary, kept: true},
-		{name: "error after rows that only a standby gives", read: true, answer: join(columns1, row1, failure("ERROR", "40001"), idle),
-			want: "T D(x) E(ERROR 40001) Z(I)", kept: true},
+		{name: "error after rows that only a standby gives", read: true, answer: join(columns1, row1, failure("ERROR", "40001"), idle), want: onPrimary, kept: true},
+		{name: "error after more rows than are held back", read: true, answer: join(columns1, many, failure("ERROR", "40001"), idle),
+			want: "T" + strings.Repeat(" D(x)", manyRows) + " E(ERROR 40001) Z(I)", kept: true},
 		{name: "warning before such an error", read: true, answer: join(notice, columns1, failure("ERROR", "40001"), idle), want: onPrimary, kept: true},
 
 		{name: "setting changed in the middle", answer: join(status("TimeZone", "UTC"), inserted, status("application_name", "a"), idle),
@@ -104,7 +110,17 @@ func TestServerAnswersOddly(t *testing.T) {
 		{name: "end in a long error", answer: join(long(wire.ErrorResponse, 3<<20), make([]byte, 1<<20)), end: true, want: lost},
 
 		{name: "fatal before a read's answer", read: true, answer: failure("FATAL", "57P01"), end: true, want: onPrimary},
-		{name: "fatal after a row", read: true, answer: join(columns1, row1, failure("FATAL", "57P01")), end: true, want: "T D(x) E(FATAL 57P01) EOF"},
+		{name: "fatal after a row", read: true, answer: join(columns1, row1, failure("FATAL", "57P01")), end: true, want: onPrimary},
+		{name: "fatal after more rows than are held back", read: true, answer: join(columns1, many, failure("FATAL", "57P01")), end: true,
+			want: "T" + strings.Repeat(" D(x)", manyRows) + " E(FATAL 57P01) EOF"},
+		{name: "fatal after a statement", read: true, answer: join(columns1, row1, selected, failure("FATAL", "57P01")), end: true, want: onPrimary},
+		{name: "warning of a crash", read: true, answer: crash, end: true, want: onPrimary},
+		{name: "warning of a crash after a row", read: true, answer: join(columns1, row1, crash), end: true, want: onPrimary},
+		{name: "warning of a crash after a statement", read: true, answer: join(columns1, row1, selected, crash), end: true, want: onPrimary},
+		{name: "warning like that of a crash", read: true, answer: join(columns1, row1, crash, row1, selected, idle), want: "T D(x) N(WARNING 57P02) D(x) C(SELECT 1) Z(I)", kept: true},
+		{name: "setting of a standby after what is held back", read: true, answer: join(columns1, status("TimeZone", "UTC")), end: true, want: onPrimary},
+		{name: "garbage after a row", read: true, answer: join(columns1, row1, []byte("HTTP/1.1 400 Bad Request\r\n\r\n")), end: true, want: onPrimary},
+		{name: "odd message after a row", read: true, answer: join(columns1, row1, wire.AppendMessage(nil, wire.BindComplete)), end: true, want: onPrimary},
 		{name: "fatal for a write", answer: failure("FATAL", "57P01"), end: true, want: "E(FATAL 57P01) EOF"},
 
 		{name: "ReadyForQuery without a status", answer: join(inserted, wire.AppendMessage(nil, wire.ReadyForQuery)), want: "C(INSERT 0 1) " + lost},
