@@ -277,6 +277,24 @@ func TestNamesChange(t *testing.T) {
 	f.wantPrimary(other, "SELECT * FROM t", "")
 }
 
+// TestNamesByDefinition: what a definition tells needs no reading of the catalogs, and no more than it tells is believed.
+func TestNamesByDefinition(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	changer, other, third := f.connect("postgres"), f.connect("postgres"), f.connect("postgres")
+	f.wantRead(other, "SELECT * FROM t")
+	for i := range 20 { // often, so that some come while the catalogs are read
+		f.run(changer, fmt.Sprintf("CREATE FUNCTION told%d(int) RETURNS int LANGUAGE plpgsql AS 'begin return $1; end'", i))
+		f.wantRead(other, fmt.Sprintf("SELECT told%d(1)", i))
+		f.run(changer, fmt.Sprintf("CREATE VIEW shown%d AS SELECT told%[1]d(a) FROM t", i))
+		f.wantRead(other, fmt.Sprintf("SELECT * FROM shown%d", i))
+		f.run(changer, fmt.Sprintf("CREATE OR REPLACE FUNCTION told%d(int) RETURNS int LANGUAGE plpgsql AS 'begin insert into audit values (1); return $1; end'", i))
+		// Who runs what is in doubt knows nothing any more until that is settled; so this is a session of its own.
+		f.wantPrimary(third, fmt.Sprintf("SELECT told%d(1)", i), "")
+		f.wantPrimary(third, fmt.Sprintf("SELECT * FROM shown%d", i), "")
+	}
+}
+
 // TestNamesChangeElsewhere: howdah looks now and then whether something has changed.
 func TestNamesChangeElsewhere(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,9 @@ func (w *walker) statement(node *pg.Node) {
 	w.dispatch(node)
 	if r := w.redefinition(name, w.st.Kind, node); !w.st.Redefines {
 		w.st.Redefines, w.st.Tame, w.st.Adds, w.st.Uncovers, w.st.Attaches = r.redefines, r.tame, r.adds, r.uncovers, r.attaches
+		if len(r.adds) > 0 {
+			w.st.Makes = w.definitions(node)
+		}
 	}
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")

@@ -182,8 +182,10 @@ type Statement struct {
 	Redefines bool
 	Tame      bool
 	Adds      []string
-	Uncovers  bool
-	Attaches  []string
+	// Makes are the definitions of the Adds, if the text tells of each: Knowledge.Doubt says which of them must be in doubt.
+	Makes    []*Definition
+	Uncovers bool
+	Attaches []string
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool
