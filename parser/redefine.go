@@ -323,6 +323,8 @@ func ofDefine(n *pg.DefineStmt) redefinition {
 // ofRename: Knowledge has the old name still.
 func ofRename(n *pg.RenameStmt) redefinition {
 	switch n.RenameType {
+	case pg.ObjectType_OBJECT_DATABASE:
+		return leaves
 	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT,
 		pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_COLLATION,
 		pg.ObjectType_OBJECT_OPCLASS, pg.ObjectType_OBJECT_OPFAMILY, pg.ObjectType_OBJECT_CONVERSION, pg.ObjectType_OBJECT_STATISTIC_EXT,

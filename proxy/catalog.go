@@ -167,6 +167,17 @@ func (c *catalogs) reconfigured(set *settings) {
 	}
 }
 
+// remade drops what is known of databases under whose names there may be others now.
+func (c *catalogs) remade(names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range names {
+		if d := c.known[name]; d != nil {
+			d.invalidate()
+		}
+	}
+}
+
 // waitFor is a knowing that waits.
 func waitFor(rules *parser.Rules) *knowing {
 	return &knowing{waiting: true, rules: rules, ready: make(chan struct{})}
