@@ -2,11 +2,14 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/howdah/howdah/integration/pgcluster"
 	"github.com/howdah/howdah/parser/catalog"
@@ -109,6 +112,39 @@ func TestCatalogBodies(t *testing.T) {
 		if len(facts.Functions) < 3 || !slices.Equal(got, c.want) {
 			t.Errorf("with %d bytes: bodies of %v among %d functions, want %v", c.room, got, len(facts.Functions), c.want)
 		}
+	}
+}
+
+// A reading waits for nobody's lock: if it did, and they for its, one of the two would fail, and it might be the client.
+func TestCatalogLocks(t *testing.T) {
+	t.Parallel()
+	cluster := pgcluster.ForTest(t, pgcluster.Options{})
+	var conns [2]*pgx.Conn
+	for i := range conns {
+		conn, err := cluster.Connect(t.Context(), 0, "postgres")
+		must(t, err)
+		defer conn.Close(context.Background()) //nolint:errcheck // the server ends anyway
+		conns[i] = conn
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := conns[0].Exec(ctx, `CREATE TABLE a (x int); CREATE TABLE b (x int); CREATE VIEW va AS SELECT x FROM a; CREATE VIEW vb AS SELECT x FROM b`)
+	must(t, err)
+	_, err = conns[0].Exec(ctx, "BEGIN; LOCK TABLE b IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	_, err = catalog.Load(ctx, querier{conns[1]}, "", 10<<20)
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "55P03" {
+		t.Errorf("with a table locked: %v, want 55P03", err)
+	}
+	_, err = conns[1].Exec(ctx, "ROLLBACK")
+	must(t, err)
+	_, err = conns[0].Exec(ctx, "COMMIT")
+	must(t, err)
+	facts, err := catalog.Load(ctx, querier{conns[1]}, "", 10<<20)
+	must(t, err)
+	if len(facts.Relations) != 2 {
+		t.Errorf("afterwards: %+v", facts.Relations)
 	}
 }
 

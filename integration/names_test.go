@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -275,6 +276,49 @@ func TestNamesChange(t *testing.T) {
 	f.eventuallyRead(other, "SELECT * FROM t")
 	f.run(changer, "DO $$ begin execute 'alter table t set unlogged'; end $$")
 	f.wantPrimary(other, "SELECT * FROM t", "")
+}
+
+// TestNamesByDefinition: what a definition tells needs no reading of the catalogs, and no more than it tells is believed.
+func TestNamesByDefinition(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	changer, other, third := f.connect("postgres"), f.connect("postgres"), f.connect("postgres")
+	f.wantRead(other, "SELECT * FROM t")
+	for i := range 20 { // often, so that some come while the catalogs are read
+		f.run(changer, fmt.Sprintf("CREATE FUNCTION told%d(int) RETURNS int LANGUAGE plpgsql AS 'begin return $1; end'", i))
+		f.wantRead(other, fmt.Sprintf("SELECT told%d(1)", i))
+		f.run(changer, fmt.Sprintf("CREATE VIEW shown%d AS SELECT told%[1]d(a) FROM t", i))
+		f.wantRead(other, fmt.Sprintf("SELECT * FROM shown%d", i))
+		f.run(changer, fmt.Sprintf("CREATE OR REPLACE FUNCTION told%d(int) RETURNS int LANGUAGE plpgsql AS 'begin insert into audit values (1); return $1; end'", i))
+		// Who runs what is in doubt knows nothing any more until that is settled; so this is a session of its own.
+		f.wantPrimary(third, fmt.Sprintf("SELECT told%d(1)", i), "")
+		f.wantPrimary(third, fmt.Sprintf("SELECT * FROM shown%d", i), "")
+	}
+}
+
+// TestNamesOfRemadeDatabase: of a database that was dropped and made again nothing is known by what its forerunner had.
+func TestNamesOfRemadeDatabase(t *testing.T) {
+	t.Parallel()
+	f := newNames(t, nil)
+	admin := f.connect("postgres")
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), f.server.DSN("postgres", "again", "default_query_exec_mode=simple_protocol"))
+		must(t, err)
+		return conn
+	}
+	f.run(admin, "CREATE DATABASE again")
+	conn := connect()
+	f.run(conn, "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'")
+	f.eventuallyRead(conn, "SELECT f()")
+	must(t, conn.Close(t.Context()))
+	f.run(admin, "DROP DATABASE again WITH (FORCE)")
+	f.run(admin, "CREATE DATABASE remade")
+	must(t, f.cluster.Exec(t.Context(), 0, "remade", "CREATE TABLE t (a int); CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin insert into t values (1); return 1; end'"))
+	f.run(admin, "ALTER DATABASE remade RENAME TO again")
+	must(t, f.cluster.WaitReplay(t.Context(), 0))
+	conn = connect()
+	defer conn.Close(context.Background()) //nolint:errcheck // the server ends anyway
+	f.wantPrimary(conn, "SELECT f()", "")
 }
 
 // TestNamesChangeElsewhere: howdah looks now and then whether something has changed.

@@ -133,7 +133,7 @@ func locksSession(functions []Name) bool {
 func (st *Statement) stateful() bool {
 	switch st.Kind {
 	case KindSelect, KindWrite, KindDDL, KindShow, KindExplain, KindCopyTo, KindCopyFrom:
-		return st.Set != SetNone || st.CreatesTemp || st.LocksSession || st.ChangesDefaults || st.ReadsCounters
+		return st.Set != SetNone || st.CreatesTemp || st.LocksSession || st.ChangesDefaults || st.ReadsCounters || len(st.Databases) > 0
 	}
 	return true
 }

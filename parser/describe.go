@@ -82,6 +82,8 @@ func describeFunction(env *Env, st *Statement, name Name) string {
 		return words
 	case env.Waiting || env.Doubtful[name.Name]:
 		return "not known yet: the catalog is being read"
+	case env.Made[name.Name]:
+		return "new, by its definition: only reads"
 	case env.Knowledge == nil:
 		return "not built in, taken for a writer"
 	}

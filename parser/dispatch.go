@@ -32,6 +32,9 @@ func (w *walker) statement(node *pg.Node) {
 	w.dispatch(node)
 	if r := w.redefinition(name, w.st.Kind, node); !w.st.Redefines {
 		w.st.Redefines, w.st.Tame, w.st.Adds, w.st.Uncovers, w.st.Attaches = r.redefines, r.tame, r.adds, r.uncovers, r.attaches
+		if len(r.adds) > 0 {
+			w.st.Makes = w.definitions(node)
+		}
 	}
 	if w.asksSchema && w.saysTemp {
 		w.raise(AccessSession, "temporary schema")
@@ -74,6 +77,10 @@ var labels = map[string]string{
 // dispatch reads the statements that are more than their name.
 func (w *walker) dispatch(node *pg.Node) {
 	switch n := node.Node.(type) {
+	case *pg.Node_CreatedbStmt:
+		w.st.Databases = []string{n.CreatedbStmt.Dbname}
+	case *pg.Node_DropdbStmt:
+		w.st.Databases = []string{n.DropdbStmt.Dbname}
 	case *pg.Node_DoStmt:
 		w.literalDependent = true
 		w.block(n.DoStmt)
@@ -127,6 +134,9 @@ func (w *walker) dispatch(node *pg.Node) {
 	case *pg.Node_DropStmt:
 		w.dropped(n.DropStmt)
 	case *pg.Node_RenameStmt:
+		if n.RenameStmt.RenameType == pg.ObjectType_OBJECT_DATABASE {
+			w.st.Databases = []string{n.RenameStmt.Subname, n.RenameStmt.Newname}
+		}
 		w.walk(n.RenameStmt.ProtoReflect())
 		if rel := n.RenameStmt.Relation; rel != nil && n.RenameStmt.RenameType != pg.ObjectType_OBJECT_COLUMN {
 			w.st.Relations = append(w.st.Relations, Name{Schema: rel.Schemaname, Name: n.RenameStmt.Newname})

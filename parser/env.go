@@ -21,6 +21,8 @@ type Env struct {
 	// Doubtful are names, without schema, of which Knowledge may not be right any more. A statement with
 	// one of them is AccessUnknown, too. What uses them is to be among them (Knowledge.WithUsers).
 	Doubtful map[string]bool
+	// Made are names of functions that Knowledge has not, but that are known to be harmless unless Doubtful.
+	Made map[string]bool
 	// Extensions: there is no database to ask, and functions that are called as those of
 	// well-known extensions are taken for these.
 	Extensions bool
@@ -46,7 +48,7 @@ func NewEnv(e Env) *Env {
 // sharedID is the identity of all Envs that differ in their search path only;
 // without Knowledge no path matters, but then sessions share the Env too.
 func (e *Env) sharedID() uint64 {
-	if e.Knowledge == nil || len(e.Doubtful) > 0 {
+	if e.Knowledge == nil || len(e.Doubtful)+len(e.Made) > 0 {
 		return e.id
 	}
 	return e.Knowledge.id

@@ -152,6 +152,7 @@ func (st *Statement) line() string {
 	if st.Drops {
 		parts = append(parts, "drops")
 	}
+	add("databases", strings.Join(st.Databases, ","))
 	if st.ChangesDefaults {
 		parts = append(parts, "changes-defaults")
 	}

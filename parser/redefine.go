@@ -78,6 +78,8 @@ func (w *walker) redefinition(name string, kind Kind, node *pg.Node) redefinitio
 		return ofUnlogged(n.SelectStmt.IntoClause.GetRel())
 	}
 	switch {
+	case kind == KindTwoPhase && node.GetTransactionStmt().GetKind() != pg.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED:
+		return leaves // nobody sees what was prepared
 	case kind == KindUnknown || kind == KindCall || kind == KindTwoPhase:
 		return anyOne
 	case kind != KindDDL:
@@ -321,11 +323,14 @@ func ofDefine(n *pg.DefineStmt) redefinition {
 // ofRename: Knowledge has the old name still.
 func ofRename(n *pg.RenameStmt) redefinition {
 	switch n.RenameType {
+	case pg.ObjectType_OBJECT_DATABASE:
+		return leaves
 	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT,
 		pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_COLLATION,
 		pg.ObjectType_OBJECT_OPCLASS, pg.ObjectType_OBJECT_OPFAMILY, pg.ObjectType_OBJECT_CONVERSION, pg.ObjectType_OBJECT_STATISTIC_EXT,
 		pg.ObjectType_OBJECT_TSCONFIGURATION, pg.ObjectType_OBJECT_TSDICTIONARY, pg.ObjectType_OBJECT_TSPARSER, pg.ObjectType_OBJECT_TSTEMPLATE,
-		pg.ObjectType_OBJECT_EVENT_TRIGGER, pg.ObjectType_OBJECT_RULE:
+		pg.ObjectType_OBJECT_EVENT_TRIGGER, pg.ObjectType_OBJECT_RULE, pg.ObjectType_OBJECT_FDW, pg.ObjectType_OBJECT_FOREIGN_SERVER,
+		pg.ObjectType_OBJECT_PUBLICATION, pg.ObjectType_OBJECT_SUBSCRIPTION, pg.ObjectType_OBJECT_TABLESPACE:
 		return tame
 	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_SEQUENCE,
 		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_TYPE, pg.ObjectType_OBJECT_DOMAIN:

@@ -165,6 +165,7 @@ func (r *resolver) call(c *Call, planned bool) effect {
 	if k := r.env.Knowledge; k != nil {
 		e, found = k.function(r, c, planned)
 	}
+	found = found || r.env.Made[c.Function.Name]
 	if c.Class != catalog.Unknown || !found {
 		class := c.Class
 		if class == catalog.Unknown && r.env.Extensions {

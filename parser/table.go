@@ -148,7 +148,10 @@ func (v *Verdict) size() int64 {
 		n += int64(unsafe.Sizeof(*st))
 		n += int64(len(st.Reason) + len(st.SQL) + len(st.Object) + len(st.Setting) + len(st.Value))
 		n += namesSize(st.Relations) + namesSize(st.Functions) + st.Uses.size()
-		n += stringsSize(st.Adds) + stringsSize(st.Attaches)
+		n += stringsSize(st.Adds) + stringsSize(st.Attaches) + stringsSize(st.Databases)
+		for _, d := range st.Makes {
+			n += d.size()
+		}
 		n += int64(cap(st.TempNames)) * int64(unsafe.Sizeof("")) // the texts are those of Relations
 	}
 	return n

@@ -174,6 +174,9 @@ type Statement struct {
 	// ChangesDefaults is a statement that changes the settings which later sessions begin
 	// with: ALTER DATABASE SET, ALTER ROLE SET.
 	ChangesDefaults bool
+	// Databases are those that the statement makes, drops or renames, with both names: what was known of them concerns
+	// others from now on.
+	Databases []string
 	// Redefines is a statement that may change what names mean to other
 	// sessions, so that their Knowledge ends with it; but not if it is Tame: then nothing is more
 	// than a read that was none before. If it has Adds, only these names, without a schema, are in doubt, and what
@@ -182,8 +185,10 @@ type Statement struct {
 	Redefines bool
 	Tame      bool
 	Adds      []string
-	Uncovers  bool
-	Attaches  []string
+	// Makes are the definitions of the Adds, if the text tells of each: Knowledge.Doubt says which of them must be in doubt.
+	Makes    []*Definition
+	Uncovers bool
+	Attaches []string
 
 	// planned is EXPLAIN without ANALYZE: what it holds does not run.
 	planned bool

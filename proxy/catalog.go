@@ -70,6 +70,12 @@ type database struct {
 	changed     uint64
 	invalidated uint64            // changed at the last invalidation
 	doubted     map[string]uint64 // changed when a name was doubted last
+	// made are definitions that no reading has shown yet, and changed when they were made last.
+	made map[*parser.Definition]uint64
+	// attached are tables that are read through others, and uncovered is changed when functions may have gone that hid
+	// others, both since the catalogs were not known.
+	attached  map[string]uint64
+	uncovered uint64
 
 	// from is the node that was asked last; noteFailover compares it.
 	from atomic.Int64
@@ -95,7 +101,9 @@ type knowing struct {
 	waiting   bool
 	// doubtful are names of which knowledge may not be right any more.
 	doubtful map[string]bool
-	rules    *parser.Rules
+	// made are names of functions that knowledge has not yet, and that are harmless unless doubtful.
+	made  map[string]bool
+	rules *parser.Rules
 	// since is when (cluster.Now) the definitions were as knowledge has them at the
 	// latest, if they have ever changed; else 0.
 	since int64
@@ -156,6 +164,17 @@ func (c *catalogs) reconfigured(set *settings) {
 	defer c.mu.Unlock()
 	for _, d := range c.known {
 		d.reconfigured(set)
+	}
+}
+
+// remade drops what is known of databases under whose names there may be others now.
+func (c *catalogs) remade(names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range names {
+		if d := c.known[name]; d != nil {
+			d.invalidate()
+		}
 	}
 }
 
@@ -376,7 +395,7 @@ func (k *knowing) environment(key string, path []string, anyPath bool) *parser.E
 	if k.envs == nil || len(k.envs) >= maxEnvs {
 		k.envs = map[string]*parser.Env{}
 	}
-	env := parser.NewEnv(parser.Env{Rules: k.rules, Knowledge: k.knowledge, Waiting: k.waiting, Doubtful: k.doubtful, SearchPath: path, AnyPath: anyPath})
+	env := parser.NewEnv(parser.Env{Rules: k.rules, Knowledge: k.knowledge, Waiting: k.waiting, Doubtful: k.doubtful, Made: k.made, SearchPath: path, AnyPath: anyPath})
 	k.envs[key] = env
 	return env
 }

@@ -201,12 +201,13 @@ func (p *pathState) unknown(name string) {
 
 // redefinition is what a transaction did to what names mean.
 type redefinition struct {
-	done     bool     // something
-	all      bool     // and any name may be concerned
-	names    []string // or these, and what uses them
-	uncovers bool     // and functions that were hidden
-	attaches []string // tables that are read through others now
-	fewer    bool     // something is gone
+	done     bool                 // something
+	all      bool                 // and any name may be concerned
+	names    []string             // or these, and what uses them
+	makes    []*parser.Definition // and what these do not tell
+	uncovers bool                 // and functions that were hidden
+	attaches []string             // tables that are read through others now
+	fewer    bool                 // something is gone
 }
 
 // add takes in a statement, nil if it is not known.
@@ -214,10 +215,12 @@ func (r *redefinition) add(stmt *parser.Statement) {
 	r.done = true
 	r.fewer = r.fewer || stmt != nil && stmt.Drops
 	switch {
-	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names)+len(r.attaches) > maxDoubted:
-		r.all, r.names, r.attaches = true, nil, nil
+	case stmt == nil || !stmt.Tame && len(stmt.Adds) == 0 || len(r.names)+len(r.makes)+len(r.attaches) > maxDoubted:
+		r.all, r.names, r.makes, r.attaches = true, nil, nil, nil
 	case !r.all:
-		r.names = append(r.names, stmt.Adds...)
+		if r.makes = append(r.makes, stmt.Makes...); len(stmt.Makes) == 0 {
+			r.names = append(r.names, stmt.Adds...)
+		}
 		r.uncovers = r.uncovers || stmt.Uncovers
 		r.attaches = append(r.attaches, stmt.Attaches...)
 	}

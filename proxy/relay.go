@@ -251,6 +251,10 @@ func (s *session) noteCompleted(l *lease, stmt *parser.Statement, rolledBack boo
 	if stmt.Redefines {
 		s.noteRedefined(stmt)
 	}
+	if len(stmt.Databases) > 0 {
+		s.remade = append(s.remade, stmt.Databases...)
+		s.srv.catalogs.remade(s.remade)
+	}
 	if stmt.ChangesDefaults {
 		s.newDefaults = true // ready makes them known
 	}
@@ -304,6 +308,10 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	if msg[wire.HeaderSize] == wire.TxIdle && l.slot == balancer.ToPrimary {
 		if s.names.redefined.done {
 			s.endRedefinition()
+		}
+		if len(s.remade) > 0 { // what was read meanwhile did not show it
+			s.srv.catalogs.remade(s.remade)
+			s.remade = nil
 		}
 		if s.newDefaults {
 			s.newDefaults = false

@@ -50,6 +50,8 @@ type session struct {
 	names names
 	// newDefaults: a statement has changed what later sessions begin with.
 	newDefaults bool
+	// remade are databases that statements made, dropped or renamed.
+	remade []string
 
 	leases [2]*lease // by balancer.Target
 	lastID uint64    // the last lease's id

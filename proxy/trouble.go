@@ -19,6 +19,8 @@ const (
 	passing trouble = iota
 	// overtaken: something was dropped while its definition was read.
 	overtaken
+	// locked: something is being changed whose definition was to be read.
+	locked
 	// lasting: a server that refuses will go on refusing.
 	lasting
 	// gone: there is no such database any more.
@@ -36,6 +38,8 @@ func troubleOf(err error) trouble {
 		return passing
 	case refused.Code == "3D000":
 		return gone
+	case refused.Code == "55P03", refused.Code == "40P01":
+		return locked
 	case strings.HasPrefix(refused.Code, "57"), strings.HasPrefix(refused.Code, "53"):
 		return passing
 	case strings.HasPrefix(refused.Code, "XX"), strings.HasPrefix(refused.Code, "42") && refused.Code != "42501":
@@ -46,7 +50,8 @@ func troubleOf(err error) trouble {
 }
 
 const (
-	// maxOvertaken is how often in a row a reading may be overtaken before it counts as refused.
+	// maxOvertaken is how often in a row a reading may be overtaken before it counts as refused, or meet a lock
+	// before it is left for a while.
 	maxOvertaken = 10
 	// retryOvertaken is the pause after such a reading.
 	retryOvertaken = 20 * time.Millisecond
@@ -57,7 +62,7 @@ const (
 // Anything else is tried again soon.
 func (d *database) failed(err error, facts *catalog.Facts, changed uint64, set *settings) time.Duration {
 	what := troubleOf(err)
-	if what == overtaken && d.overtaken < maxOvertaken {
+	if (what == overtaken || what == locked) && d.overtaken < maxOvertaken {
 		d.overtaken++
 		return retryOvertaken
 	}
@@ -66,7 +71,7 @@ func (d *database) failed(err error, facts *catalog.Facts, changed uint64, set *
 		d.current.Load().release()
 		d.mu.Unlock()
 	}()
-	if what == passing {
+	if what == passing || what == locked { // by then for long, as by an open transaction
 		return retryLoad
 	}
 	if !d.complained && what != gone {

@@ -17,15 +17,21 @@ type Querier interface {
 // ErrTooLarge is a database of which there is more to know than Load may keep.
 var ErrTooLarge = errors.New("catalog is larger than catalog.size")
 
+// lockTimeout bounds, in milliseconds, how long a reading waits for a lock. To print a view the server locks the tables
+// that it is over (pg_get_viewdef), which may deadlock with a DROP of several; were it to
+// wait for longer than deadlock_timeout, it might be the client's DROP that fails.
+const lockTimeout = "10"
+
 // Load reads a database's facts, all as of one moment, in a transaction of its
 // own that only reads: any role may, on the primary or a standby. If their
 // fingerprint is known, nothing more is read and the answer is nil: nothing has changed.
 // Of a database with more than maxBytes the answer has the fingerprint alone, with
-// ErrTooLarge. After an error the connection is unfit for anything else.
+// ErrTooLarge. It does not wait for locks: what somebody changes just now makes it fail with 55P03. After an error the connection is unfit for anything else.
 func Load(ctx context.Context, q Querier, known string, maxBytes int64) (*Facts, error) {
 	l := loader{ctx: ctx, q: q, room: maxBytes}
 	l.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	l.run("SET LOCAL search_path = pg_catalog")
+	l.run("SET LOCAL lock_timeout = " + lockTimeout)
 	version := 0
 	f := &Facts{}
 	for _, row := range l.query(fingerprintSQL, 2) {
@@ -33,10 +39,10 @@ func Load(ctx context.Context, q Querier, known string, maxBytes int64) (*Facts,
 	}
 	if l.err == nil && f.Fingerprint != known {
 		l.functions(f, version)
-		l.relations(f)
 		l.operators(f)
 		l.casts(f)
 		l.types(f)
+		l.relations(f) // last, as it locks them
 		f.Bytes = maxBytes - l.room
 	}
 	l.run("COMMIT")
