@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/integration/howdahtest"
+	"github.com/howdah/howdah/integration/launch"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
@@ -71,8 +72,9 @@ func TestReceiveLog(t *testing.T) {
 	receive.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder
 	receive.Stderr = &said
-	must(t, receive.Start())
-	defer func() { receive.Process.Kill(); receive.Wait() }()
+	ended, err := launch.Start(receive, nil)
+	must(t, err)
+	defer func() { receive.Process.Kill(); <-ended }() //nolint:errcheck // it may have ended
 	streaming := func(node int) error {
 		n, err := f.cluster.Value(t.Context(), node, "postgres", "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'receiver' AND flush_lsn = pg_current_wal_flush_lsn()")
 		if err == nil && n != "1" {

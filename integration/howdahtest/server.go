@@ -7,12 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/howdah/howdah/integration/launch"
 	"github.com/howdah/howdah/integration/pgcluster"
 )
 
@@ -79,20 +79,14 @@ func Launch(bin, dir string, port int, options Options) (*Server, error) {
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 exitcode=66", "GOTRACEBACK=all")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() { // ends with howdah; Stop sees to that
-		// Pdeathsig watches the starting thread: keep it while howdah lives.
-		runtime.LockOSThread()
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			s.waitErr = s.cmd.Wait()
-			close(s.exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	ended, err := launch.Start(s.cmd, nil)
+	if err != nil {
 		return nil, fmt.Errorf("start howdah: %w", err)
 	}
+	go func() { // ends with howdah; Stop sees to that
+		s.waitErr = <-ended
+		close(s.exited)
+	}()
 	return s, s.waitAccepts()
 }
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"github.com/howdah/howdah/integration/launch"
 )
 
 // node is one server. Its process fields change under mu; everything else is
@@ -83,25 +84,15 @@ func (c *Cluster) spawn(n *node) error {
 		Pdeathsig:  syscall.SIGQUIT,
 		Credential: c.account.credential(),
 	}
-	started, exited := make(chan error), make(chan struct{})
-	go func() { // ends with the server; halt sees to that
-		// The kernel watches the thread that started the server, not our process.
-		// So this goroutine keeps its thread until the server is gone.
-		runtime.LockOSThread()
-		if err := enter(c.host(n.id).Namespace); err != nil {
-			started <- err
-			return
-		}
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-			close(exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	ended, err := launch.Start(cmd, func() error { return enter(c.host(n.id).Namespace) })
+	if err != nil {
 		return fmt.Errorf("start node %d: %w", n.id, err)
 	}
+	exited := make(chan struct{})
+	go func() { // ends with the server; halt sees to that
+		<-ended // how is in its log
+		close(exited)
+	}()
 	n.cmd, n.exited = cmd, exited
 	return nil
 }

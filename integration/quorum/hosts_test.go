@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/howdah/howdah/integration/howdahtest"
+	"github.com/howdah/howdah/integration/launch"
 	"github.com/howdah/howdah/watchdog"
 )
 
@@ -76,7 +77,7 @@ type host struct {
 	program           string      // howdah's, if it is another one than that under test
 	env               []string
 	cmd               *exec.Cmd
-	ended             chan error
+	ended             <-chan error
 	started           time.Time
 	log               *logBuffer
 }
@@ -322,26 +323,11 @@ func (h *host) start() {
 	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	ended, err := launch(h.cmd)
+	ended, err := launch.Start(h.cmd, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.started, h.ended = time.Now(), ended
-}
-
-// launch starts a process that ends with ours (Pdeathsig), and says how it ended. The kernel watches the thread that started it, not
-// our process, and threads end: with goroutines of pgcluster, for one. So a goroutine keeps its thread meanwhile.
-func launch(cmd *exec.Cmd) (chan error, error) {
-	started, ended := make(chan error), make(chan error, 1)
-	go func() { // ends with the process
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if started <- err; err == nil {
-			ended <- cmd.Wait()
-		}
-	}()
-	return ended, <-started
 }
 
 // signal sends a signal; ip has become howdah by exec.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/integration/howdahtest"
+	"github.com/howdah/howdah/integration/launch"
 )
 
 // keepalived moves the address in the place of the watchdog, as is usual before proxies: VRRP every second (RFC 5798's default), and a
@@ -52,7 +53,7 @@ read -r -N 1 -t 0.8 -u 3 answer
 // keepalived is one of a host.
 type keepalived struct {
 	cmd   *exec.Cmd
-	ended chan error
+	ended <-chan error
 }
 
 // keep starts keepalived on the host.
@@ -70,7 +71,7 @@ func (h *host) keep(priority int) *keepalived {
 	k.cmd.Stdout, k.cmd.Stderr = h.log, h.log
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	var err error
-	if k.ended, err = launch(k.cmd); err != nil {
+	if k.ended, err = launch.Start(k.cmd, nil); err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/howdah/howdah/integration/launch"
 )
 
 // pgpoolFile has Pgpool-II's watchdog as its manual sets it up, with its default times: a heartbeat every 2 s, and a member that is silent for 30 s
@@ -41,7 +43,7 @@ arping_cmd = '/usr/bin/arping -U $_IP_$ -w 1 -I eth0'
 type pgpools struct {
 	host  *host
 	cmd   *exec.Cmd
-	ended chan error
+	ended <-chan error
 }
 
 // pgpool starts Pgpool-II on the host, as one of all of the network.
@@ -66,7 +68,7 @@ func (h *host) pgpool(id int) *pgpools {
 	p.cmd.Stdout, p.cmd.Stderr = h.log, h.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	var err error
-	if p.ended, err = launch(p.cmd); err != nil {
+	if p.ended, err = launch.Start(p.cmd, nil); err != nil {
 		h.t.Fatal(err)
 	}
 	return p
