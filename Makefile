@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 INTEGRATION := ./integration/...
 TIMED := ./integration/quorum ./integration/vip ./integration/chaos
 # What is long; make chaos has it.
-LONG := TestNemesis|TestTwoHostsAndSignsAlone
+LONG := TestTwoHostsAndSignsAlone
 # What depends on the servers' version.
 VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
 # The part of it that takes few minutes.

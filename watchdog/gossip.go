@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -34,6 +35,9 @@ const (
 	maxView     = 900
 )
 
+// gossipTimeout is how long one exchange by TCP may take.
+const gossipTimeout = 3 * time.Second
+
 // gossip finds and watches members.
 type gossip struct {
 	list  *memberlist.Memberlist
@@ -41,17 +45,19 @@ type gossip struct {
 	log   *slog.Logger
 	self  core.MemberID
 	heard func(gossiped)
-	seeds []string
+	seeds map[core.MemberID]string // where the others are
 
 	mu    sync.Mutex
 	alive map[core.MemberID]bool
 	views map[core.MemberID]gossiped
 }
 
-func newGossip(w *configs.Watchdog, k *keys, log *slog.Logger, heard func(gossiped)) (*gossip, error) {
+// newGossip starts to gossip, over a transport, or over sockets of its own if that is nil.
+func newGossip(w *configs.Watchdog, k *keys, log *slog.Logger, transport memberlist.Transport, heard func(gossiped)) (*gossip, error) {
 	self := w.Self()
-	g := &gossip{log: log, self: core.MemberID(self.Name), heard: heard, alive: map[core.MemberID]bool{}, views: map[core.MemberID]gossiped{}}
-	g.queue = &memberlist.TransmitLimitedQueue{NumNodes: func() int { return len(w.Peers) }, RetransmitMult: 1}
+	g := &gossip{log: log, self: core.MemberID(self.Name), heard: heard, seeds: map[core.MemberID]string{}, alive: map[core.MemberID]bool{}, views: map[core.MemberID]gossiped{}}
+	// What a member says goes to each of the others, not on from one to another: it would be old by then.
+	g.queue = &memberlist.TransmitLimitedQueue{NumNodes: func() int { return len(w.Peers) }, RetransmitMult: len(w.Peers)}
 	c := memberlist.DefaultLANConfig()
 	switch w.Profile {
 	case "wan":
@@ -61,7 +67,7 @@ func newGossip(w *configs.Watchdog, k *keys, log *slog.Logger, heard func(gossip
 	default:
 		c.ProbeInterval, c.ProbeTimeout = 500*time.Millisecond, 250*time.Millisecond
 	}
-	c.SuspicionMult = 3
+	c.SuspicionMult, c.TCPTimeout = 3, gossipTimeout
 	ip, err := net.ResolveIPAddr("ip", self.Host)
 	if err != nil {
 		return nil, fmt.Errorf("find this member's address: %w", err)
@@ -69,11 +75,11 @@ func newGossip(w *configs.Watchdog, k *keys, log *slog.Logger, heard func(gossip
 	c.Name, c.BindAddr, c.BindPort = self.Name, ip.String(), self.GossipPort
 	c.AdvertiseAddr, c.AdvertisePort = c.BindAddr, c.BindPort
 	c.Label, c.SecretKey, c.GossipVerifyIncoming, c.GossipVerifyOutgoing = w.Cluster, k.gossip, true, true
-	c.Delegate, c.Events = g, g
+	c.Delegate, c.Events, c.Transport = g, g, transport
 	c.Logger, c.LogOutput = log2(log), nil
 	for _, p := range w.Peers {
 		if p.Name != self.Name {
-			g.seeds = append(g.seeds, net.JoinHostPort(p.Host, strconv.Itoa(p.GossipPort)))
+			g.seeds[core.MemberID(p.Name)] = net.JoinHostPort(p.Host, strconv.Itoa(p.GossipPort))
 		}
 	}
 	if g.list, err = memberlist.Create(c); err != nil { // it asks for broadcasts from here on
@@ -98,11 +104,15 @@ var _ io.Writer = slogWriter{}
 func (g *gossip) run(ctx context.Context, say func() gossiped) {
 	t := time.NewTicker(gossipEvery)
 	defer t.Stop()
+	var looking atomic.Bool
 	for n := 0; ; n++ {
-		if n%10 == 0 && g.list.NumMembers() <= len(g.seeds) {
-			if _, err := g.list.Join(g.seeds); err != nil {
-				g.log.Debug("not all members were found by gossip", "error", err)
-			}
+		if missing := g.missing(); n%10 == 0 && len(missing) > 0 && looking.CompareAndSwap(false, true) {
+			go func() { // ends with memberlist's timeout for each of them; meanwhile this member speaks on
+				defer looking.Store(false)
+				if _, err := g.list.Join(missing); err != nil {
+					g.log.Debug("not all members were found by gossip", "error", err)
+				}
+			}()
 		}
 		m := say()
 		if len(m.View) > maxView {
@@ -117,6 +127,19 @@ func (g *gossip) run(ctx context.Context, say func() gossiped) {
 		case <-t.C:
 		}
 	}
+}
+
+// missing is where members are that gossip has not found, or has lost.
+func (g *gossip) missing() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var addresses []string
+	for id, address := range g.seeds {
+		if !g.alive[id] {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
 }
 
 // stop leaves, so that others need not find out.

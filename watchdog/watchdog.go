@@ -197,7 +197,7 @@ func (w *Watchdog) open(ctx context.Context) (err error) {
 		return fmt.Errorf("read the log: %w", err)
 	}
 	err = w.persist(ctx, "start gossip", func() (err error) {
-		w.gossip, err = newGossip(&w.cfg, w.keys, w.log, func(m gossiped) { w.feed(core.PeerHealth{Peer: m.From, Fitness: m.Fitness}) })
+		w.gossip, err = newGossip(&w.cfg, w.keys, w.log, nil, func(m gossiped) { w.feed(core.PeerHealth{Peer: m.From, Fitness: m.Fitness}) })
 		return err
 	})
 	if err != nil {

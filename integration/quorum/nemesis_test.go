@@ -327,11 +327,11 @@ func (m *nemesis) streams(i int) bool {
 	return false
 }
 
-// Random harm, in rounds of one to three things at a time, for a minute; in make chaos for $HOWDAH_NEMESIS (30 minutes). HOWDAH_SEED
+// Random harm, in rounds of one to three things at a time, for ten seconds; in make chaos for $HOWDAH_NEMESIS (30 minutes). HOWDAH_SEED
 // repeats what was done. After each round all heals and must work again; at the end the clients' histories are checked.
 func TestNemesis(t *testing.T) {
 	t.Parallel()
-	long := bounded(time.Minute, 30*time.Minute)
+	long := bounded(10*time.Second, 30*time.Minute)
 	if text := os.Getenv("HOWDAH_NEMESIS"); text != "" {
 		var err error
 		if long, err = time.ParseDuration(text); err != nil {
