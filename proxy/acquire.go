@@ -89,7 +89,7 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 			return nil, errPrimaryMoved
 		}
 		s.leases[d.Target] = nil
-		s.giveBack(l)
+		s.leave(l)
 	}
 	if d.Target == balancer.ToPrimary && s.in.Session.Tx == balancer.TxOpen && s.in.Session.TxWriteNode != cluster.NoNode {
 		// Another connection would begin the block anew, without what it did so far.
@@ -130,6 +130,8 @@ func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Serve
 	}
 	ctx, done := s.waiting(ctx)
 	defer done()
+	ctx, stop := s.srv.untilLost(ctx, n.ID)
+	defer stop()
 	return s.srv.pool.OpenClaimed(ctx, n, s.key, s.cred)
 }
 

@@ -61,7 +61,7 @@ func (s *session) share() {
 		}
 		s.leases[slot] = nil
 		if l.owes() && !s.settle(l) || !l.isClean() {
-			s.giveBack(l)
+			s.leave(l)
 			continue
 		}
 		s.srv.loads.lent(l.srv.Node, -1)

@@ -103,6 +103,17 @@ func (f *fake) cutSessions() {
 	}
 }
 
+// cutProbes closes the probes' connections.
+func (f *fake) cutProbes() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c, isSession := range f.conns {
+		if !isSession {
+			c.Close()
+		}
+	}
+}
+
 func (f *fake) accept() {
 	for {
 		nc, err := f.l.Accept()

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -368,5 +369,65 @@ func TestRestartedStandbyIsProbedBeforeItIsRead(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("it is not read again")
 		}
+	}
+}
+
+// A standby hangs in a login until it is known to be lost: the read goes elsewhere then, and not when timeouts.connect has passed.
+func TestLoginToLostStandbyIsBrokenOff(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, func(c *configs.Config) { c.Timeouts.Connect = 10 * patience }, primary, standby)
+	hangs, over := make(chan struct{}, 1), make(chan struct{})
+	defer close(over)
+	login := func(*fakeConn) answer {
+		hangs <- struct{}{}
+		<-over
+		return hangUp
+	}
+	c := connectAs(t, h.addr, "u")
+	standby.logins.Store(&login)
+	c.send(wire.AppendQuery(nil, "SELECT x"))
+	<-hangs
+	standby.l.Close()
+	standby.cutProbes()
+	h.cluster.Report(1, errors.New("a test"))
+	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A session that leaves a standby that does not answer does not wait until its connection is reset.
+func TestLeavingASilentStandbyTakesNoTime(t *testing.T) {
+	standbys := map[string]*fake{"a": newFake(t, "a", true), "b": newFake(t, "b", true)}
+	h := start(t, func(c *configs.Config) {
+		c.ReplicationCheck.Timeout, c.ReplicationCheck.Silences = 50*time.Millisecond, 1000
+	}, newFake(t, "primary", false), standbys["a"], standbys["b"])
+	c := connectAs(t, h.addr, "u")
+	read := c.query("SELECT x")
+	silent, other, id := standbys["a"], "b", cluster.NodeID(1)
+	if strings.Contains(read, "D(b)") {
+		silent, other, id = standbys["b"], "a", 2
+	}
+	gate, over := make(chan struct{}), make(chan struct{})
+	defer close(over)
+	defer close(gate)
+	silent.own.Store(true)
+	silent.scripted(func(*fakeConn, byte, []byte) answer {
+		<-over
+		return hangUp
+	})
+	silent.probes.Store(&gate)
+	silent.cutProbes()
+	h.cluster.Report(id, errors.New("a test"))
+	for deadline := time.Now().Add(patience); h.cluster.View().Nodes[id].State != cluster.StateSuspect; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it is %+v", h.cluster.View().Nodes[id])
+		}
+	}
+	began := time.Now()
+	if got := c.query("SELECT x"); got != "T D("+other+") C(SELECT 1) Z(I)" {
+		t.Errorf("after %s got %s", read, got)
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -110,6 +110,8 @@ func (s *session) borrowAtLogin(ctx context.Context) error {
 	if n == nil {
 		return nil
 	}
+	ctx, stop := s.srv.untilLost(ctx, n.ID)
+	defer stop()
 	srv, err := s.srv.pool.Acquire(ctx, n, s.key, s.cred, nil)
 	if err != nil {
 		if s.tryElsewhere(n.ID, err) {
@@ -362,7 +364,9 @@ func (srv *Server) askLogin(ctx context.Context, key pool.Key, cred auth.Credent
 		if err != nil {
 			return nil, err
 		}
-		conn, err := srv.pool.Open(ctx, n, key, cred)
+		open, stop := srv.untilLost(ctx, n.ID)
+		conn, err := srv.pool.Open(open, n, key, cred)
+		stop()
 		if err != nil {
 			var unreachable *pool.Unreachable
 			if errors.As(err, &unreachable) && ctx.Err() == nil {

@@ -73,6 +73,21 @@ func (s *session) cutOffFrom(v *cluster.View) {
 	}
 }
 
+// errNodeLost ends a login to a server that is taken for lost.
+var errNodeLost = errors.New("the node was lost meanwhile")
+
+// untilLost ends ctx when the node is lost: one that hangs still takes connections, and lets who logs in wait for as long
+// as timeouts.connect. stop must be called.
+func (srv *Server) untilLost(ctx context.Context, id cluster.NodeID) (_ context.Context, stop func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	go func() { // ends with stop
+		if _, err := srv.cluster.WaitFor(ctx, func(v *cluster.View) bool { n := v.Node(id); return n != nil && isLost(v, n) }); err == nil {
+			end(errNodeLost)
+		}
+	}()
+	return ctx, func() { end(nil) }
+}
+
 // busyOn reports whether a session's statement runs on the node.
 func (srv *Server) busyOn(id cluster.NodeID) bool {
 	busy := false

@@ -440,33 +440,51 @@ const endTimeout = 2 * time.Second
 
 // giveBack returns a lease to the pool, or closes it if it cannot be made clean.
 func (s *session) giveBack(l *lease) {
+	if s.endUse(l) {
+		s.srv.pool.Release(l.srv)
+	}
+}
+
+// endUse ends what the session has under way on a lease that it gives back. False: the connection was of no use afterwards, and is closed.
+func (s *session) endUse(l *lease) bool {
 	s.srv.loads.lent(l.srv.Node, -1)
 	if l.copyIn || l.passing > 0 || l.ignoring || l.cycling || l.lastWords != nil {
 		s.srv.pool.Discard(l.srv)
-		return
+		return false
 	}
 	if l.slot == balancer.ToPrimary && s.state.hadTemp && !l.owes() {
 		// DISCARD ALL leaves its temporary schema, which the next session would find (pg_my_temp_schema()).
 		s.srv.pool.Discard(l.srv)
-		return
+		return false
 	}
 	if l.owes() && !s.settle(l) {
 		s.cancelLeft(l)
 		s.srv.pool.Discard(l.srv)
-		return
+		return false
 	}
 	if l.inTransaction() {
 		if !s.rollback(l) {
 			s.srv.pool.Discard(l.srv)
-			return
+			return false
 		}
 	}
 	if len(l.srv.Buffered()) > 0 {
 		// The client went away in the middle of an answer.
 		s.srv.pool.Discard(l.srv)
-		return
+		return false
 	}
-	s.srv.pool.Release(l.srv)
+	return true
+}
+
+// leave gives back a lease of a session that goes on elsewhere. It does not wait for a server that may be lost, nor for the
+// connection's reset.
+func (s *session) leave(l *lease) {
+	if n := s.srv.cluster.View().Node(l.srv.Node); n == nil || n.State != cluster.StateUp {
+		s.srv.loads.lent(l.srv.Node, -1)
+		s.srv.pool.Discard(l.srv)
+	} else if s.endUse(l) {
+		s.srv.sessions.Go(func() { s.srv.pool.Release(l.srv) }) // ends after the pool's limit for a reset
+	}
 }
 
 // settle waits for the answers to howdah's own messages. Answers that the

@@ -28,8 +28,10 @@ const (
 	// standby that is down; aheadPause is how long between the questions.
 	aheadWait  = 200 * time.Millisecond
 	aheadPause = time.Millisecond
-	// aheadTimeout is for the answers; a server that takes longer is taken for dead.
-	aheadTimeout = 10 * time.Second
+	// aheadTimeout is for the primary's answers; a server that takes longer is taken for dead. A standby is not waited for so long: one
+	// that hangs must not delay a read that does not need it.
+	aheadTimeout        = 10 * time.Second
+	aheadStandbyTimeout = time.Second
 	// aheadVersion is the first server_version_num that has the functions.
 	aheadVersion = 130000
 )
@@ -63,17 +65,13 @@ func (s *session) catchUpPrimary(l *lease) error {
 	// A cancel request does not end this: it would break the connection for nothing.
 	ctx, end := context.WithTimeout(s.srv.context, aheadTimeout)
 	defer end()
-	limit, cancel := context.WithTimeout(ctx, aheadWait)
-	defer cancel()
 	running, err := s.ask(ctx, l, runningSQL)
 	if err != nil || running == "" {
 		return s.orRefused(l, err)
 	}
-	late, err := s.ask(ctx, read, committedSQL, running)
-	if err != nil {
-		s.dropLease(read) // the read does not need it
-		return nil
-	}
+	late := s.askCommitted(ctx, read, running)
+	limit, cancel := context.WithTimeout(ctx, aheadWait)
+	defer cancel()
 	for late != "" && limit.Err() == nil {
 		still, err := s.ask(ctx, l, stillRunningSQL, late)
 		if err != nil || still == "" {
@@ -82,6 +80,23 @@ func (s *session) catchUpPrimary(l *lease) error {
 		pause(limit, aheadPause)
 	}
 	return nil
+}
+
+// askCommitted asks the standby which of the transactions it shows as committed. If it does not say so, it may be any.
+func (s *session) askCommitted(ctx context.Context, read *lease, running string) string {
+	node := read.srv.Node
+	if n := s.srv.cluster.View().Node(node); n == nil || n.State != cluster.StateUp {
+		return running
+	}
+	ctx, cancel := context.WithTimeout(ctx, aheadStandbyTimeout)
+	defer cancel()
+	late, err := s.ask(ctx, read, committedSQL, running)
+	if err != nil {
+		s.srv.cluster.Report(node, err)
+		s.dropLease(read) // the read does not need it
+		return running
+	}
+	return late
 }
 
 // borrowToAsk leases a connection to the standby that was read from, for a question about

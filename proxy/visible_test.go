@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/wire"
@@ -80,3 +81,39 @@ func TestHealedReadDoesNotGoBack(t *testing.T) {
 		g.mu.Unlock()
 	}
 }
+
+// A standby that hangs, or is known to be lost, does not delay a read on the primary for long: what runs there then is waited for
+// as if the standby had shown all of it.
+func TestHungStandbyIsNotWaitedFor(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, func(c *configs.Config) { c.Routing.Consistency = "session" }, primary, standby)
+	g := &lagging{left: 3}
+	primary.scripted(g.script)
+	var tried atomic.Int64
+	refuse := refuses("25006", &tried)
+	standby.scripted(func(c *fakeConn, typ byte, body []byte) answer {
+		if (typ == wire.Execute || typ == wire.Sync) && strings.HasPrefix(c.portal, committedQuestion) {
+			return done // it hangs
+		}
+		return refuse(c, typ, body)
+	})
+	c := connectAs(t, h.addr, "u")
+	if got := c.query("SELECT 1"); got != "T D(standby) C(SELECT 1) Z(I)" {
+		t.Fatalf("the first read: %s", got)
+	}
+	began := time.Now()
+	if got := c.query("SELECT * FROM refused"); got != "T D(primary) C(SELECT 1) Z(I)" {
+		t.Errorf("the read on the primary: %s", got)
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("it took %v", took)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if want := []string{"running", "still", "still", "still", "read"}; !slices.Equal(g.seen, want) {
+		t.Errorf("the primary was asked %q, want %q", g.seen, want)
+	}
+}
+
+// committedQuestion is how a standby is asked what it shows.
+const committedQuestion = "SELECT pg_catalog.array_agg(x)::pg_catalog.text FROM pg_catalog.unnest"

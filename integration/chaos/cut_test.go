@@ -146,7 +146,10 @@ func newCutRig(t *testing.T, i int, settings map[string]any) (*rig, *path) {
 func TestStandbyCutOff(t *testing.T) {
 	t.Parallel()
 	r, p := newCutRig(t, 1, nil)
+	r.load.startReaders(r.server.DSN("postgres", "postgres"))
+	calm := r.load.calm()
 	r.load.forget()
+	r.load.waits.lost()
 	p.cut()
 	for range 6 { // while howdah does not know yet, and then when it does
 		start := time.Now()
@@ -161,6 +164,7 @@ func TestStandbyCutOff(t *testing.T) {
 		}
 	}
 	r.wait(1, "down")
+	r.load.wantReads("cut off", 3*probeTimeout, calm)
 	r.load.more(100)
 	r.load.mu.Lock()
 	t.Logf("no read for %v, no write for %v", r.load.noReads, r.load.pause)

@@ -78,10 +78,12 @@ type load struct {
 	// inserts and accesses (to registers) are what the clients were told; it is checked in the end.
 	inserts  history.Inserts
 	accesses *history.Registers
+	waits    *waits
 
 	mu      sync.Mutex
 	reads   int
 	errors  map[string]int // by SQLSTATE
+	said    []string       // what the first of some was
 	last    time.Time      // of an acknowledged write
 	pause   time.Duration  // the longest between two
 	readAt  time.Time
@@ -179,7 +181,7 @@ var everyDriver = goDrivers + len(scripts)
 // drivers.
 func startLoad(t *testing.T, dsn string, drivers int) *load {
 	t.Helper()
-	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), accesses: history.NewRegisters(), errors: map[string]int{}, allowed: "40001", last: time.Now(), readAt: time.Now()}
+	l := &load{t: t, stop: make(chan struct{}), start: time.Now(), accesses: history.NewRegisters(), waits: newWaits(), errors: map[string]int{}, allowed: "40001", last: time.Now(), readAt: time.Now()}
 	for worker := range 3 * drivers {
 		c, err := open(t.Context(), dsn, worker%drivers)
 		if err != nil {
@@ -227,6 +229,15 @@ func (l *load) wrote(err error) history.Fate {
 	}
 	l.errors[code]++
 	return f
+}
+
+// noteError counts an error that no history is kept of, and keeps what the first of its kind was.
+func (l *load) noteError(code string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.errors[code]++; l.errors[code] == 1 {
+		l.said = append(l.said, fmt.Sprintf("%.3fs: %s: %v", time.Since(l.start).Seconds(), code, err))
+	}
 }
 
 func statementTimeout() (context.Context, context.CancelFunc) {
@@ -293,12 +304,14 @@ func (l *load) readOwn(c client, worker int) {
 		}
 	}
 	for range 4 {
+		l.waits.begin(worker)
 		v, err := c.value(ctx, "SELECT value FROM own WHERE worker = $1", worker)
+		if err == nil {
+			l.waits.end(worker)
+		}
 		switch {
 		case err != nil:
-			l.mu.Lock()
-			l.errors["read "+sqlState(err)]++
-			l.mu.Unlock()
+			l.noteError("read "+sqlState(err), err)
 		case v < low:
 			l.wrong("worker %d reads %d after it wrote %d", worker, v, low)
 		default:
@@ -365,8 +378,8 @@ func (l *load) end(cluster *pgcluster.Cluster, i int) {
 	if err := l.accesses.Check(waitTimeout); err != nil {
 		l.t.Error(err)
 	}
-	l.t.Logf("%d inserts and %d operations on registers, %d reads; errors %v; longest pause of writes %v, of reads %v",
-		l.inserts.Acked(), l.accesses.Len(), l.reads, l.errors, l.pause.Round(time.Millisecond), l.noReads.Round(time.Millisecond))
+	l.t.Logf("%d inserts and %d operations on registers, %d reads; errors %v %q; longest pause of writes %v, of reads %v",
+		l.inserts.Acked(), l.accesses.Len(), l.reads, l.errors, l.said, l.pause.Round(time.Millisecond), l.noReads.Round(time.Millisecond))
 }
 
 // eventually waits until ok has nothing to say.

@@ -35,6 +35,9 @@ type rig struct {
 // anyOne: a commit waits for one standby, whichever. All servers have the same list, as is usual.
 const anyOne = "ANY 1 (node0, node1, node2)"
 
+// probeTimeout is howdah's deadline of a probe; three silent ones are a hang.
+const probeTimeout = time.Second
+
 // drivenByAll, among a rig's settings, has the drivers of other languages at work too.
 const drivenByAll = "every driver"
 
@@ -53,7 +56,7 @@ func newRigWith(t *testing.T, options pgcluster.Options, settings map[string]any
 	must(t, r.cluster.Exec(t.Context(), 0, "postgres", schema))
 	must(t, r.cluster.WaitReplay(t.Context(), 0))
 	all := map[string]any{"failover.mode": "native", "failover.confirm": "300ms", "failover.state_file": r.state, "failover.hold": "50s",
-		"failover.cooldown": "1s", "failover.resolve_commits": true, "replication_check.timeout": "1s", "admin.socket": r.socket}
+		"failover.cooldown": "1s", "failover.resolve_commits": true, "replication_check.timeout": probeTimeout.String(), "admin.socket": r.socket}
 	var backends []map[string]any
 	for i := range r.cluster.Nodes() {
 		backends = append(backends, map[string]any{"name": fmt.Sprintf("node%d", i), "host": "127.0.0.1", "port": r.cluster.Port(i),
