@@ -16,6 +16,7 @@ import (
 //
 //	the client was told other columns than a connection's new statement has > it gets that error
 //	a connection's statement is older than what the client knows of it > it is made anew there, unseen
+//	the client was told nothing, and is to run it elsewhere after a redefinition > the connection that it made it on is asked first
 
 // columns stands for the names and types of a result; the zero value is not known.
 type columns uint64
@@ -93,6 +94,11 @@ func (s *session) checkColumns(l *lease) error {
 	for i := range s.unit.msgs {
 		m := &s.unit.msgs[i]
 		p := m.stmt
+		if s.mustLearn(l, m) {
+			if err := s.learnColumns(s.leases[1-l.slot], p); err != nil {
+				return err
+			}
+		}
 		if p == nil || p.told <= noColumns || m.typ != wire.Bind || !p.known() || l.knows(p) || s.unit.creates(p) {
 			continue
 		}
@@ -103,6 +109,42 @@ func (s *session) checkColumns(l *lease) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// mustLearn is whether a statement would be made on a connection, though what names mean may have changed since the client made it
+// elsewhere, and nobody knows what columns it had then. PostgreSQL would compare.
+func (s *session) mustLearn(l *lease, m *message) bool {
+	p := m.stmt
+	if p == nil || p.told != 0 || m.typ != wire.Bind || p.name == "" || !p.known() || l.shares(p) || l.has(p) {
+		return false
+	}
+	if d := s.names.database; d == nil || p.definitions == d.definitions.Load() {
+		return false
+	}
+	other := s.leases[1-l.slot]
+	return other != nil && other != s.cycle && other.has(p) && !other.shares(p) && !other.inTransaction() && !other.cycling
+}
+
+// learnColumns asks a connection for the columns of its statement, unseen by the client. The server's own answer is that it does not
+// know them any more if they are others now. A connection that does not answer is given up, and nothing learned.
+func (s *session) learnColumns(l *lease, p *prepared) error {
+	p.found, p.refusal = 0, nil
+	b := wire.AppendMessage(s.side[:0], wire.Describe, "S", p.name, "\x00")
+	b = wire.AppendMessage(b, wire.Sync)
+	s.side = b[:0]
+	l.expect(expected{reply: replyDescribe, swallow: true, quiet: true, stmt: p})
+	l.expect(expected{reply: replySync, swallow: true})
+	if l.srv.Write(b) != nil || !s.settle(l) {
+		if s.leases[l.slot] == l && !s.holds(l) {
+			s.dropLease(l) // with holds its next use finds out
+		}
+		return nil
+	}
+	if p.refusal != nil && refusesColumns(p.refusal) {
+		return errColumnsChanged
+	}
+	p.told = p.found
 	return nil
 }
 

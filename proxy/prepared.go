@@ -11,7 +11,7 @@ type prepared struct {
 	name   string
 	parse  []byte // the whole Parse message
 	shared string // its name on connections that sessions share; empty if it is none of these
-	// definitions is the database's count of redefinitions when a shared statement was made.
+	// definitions is the database's count of redefinitions when the statement was made.
 	definitions uint64
 	verdict     *parser.Verdict
 	// on holds, per lease slot, the id of the lease that has the statement (or

@@ -37,12 +37,14 @@ func sharedName(textAndTypes []byte, path, user string) string {
 
 // noteShared gives a new statement the name that it has on shared connections.
 func (s *session) noteShared(p *prepared) {
+	if s.names.database != nil {
+		p.definitions = s.names.database.definitions.Load()
+	}
 	if !s.shared || p.name == "" || !p.known() {
 		return
 	}
 	path, user := s.state.searchPath(s.key.User)
 	p.shared = sharedName(p.parse[wire.HeaderSize+len(p.name)+1:], path, user)
-	p.definitions = s.names.database.definitions.Load()
 }
 
 // shares reports whether the statement is, or would be, a shared one on the lease.

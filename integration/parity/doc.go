@@ -29,12 +29,13 @@
 // start with "b>" to use another connection than the first. Nothing is awaited
 // unless the script says so: lines follow each other as a pipeline.
 //
-// Comments start with # or --. Four of them have a meaning; the first two are checked, after howdah's
+// Comments start with # or --. Five of them have a meaning; the first two are checked, after howdah's
 // run, in the nodes' own logs of the statements they ran:
 //
 //	# standby: TEXT     a statement with TEXT ran on a standby, and none on the primary
 //	# primary: TEXT     a statement with TEXT ran on the primary, and none on a standby
 //	# own: SQLSTATE …   errors that howdah must say itself: file, line and routine are not compared
+//	# mode: session     the answers must be the same in this pool.mode only
 //	# needs: VARIABLE   the script runs only if this environment variable is set
 //
 // # What is not compared

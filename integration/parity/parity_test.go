@@ -60,7 +60,7 @@ func testScripts(t *testing.T, mode string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if missing(script.Needs) || major < script.Since {
+			if missing(script.Needs) || major < script.Since || script.Mode != "" && script.Mode != mode {
 				continue // it is not for every day, and who sets the variable runs it; or not for this server
 			}
 			t.Run(script.Name, func(t *testing.T) {

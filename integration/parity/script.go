@@ -17,6 +17,8 @@ type Script struct {
 	OnStandby, OnPrimary []string
 	// Needs are environment variables without which the script does not run.
 	Needs []string
+	// Mode is the only pool.mode in which the answers must be the same; empty: in each.
+	Mode string
 	// Since is the oldest version of the servers, 14 say, that do what it shows; 0: all do.
 	Since int
 	// OwnErrors are SQLSTATEs of errors that howdah itself may have to say, which
@@ -114,6 +116,8 @@ func (s *Script) comment(line string) bool {
 		if s.Since, err = strconv.Atoi(value); err != nil {
 			s.fault = fmt.Errorf("%s: read since: %w", s.Name, err)
 		}
+	case "mode":
+		s.Mode = value
 	case "needs":
 		s.Needs = append(s.Needs, value)
 	}
