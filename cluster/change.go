@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// followLimit bounds how long the other nodes are waited for.
+// followLimit bounds how long any of the other nodes is waited for.
 const followLimit = 10 * time.Minute
 
 // drain waits until nothing is open on the primary of a switchover.
@@ -342,17 +342,16 @@ func (s *stepping) follow() {
 		}
 		return
 	}
-	settled := true
-	for i := range s.in.view.Nodes {
-		n := &s.in.view.Nodes[i]
-		if n.State == StateUnused || n.Name == r.Primary {
-			continue
-		}
+	settled, latest := true, s.entered
+	for _, n := range s.followers() {
 		if !s.followed(n) {
 			settled = false
 		}
 	}
-	if settled || s.age(s.entered) > followLimit {
+	for _, t := range s.tasks {
+		latest = max(latest, t.ended)
+	}
+	if settled || s.age(latest) > followLimit {
 		var open []string
 		for a, t := range s.tasks {
 			if !t.done {
@@ -365,7 +364,24 @@ func (s *stepping) follow() {
 	}
 }
 
-// followed has one node follow, and reports whether that is done or given up.
+// followers are the nodes that shall follow the new primary. Those that answer come first: a command for one that is gone may
+// take all the time it is given.
+func (s *stepping) followers() (list []*Node) {
+	var rest []*Node
+	for i := range s.in.view.Nodes {
+		switch n := &s.in.view.Nodes[i]; {
+		case n.State == StateUnused || n.Name == s.record.Primary:
+		case s.seen(n).evidence == evidenceAnswered:
+			list = append(list, n)
+		default:
+			rest = append(rest, n)
+		}
+	}
+	return append(list, rest...)
+}
+
+// followed has one node follow, and reports whether that is done or given up. follow_primary_command runs for one node after the
+// other, as in Pgpool-II: it may copy a whole server from the new primary.
 func (s *stepping) followed(n *Node) bool {
 	r, set := &s.record, s.in.settings
 	o := s.seen(n)
@@ -382,7 +398,11 @@ func (s *stepping) followed(n *Node) bool {
 	if !set.hooks.follow {
 		return true
 	}
-	return s.ensure(action{kind: actionFollow, node: n.Name, target: r.Primary, epoch: r.Epoch}, set.tries) != pending
+	a := action{kind: actionFollow, node: n.Name, target: r.Primary, epoch: r.Epoch}
+	if t := s.state(a); (t == nil || !t.running && !t.done && !t.failed) && s.runs(actionFollow) {
+		return false
+	}
+	return s.ensure(a, set.tries) != pending
 }
 
 // finish ends a change that has a new primary.

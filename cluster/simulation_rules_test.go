@@ -60,6 +60,9 @@ func (s *sim) begin(a action) string {
 			return wrong
 		}
 	}
+	if a.kind == actionFollow && slices.ContainsFunc(s.tasks, func(t simTask) bool { return t.a.kind == actionFollow && t.a.epoch == a.epoch && !t.left }) {
+		return "follow_primary_command runs for two nodes at once"
+	}
 	t := simTask{a: a, promotes: target != "", at: s.now + int64(time.Duration(20+s.r.IntN(100))*time.Millisecond), run: true}
 	if !s.quiet {
 		switch s.r.IntN(12) {

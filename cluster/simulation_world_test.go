@@ -21,6 +21,8 @@ type simTask struct {
 	rested bool
 	// promotes: failover_command for the primary, which promotes, not for a standby.
 	promotes bool
+	// left: howdah has died since it began.
+	left bool
 }
 
 type sim struct {
@@ -245,6 +247,7 @@ func (s *sim) dies() bool {
 	s.m, s.answer, s.results = nil, nil, nil
 	s.finished, s.chosen = 0, 0
 	for i := range s.tasks { // with its connections what it has begun ends, or is done
+		s.tasks[i].left = true
 		s.tasks[i].run = s.tasks[i].run && s.r.IntN(2) == 0
 		s.tasks[i].at = min(s.tasks[i].at, s.now+int64(simTick))
 	}

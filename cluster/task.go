@@ -133,5 +133,15 @@ func (s *stepping) take(r result) {
 	t.retry = s.in.now + int64(min(retryPause<<min(t.tries-1, 8), time.Minute))
 }
 
+// runs is whether an action of that kind is under way.
+func (s *stepping) runs(kind actionKind) bool {
+	for a, t := range s.tasks {
+		if a.kind == kind && t.running {
+			return true
+		}
+	}
+	return false
+}
+
 // state is what a task has come to; nil if it was not asked for in this phase.
 func (s *stepping) state(a action) *task { return s.tasks[a] }
