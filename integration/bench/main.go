@@ -68,21 +68,22 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("ended early: %w", context.Cause(ctx)) // err only tells what that interrupted
 	}
-	if err != nil {
+	if len(rep.results) == 0 && len(rep.idle) == 0 {
 		return err
 	}
+	// What was measured is not lost with what failed.
 	rep.command = strings.TrimSpace("go run ./integration/bench " + strings.Join(args, " "))
 	fmt.Fprint(out, "\n"+rep.text())
 	if o.markdown == "" {
-		return nil
+		return err
 	}
-	if err := os.WriteFile(o.markdown, []byte(rep.markdown()), 0o644); err != nil {
-		return fmt.Errorf("write report: %w", err)
+	if writing := os.WriteFile(o.markdown, []byte(rep.markdown()), 0o644); writing != nil {
+		err = errors.Join(err, fmt.Errorf("write report: %w", writing))
 	}
-	return nil
+	return err
 }
 
-// benchmark makes the servers, then measures the load, then the idle clients.
+// benchmark makes the servers, then measures the load, then the idle clients. The report has what was measured, whatever the error.
 func benchmark(ctx context.Context, o options, chosen []contender, programs map[string]string,
 	dir string, acc account, progress io.Writer) (report, error) {
 	rep := report{rounds: o.rounds, seconds: o.seconds, loads: o.loads(), field: chosen}
@@ -125,7 +126,11 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 			l.kind = k
 			found, routing, err := measureLoads(ctx, l, m, field, loads, readers)
 			if err != nil {
-				return rep, err
+				rep.fail(k, err)
+				if fmt.Fprintf(progress, "%s: %v\n", k, err); ctx.Err() != nil {
+					break
+				}
+				continue
 			}
 			maps.Copy(rep.results, found)
 			if k == kindSession {
@@ -135,7 +140,7 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 		l.kind = kindSession
 	}
 	rep.idle, err = measureIdle(ctx, l, m, chosen, o, cluster)
-	return rep, err
+	return rep, errors.Join(append(rep.failed, err)...)
 }
 
 // measureLoads starts the whole field, looks where its reads go, measures, and

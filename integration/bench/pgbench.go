@@ -118,9 +118,13 @@ func (b pgbench) run(ctx context.Context, port int, l load) (s summary, p50, p99
 	return s, p50, p99, err
 }
 
+// warmTransactions is about how many all clients together run at most to warm up, but for two that each of very many clients runs.
+const warmTransactions = 20_000
+
 // warmUp fills the contender's pools and caches, and shows that it serves.
 func (b pgbench) warmUp(ctx context.Context, port int, l load) error {
-	out, err := b.exec(ctx, port, l, "-t", "50")
+	each := max(2, min(50, warmTransactions/l.clients))
+	out, err := b.exec(ctx, port, l, "-t", strconv.Itoa(each))
 	if err != nil {
 		return err
 	}

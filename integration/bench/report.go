@@ -30,6 +30,14 @@ type report struct {
 	results results
 	routing []routed
 	idle    []idleResult
+	// failed is what could not be measured, and why.
+	failed []error
+}
+
+// fail notes that nothing was measured of a kind.
+func (r *report) fail(k kind, err error) {
+	r.failed = append(r.failed, fmt.Errorf("%s: %w", k, err))
+	r.loads = slices.DeleteFunc(r.loads, func(l load) bool { return l.kind == k })
 }
 
 // table is a titled table; the first column is text, the rest numbers.
@@ -243,6 +251,10 @@ func (r report) markdown() string {
 	fmt.Fprintf(&b, "Every number is the median of %d rounds of %d s. ", r.rounds, r.seconds)
 	b.WriteString(columnsText)
 	b.WriteString("\n## Where it ran\n\n" + r.facts.Table())
+	for _, err := range r.failed {
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Fprintf(&b, "\nNot measured: %s\n", reason)
+	}
 	b.WriteString("\n## Results\n")
 	for _, t := range r.tables() {
 		b.WriteString("\n" + t.markdown())
