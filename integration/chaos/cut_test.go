@@ -146,7 +146,7 @@ func newCutRig(t *testing.T, i int, settings map[string]any) (*rig, *path) {
 func TestStandbyCutOff(t *testing.T) {
 	t.Parallel()
 	r, p := newCutRig(t, 1, nil)
-	r.load.startReaders(r.server.DSN("postgres", "postgres"))
+	r.readersOn(1)
 	calm := r.load.calm()
 	r.load.forget()
 	r.load.waits.lost()

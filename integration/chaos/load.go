@@ -74,6 +74,7 @@ type load struct {
 	running sync.WaitGroup
 	stop    chan struct{}
 	next    atomic.Int64
+	readers int // how many were started
 	start   time.Time
 	// inserts and accesses (to registers) are what the clients were told; it is checked in the end.
 	inserts  history.Inserts
@@ -188,23 +189,29 @@ func startLoad(t *testing.T, dsn string, drivers int) *load {
 			t.Fatal(err)
 		}
 		work := []func(client, int){l.insert, l.register, l.readOwn}[worker/drivers]
-		l.running.Go(func() { // ends with end
-			defer c.close()
-			for {
-				select {
-				case <-l.stop:
-					return
-				default:
-				}
-				work(c, worker)
-				if c.closed() {
-					l.wrong("the session of worker %d was closed", worker)
-					return
-				}
-			}
-		})
+		l.repeat(c, fmt.Sprintf("worker %d", worker), 0, func() { work(c, worker) })
 	}
 	return l
+}
+
+// repeat has a client do its work again and again, pausing each time, until the end.
+func (l *load) repeat(c client, name string, pause time.Duration, work func()) {
+	l.running.Go(func() { // ends with end
+		defer c.close()
+		for {
+			select {
+			case <-l.stop:
+				return
+			default:
+			}
+			time.Sleep(pause)
+			work()
+			if c.closed() {
+				l.wrong("the session of %s was closed", name)
+				return
+			}
+		}
+	})
 }
 
 func (l *load) wrong(format string, args ...any) {

@@ -213,6 +213,21 @@ func (r *rig) start(i int) {
 	must(r.t, r.cluster.StartNode(r.t.Context(), i))
 }
 
+// readersOn starts sessions that do nothing but read, until some of them read from node i. Those of before stay where they went when their node
+// was lost.
+func (r *rig) readersOn(i int) {
+	r.t.Helper()
+	name := fmt.Sprintf("reader%d", r.load.readers)
+	eventually(r.t, fmt.Sprintf("node%d to be read from", i), func() error {
+		r.load.startReaders(r.server.DSN("postgres", "postgres", "application_name="+name))
+		n, err := r.cluster.Value(r.t.Context(), i, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+name+"'")
+		if err == nil && n == "0" {
+			err = fmt.Errorf("none of %d readers does", r.load.readers)
+		}
+		return err
+	})
+}
+
 // forked waits until node i is used as a standby again, or refused as one whose log has left the new primary's, and says whether it was refused.
 func (r *rig) forked(i int) bool {
 	r.t.Helper()

@@ -203,7 +203,6 @@ func TestPrimaryFull(t *testing.T) {
 func TestStandbyLost(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]any{drivenByAll: true, "failover.hold_down": "100ms"})
-	r.load.startReaders(r.server.DSN("postgres", "postgres"))
 	start := func() error { r.start(1); return nil }
 	for _, lose := range []struct {
 		name     string
@@ -218,6 +217,7 @@ func TestStandbyLost(t *testing.T) {
 		{"a backend crashes", time.Second, func() error { return r.crashBackend(1) }, false, nil},
 		{"another one does", time.Second, func() error { return r.crashBackend(1) }, false, nil},
 	} {
+		r.readersOn(1)
 		calm := r.load.calm()
 		r.load.waits.lost()
 		must(t, lose.lose())

@@ -13,7 +13,7 @@ type waits struct {
 	mu       sync.Mutex
 	since    time.Time             // of the loss
 	began    map[int]time.Time     // of the read that a session waits for
-	answered map[int]time.Time     // when the last one that was answered had been sent
+	answered map[int]time.Time     // when the last one that was answered had been sent; zero if none was
 	longest  map[int]time.Duration // since the loss
 }
 
@@ -26,6 +26,9 @@ func (w *waits) begin(session int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.began[session] = time.Now()
+	if _, ok := w.answered[session]; !ok {
+		w.answered[session] = time.Time{} // all waits for it, too
+	}
 }
 
 // end notes the answer.
@@ -72,44 +75,36 @@ func (w *waits) all(t *testing.T) []time.Duration {
 	return longest
 }
 
-// reading is how many sessions more do nothing but read, so that some have each standby.
-const reading = 12
+// reading is how many sessions at a time are started that do nothing but read.
+const reading = 6
 
-// startReaders starts them, after the load.
+// startReaders starts some; each has read when it returns.
 func (l *load) startReaders(dsn string) {
 	l.t.Helper()
-	for i := range reading {
-		c, err := open(l.t.Context(), dsn, i%2)
+	for range reading {
+		c, err := open(l.t.Context(), dsn, l.readers%2)
 		must(l.t, err)
-		worker := 100 - i     // no other's
-		l.running.Go(func() { // ends with end
-			defer c.close()
-			for {
-				select {
-				case <-l.stop:
-					return
-				case <-time.After(time.Duration(i) * time.Millisecond): // one that pauses finds the loss before it sends
-				}
-				l.read(c, worker)
-				if c.closed() {
-					l.wrong("the session of reader %d was closed", i)
-					return
-				}
-			}
-		})
+		session := firstReader + l.readers
+		l.read(c, session)
+		// One that pauses finds the loss before it sends.
+		l.repeat(c, fmt.Sprintf("reader %d", l.readers), time.Duration(l.readers%reading)*2*time.Millisecond, func() { l.read(c, session) })
+		l.readers++
 	}
 }
 
+// firstReader is the number of the first session of a reader; those before are workers'.
+const firstReader = 1000
+
 // read reads what nobody changes.
-func (l *load) read(c client, worker int) {
+func (l *load) read(c client, session int) {
 	ctx, cancel := statementTimeout()
 	defer cancel()
-	l.waits.begin(worker)
-	if _, err := c.value(ctx, "SELECT value FROM own WHERE worker = $1", worker); err != nil {
+	l.waits.begin(session)
+	if _, err := c.value(ctx, "SELECT value FROM own WHERE worker = $1", 100); err != nil {
 		l.noteError("read "+sqlState(err), err)
 		return
 	}
-	l.waits.end(worker)
+	l.waits.end(session)
 }
 
 // calmFor is how long it is looked how long reads take when nothing is lost.

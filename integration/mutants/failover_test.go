@@ -35,6 +35,7 @@ var failover = []mutant{
 	{"one synchronous standby of any is enough", "candidate.go", "max(len(r.Sync)-r.Quorum+1, 1)", "1", ""},
 
 	// How? (change.go)
+	{"follow_primary_command runs for all nodes at once", "change.go", "&& s.runs(actionFollow)", "&& false", ""},
 	{"a switchover does not wait for open transactions", "change.go", "switch s.ensure(a, 1) {", "switch s.ensure(a, 1); succeeded {", ""},
 	{"a switchover does not wait for its target", "change.go", "o.server.received < s.final", "false", ""},
 	{"a successor promotes though the old primary is back", "change.go", "if s.tasks[a] == nil && s.isTooLate() {", "if false {", ""},

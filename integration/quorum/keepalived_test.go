@@ -103,23 +103,28 @@ func BenchmarkTakeoverByKeepalived(b *testing.B) {
 				h.start()
 				h.keep(100 - i)
 			}
-			var took []time.Duration
-			b.ResetTimer()
-			for range b.N {
-				b.StopTimer()
-				owner := n.settled()
-				b.StartTimer()
-				began := time.Now()
-				event.happens(owner)
-				n.answeredBy(owner)
-				took = append(took, time.Since(began))
-				b.StopTimer()
-				event.undo(owner)
-				b.StartTimer()
-			}
-			report(b, took)
+			n.takeAway(b, event.happens, event.undo)
 		})
 	}
+}
+
+// takeAway measures how long the address takes each time something happens to its owner, and undoes that.
+func (n *network) takeAway(b *testing.B, happens, undo func(owner *host)) {
+	var took []time.Duration
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		owner := n.settled()
+		b.StartTimer()
+		began := time.Now()
+		happens(owner)
+		n.answeredBy(owner)
+		took = append(took, time.Since(began))
+		b.StopTimer()
+		undo(owner)
+		b.StartTimer()
+	}
+	report(b, took)
 }
 
 // settled waits until one host has the address for so long that the others have seen it, and that their own proxies answer. One that was

@@ -89,46 +89,29 @@ func (p *pgpools) kill() {
 
 // BenchmarkTakeoverByPgpool measures the same as BenchmarkTakeover with Pgpool-II's watchdog, where it can: nobody tells it to yield.
 func BenchmarkTakeoverByPgpool(b *testing.B) {
-	for _, event := range []struct {
-		name          string
-		happens, undo func(p *pgpools) *pgpools // undo's are those that run then
-	}{
-		{"kill", func(p *pgpools) *pgpools { p.kill(); return p }, func(p *pgpools) *pgpools {
-			if p.host.has() { // nobody has taken it off
-				p.host.run("ip", "netns", "exec", p.host.ns, "ip", "addr", "del", floating+"/32", "dev", "eth0")
+	all := map[*host]*pgpools{} // of the network that is measured
+	for _, event := range []takeover{
+		{"kill", func(h *host) { all[h].kill() }, func(h *host) {
+			if h.has() { // nobody has taken it off
+				h.run("ip", "netns", "exec", h.ns, "ip", "addr", "del", floating+"/32", "dev", "eth0")
 			}
-			return p.host.pgpool(slices.Index(p.host.hosts, p.host))
+			all[h] = h.pgpool(slices.Index(h.hosts, h))
 		}},
-		{"frozen", func(p *pgpools) *pgpools { p.signal(syscall.SIGSTOP); return p }, func(p *pgpools) *pgpools { p.signal(syscall.SIGCONT); return p }},
-		{"cut", func(p *pgpools) *pgpools { p.host.cut(); return p }, func(p *pgpools) *pgpools { p.host.mend(); return p }},
+		{"frozen", func(h *host) { all[h].signal(syscall.SIGSTOP) }, func(h *host) { all[h].signal(syscall.SIGCONT) }},
+		{"cut", (*host).cut, (*host).mend},
 	} {
 		b.Run("pgpool/"+event.name, func(b *testing.B) {
 			n := newNetwork(b, "p1", "p2", "p3")
 			n.dialTimeout, n.patience = attempt, 3*time.Minute
-			all := map[*host]*pgpools{}
 			for i, h := range n.hosts {
 				all[h] = h.pgpool(i)
 			}
 			b.Cleanup(func() {
-				for _, p := range all {
-					p.kill()
+				for _, h := range n.hosts {
+					all[h].kill()
 				}
 			})
-			var took []time.Duration
-			b.ResetTimer()
-			for range b.N {
-				b.StopTimer()
-				owner := n.settled()
-				b.StartTimer()
-				began := time.Now()
-				event.happens(all[owner])
-				n.answeredBy(owner)
-				took = append(took, time.Since(began))
-				b.StopTimer()
-				all[owner] = event.undo(all[owner])
-				b.StartTimer()
-			}
-			report(b, took)
+			n.takeAway(b, event.happens, event.undo)
 		})
 	}
 }
