@@ -17,6 +17,14 @@ var rules = [...]rule{ruleStanding, rulePinned, ruleWish, ruleLearned, ruleBalan
 // may be called from any goroutine. The rules, in order, are in the package's
 // documentation; the first that speaks wins.
 func Decide(in *Input) Decision {
+	if n := plainlyKept(in); n != nil {
+		return toRead(in, n.ID, ReasonKept)
+	}
+	return byRules(in)
+}
+
+// byRules asks one rule after the other.
+func byRules(in *Input) Decision {
 	in.wish = wished(in)
 	for _, r := range rules {
 		if d, ok := r(in); ok {

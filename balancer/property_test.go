@@ -244,3 +244,42 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+// The short way for plain reads decides as the rules do.
+func TestPlainReads(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	hint := func() parser.Hint {
+		if r.IntN(8) > 0 {
+			return parser.Hint{}
+		}
+		return parser.Hint{Route: parser.Route(r.IntN(int(parser.RouteNode) + 1)), Node: "a"}
+	}
+	plain := 0
+	for range 100_000 {
+		in := randomInput(r)
+		in.View.Nodes[0].Name = "a"
+		if r.IntN(2) == 0 {
+			in.Session.Tx, in.Session.Settings.Balance = balancer.TxNone, balancer.BalanceSession
+		}
+		if r.IntN(2) == 0 {
+			in.Verdict = &parser.Verdict{Access: parser.AccessRead, Single: parser.KindSelect, Statements: []parser.Statement{{Kind: parser.KindSelect}}}
+		}
+		in.Session.RouteLocal, in.Session.Route, in.Session.Redirect = hint(), hint(), hint()
+		in.Learned = r.IntN(4) == 0
+		if v := in.Verdict; v != nil && r.IntN(4) == 0 {
+			v.Commented, v.Hint = true, hint()
+			in.Session.Settings.Comments = balancer.Comments(r.IntN(3))
+		}
+		if balancer.PlainlyKept(in) {
+			plain++
+		}
+		if d, by := balancer.Decide(in), balancer.ByRules(in); d != by {
+			t.Fatalf("decision %+v, the rules say %+v\ninput %+v\nview %+v\nverdict %+v", d, by, *in, *in.View, in.Verdict)
+		}
+	}
+	if plain < 200 {
+		t.Fatalf("only %d of the reads were plain", plain)
+	}
+}

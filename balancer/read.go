@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
 )
 
 // decideRead chooses the node of a read that may run anywhere.
@@ -25,6 +26,21 @@ func decideRead(in *Input) Decision {
 		return toRead(in, id, reason)
 	}
 	return decideBehind(in, n)
+}
+
+// plainlyKept is the kept node of a read for which no rule can speak, outside of blocks, if that can serve it; else
+// nil, and the rules decide, to the same end. Most reads are such, and asking every rule costs them more than the rest of the decision.
+func plainlyKept(in *Input) *cluster.Node {
+	s, v := &in.Session, in.Verdict
+	if !isRead(v) || v.Commented || in.Learned || s.Tx != TxNone || s.Pinned != PinNone ||
+		s.Settings.Balance != BalanceSession || s.Settings.AfterWrite == AfterWriteAlways ||
+		s.RouteLocal.Route != parser.RouteNone || s.Route.Route != parser.RouteNone || s.Redirect.Route != parser.RouteNone {
+		return nil
+	}
+	if n := in.View.Node(s.ReadNode); Serves(in, n) {
+		return n
+	}
+	return nil
 }
 
 // keptNode is the read node that the session has and keeps, or NoNode.
