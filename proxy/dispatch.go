@@ -119,6 +119,11 @@ func (s *session) place(ctx context.Context) (*lease, error) {
 			return nil, err
 		}
 	}
+	if l := s.leases[d.Target]; l != nil && s.cycle == nil && l.srv.Node == d.Node && s.isAtHand(l) {
+		s.in.Session.ReadNode = d.ReadNode
+		s.noteDecision(&d, l)
+		return l, nil
+	}
 	old := s.cycle
 	l, err := s.acquire(ctx, &d)
 	if err != nil {

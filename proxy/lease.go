@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/parser"
@@ -27,14 +29,14 @@ type expected struct {
 	reply   reply
 	swallow bool // howdah's own message: the client does not hear of it
 	quiet   bool // nor of an error of it
+	// displaces says that the message ends the unnamed statement, displaced.
+	displaces bool
 	// replay: it makes the session's settings on this connection. version is what they are
 	// once it has succeeded, 0 if the settings are the block's only.
 	replay  bool
 	version uint64
 	// stmt is the statement made or closed (replyParse, replyClose).
-	stmt *prepared
-	// displaces says that the message ends the unnamed statement, displaced.
-	displaces bool
+	stmt      *prepared
 	displaced *prepared
 	// evicted is the shared statement that is closed to make room for another (replyClose).
 	evicted *shelved
@@ -113,13 +115,23 @@ func (l *lease) owes() bool { return l.head < len(l.owed) }
 // keptReplies is how much room for replies is kept.
 const keptReplies = 1024
 
-func (l *lease) expect(e expected) {
+func (l *lease) expect(e expected) { *l.expectOne(e.reply) = e }
+
+// expectOne adds an owed reply, in its place: many are made.
+func (l *lease) expectOne(r reply) *expected {
 	if l.head == len(l.owed) {
 		if l.owed, l.head = l.owed[:0], 0; cap(l.owed) > keptReplies {
 			l.owed = nil
 		}
 	}
-	l.owed = append(l.owed, e)
+	n := len(l.owed)
+	if n == cap(l.owed) {
+		l.owed = slices.Grow(l.owed, 1)
+	}
+	l.owed = l.owed[:n+1]
+	e := &l.owed[n]
+	*e = expected{reply: r}
+	return e
 }
 
 // next returns the reply that is owed next, nil if none is.

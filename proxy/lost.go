@@ -165,6 +165,12 @@ const checkEvery = int64(5 * time.Millisecond)
 // errPast ends what is left on a connection to a server that is not the node any more (cluster.Node.Run).
 var errPast = errors.New("the node is another server now, or another run of it")
 
+// isAtHand reports whether a lease can be used as it is, as most are most of the time: nothing is outstanding on it, and it need
+// not be looked at. acquire sees to all others.
+func (s *session) isAtHand(l *lease) bool {
+	return !l.owes() && cluster.Now()-l.used < checkEvery && !s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
+}
+
 // stillThere looks at an idle lease before it is used: what the server said
 // meanwhile is handed on. False means that the connection is gone and nothing
 // is lost with it.

@@ -293,41 +293,49 @@ func (s *session) assemble(l *lease, prefix []byte) []byte {
 
 // expectFor notes what the server owes for a message of the unit.
 func (l *lease) expectFor(m *message) {
-	if m.gone {
-		l.expect(expected{reply: replyClose, swallow: true})
-	}
-	if m.evicted != nil {
-		l.expect(expected{reply: replyClose, swallow: true, evicted: m.evicted})
-	}
-	if m.inject {
-		l.expect(expected{reply: replyParse, swallow: true, stmt: m.stmt})
+	if m.gone || m.evicted != nil || m.inject {
+		l.expectBefore(m)
 	}
 	switch m.typ {
 	case wire.Parse:
-		e := expected{reply: replyParse, displaces: m.displaces, displaced: m.displaced}
+		e := l.expectOne(replyParse)
+		e.displaces, e.displaced = m.displaces, m.displaced
 		if m.makes() {
 			e.stmt = m.stmt
 		}
 		if m.reused {
 			e.reply = replyReused
 		}
-		l.expect(e)
 		if m.named {
-			l.expect(expected{reply: replyClose, swallow: true})
-			l.expect(expected{reply: replyParse, swallow: true})
+			l.expectOne(replyClose).swallow = true
+			l.expectOne(replyParse).swallow = true
 		}
 	case wire.Bind:
-		l.expect(expected{reply: replyBind, stmt: m.stmt})
+		l.expectOne(replyBind).stmt = m.stmt
 	case wire.Describe:
-		l.expect(expected{reply: replyDescribe, stmt: cmp.Or(m.stmt, m.shows)})
+		l.expectOne(replyDescribe).stmt = cmp.Or(m.stmt, m.shows)
 	case wire.Execute:
-		l.expect(expected{reply: replyExecute, verdict: m.verdict})
+		l.expectOne(replyExecute).verdict = m.verdict
 	case wire.Close:
-		l.expect(expected{reply: replyClose, stmt: m.stmt})
+		l.expectOne(replyClose).stmt = m.stmt
 	case wire.Sync:
-		l.expect(expected{reply: replySync})
+		l.expectOne(replySync)
 	case wire.Query, wire.FunctionCall:
-		l.expect(expected{reply: replyQuery, verdict: m.verdict, displaces: m.displaces, displaced: m.displaced})
+		e := l.expectOne(replyQuery)
+		e.verdict, e.displaces, e.displaced = m.verdict, m.displaces, m.displaced
+	}
+}
+
+// expectBefore notes what the server owes for howdah's own messages before one of the unit.
+func (l *lease) expectBefore(m *message) {
+	if m.gone {
+		l.expectOne(replyClose).swallow = true
+	}
+	if m.evicted != nil {
+		l.expect(expected{reply: replyClose, swallow: true, evicted: m.evicted})
+	}
+	if m.inject {
+		l.expect(expected{reply: replyParse, swallow: true, stmt: m.stmt})
 	}
 }
 

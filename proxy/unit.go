@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/howdah/howdah/parser"
@@ -13,19 +14,19 @@ import (
 // message is one message of a unit.
 type message struct {
 	typ       byte
+	taken     bool      // a Parse whose name is taken: the server refuses it
+	inject    bool      // stmt's Parse must be sent before it
+	reused    bool      // a Parse of a shared statement that the connection has
+	named     bool      // a Parse of a shared statement that is made under the client's name too
+	unknown   bool      // it closes a statement that was not made by Parse
+	gone      bool      // it uses the unnamed statement, which the session does not have
+	displaces bool      // it ends the unnamed statement: a Query, or a Parse of a new one
+	displaced *prepared // which that was, nil if there was none
 	off, size int
 	stmt      *prepared       // the statement it makes or uses, nil if not known
-	shows     *prepared       // Describe of a portal: the named statement that it runs, if it was bound in this unit
 	verdict   *parser.Verdict // Execute, Query: what runs
-	taken     bool            // a Parse whose name is taken: the server refuses it
-	inject    bool            // stmt's Parse must be sent before it
-	reused    bool            // a Parse of a shared statement that the connection has
-	named     bool            // a Parse of a shared statement that is made under the client's name too
+	shows     *prepared       // Describe of a portal: the named statement that it runs, if it was bound in this unit
 	evicted   *shelved        // the shared statement that is closed for stmt
-	unknown   bool            // it closes a statement that was not made by Parse
-	gone      bool            // it uses the unnamed statement, which the session does not have
-	displaces bool            // it ends the unnamed statement: a Query, or a Parse of a new one
-	displaced *prepared       // which that was, nil if there was none
 	instead   []byte          // what the server gets in its place; nil is the message itself
 }
 
@@ -41,7 +42,7 @@ type unit struct {
 	rest    int // bytes of the last message that are not in the buffer: too long to hold
 	msgs    []message
 	verdict *parser.Verdict // of all statements it makes or runs; nil if there is none or one is not known
-	merged  parser.Verdict  // what verdict points to if there are several
+	merged  *parser.Verdict // what verdict points to if there are several; kept for the next unit
 
 	simple bool // a single Query
 	ready  bool // it ends with ReadyForQuery: a Query, FunctionCall or Sync is its last message
@@ -196,7 +197,19 @@ func (u *unit) reset() {
 	if cap(msgs) > keptMessages {
 		msgs = nil
 	}
-	*u = unit{number: u.number + 1, msgs: msgs}
+	*u = unit{number: u.number + 1, msgs: msgs, merged: u.merged}
+}
+
+// message adds a message, in its place: many are made.
+func (u *unit) message(typ byte, off, size int) *message {
+	n := len(u.msgs)
+	if n == cap(u.msgs) {
+		u.msgs = slices.Grow(u.msgs, 1)
+	}
+	u.msgs = u.msgs[:n+1]
+	m := &u.msgs[n]
+	*m = message{typ: typ, off: off, size: size}
+	return m
 }
 
 // add takes in the verdict of a statement; nil is one that is not known.
@@ -213,10 +226,13 @@ func (u *unit) add(v *parser.Verdict) {
 	default:
 		reads := v.Access <= parser.AccessRead && u.verdict.Access <= parser.AccessRead
 		trusted := (v.Trustable || v.Access <= parser.AccessRead) && (u.verdict.Trustable || u.verdict.Access <= parser.AccessRead)
-		if u.verdict != &u.merged {
-			u.merged = *u.verdict
+		if u.verdict != u.merged {
+			if u.merged == nil {
+				u.merged = new(parser.Verdict)
+			}
+			*u.merged = *u.verdict
 			u.merged.Statements, u.merged.Single = nil, parser.KindUnknown
-			u.verdict = &u.merged
+			u.verdict = u.merged
 		}
 		if v.Access > u.merged.Access {
 			u.merged.Access, u.merged.Reason = v.Access, v.Reason
@@ -269,7 +285,7 @@ func (s *session) readCall() error {
 	}
 	u.add(nil)
 	u.executes++
-	u.msgs = append(u.msgs, message{typ: wire.FunctionCall, size: len(msg)})
+	u.message(wire.FunctionCall, 0, len(msg))
 	u.size = len(msg)
 	return nil
 }
@@ -277,7 +293,7 @@ func (s *session) readCall() error {
 // planQuery understands a simple Query, alone or at the end of extended messages.
 func (s *session) planQuery(msg []byte, off int) {
 	u := &s.unit
-	m := message{typ: wire.Query, off: off, size: len(msg)}
+	m := u.message(wire.Query, off, len(msg))
 	if text, _, ok := wire.CString(msg[wire.HeaderSize:]); ok && u.rest == 0 {
 		m.verdict = s.judge(text)
 	} else if u.rest > 0 && isBulk(msg[wire.HeaderSize:]) {
@@ -285,7 +301,6 @@ func (s *session) planQuery(msg []byte, off int) {
 	}
 	m.displaces, m.displaced = true, s.stmts.displaceUnnamed(u.number)
 	u.add(s.resolve(m.verdict))
-	u.msgs = append(u.msgs, m)
 	u.executes++
 	u.size = off + len(msg)
 }
@@ -380,17 +395,17 @@ func (s *session) readExtended() error {
 // planMessage understands one extended message.
 func (s *session) planMessage(typ byte, msg []byte, off int) error {
 	u := &s.unit
-	m := message{typ: typ, off: off, size: len(msg)}
+	m := u.message(typ, off, len(msg))
 	body := msg[wire.HeaderSize:]
 	ok := true
 	switch typ {
 	case wire.Parse:
-		ok = s.planParse(&m, msg, body)
+		ok = s.planParse(m, msg, body)
 	case wire.Bind:
 		portal, rest, ok1 := wire.CString(body)
 		name, _, ok2 := wire.CString(rest)
 		if ok = ok1 && ok2; ok {
-			s.planUse(&m, name)
+			s.planUse(m, name)
 			s.stmts.bound(portal, verdictOf(m.stmt), s.set.maxStatements)
 			u.binds, u.bound = true, nil
 			if m.stmt != nil && m.stmt.name != "" {
@@ -404,7 +419,7 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 		if ok = len(body) > 1; ok {
 			name, _, _ := wire.CString(body[1:])
 			if body[0] == 'S' {
-				s.planUse(&m, name)
+				s.planUse(m, name)
 			} else {
 				m.verdict = s.stmts.portalVerdict(name)
 				m.shows = u.bound
@@ -442,7 +457,6 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 		// Malformed, or one statement too many: for the primary.
 		u.add(nil)
 	}
-	u.msgs = append(u.msgs, m)
 	return nil
 }
 
