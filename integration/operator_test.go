@@ -207,6 +207,14 @@ func TestHTTPRoles(t *testing.T) {
 	if status, body := d.get(t, "/api/v1/openapi.json", "viewer", "look"); status != 200 || !strings.Contains(body, `"/api/v1/switchover"`) {
 		t.Errorf("OpenAPI: %d", status)
 	}
+	for _, tt := range []struct {
+		path, user, password string
+		want                 int
+	}{{"heap", "admin", "open sesame", 200}, {"profile?seconds=1", "admin", "open sesame", 200}, {"heap", "viewer", "look", 403}, {"heap", "", "", 401}, {"cmdline", "admin", "open sesame", 404}} {
+		if status, _ := d.get(t, "/debug/pprof/"+tt.path, tt.user, tt.password); status != tt.want {
+			t.Errorf("%s for %q: %d, want %d", tt.path, tt.user, status, tt.want)
+		}
+	}
 	if status, _ := d.get(t, "/api/v1/reload", "admin", "open sesame"); status != 403 {
 		t.Errorf("a link reloads: %d", status)
 	}
