@@ -161,6 +161,7 @@ type launcher struct {
 	shows       certificate
 	database    string
 	user        string
+	profiler    *profiler // nil: nobody is profiled
 }
 
 // start runs c for so many clients in a new directory called as.

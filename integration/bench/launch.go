@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -34,6 +35,7 @@ func howdahConfig(s site) string {
 	}
 	// A drain waits for sessions; at the end of the benchmark there is nothing to wait for.
 	b.WriteString("timeouts: {drain: 1s}\nlog: {level: warn}\n")
+	fmt.Fprintf(&b, "admin: {socket: %q}\n", filepath.Join(s.dir, adminSocket))
 	return b.String()
 }
 

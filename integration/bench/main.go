@@ -113,6 +113,9 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 	for i := range cluster.Nodes() {
 		l.nodes = append(l.nodes, cluster.Port(i))
 	}
+	if o.profile != "" {
+		l.profiler = &profiler{dir: dir}
+	}
 	m := measurer{bench: bench, proc: procfs{root: "/proc"}, rounds: o.rounds, progress: progress}
 	if len(rep.loads) > 0 {
 		readers := func(ctx context.Context) ([]int, error) { return countReaders(ctx, cluster) }
@@ -139,7 +142,9 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 		}
 		l.kind = kindSession
 	}
-	rep.idle, err = measureIdle(ctx, l, m, chosen, o, cluster)
+	if rep.idle, err = measureIdle(ctx, l, m, chosen, o, cluster); err == nil && l.profiler != nil {
+		err = l.profiler.write(ctx, o.profile)
+	}
 	return rep, errors.Join(append(rep.failed, err)...)
 }
 
@@ -181,8 +186,12 @@ func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contende
 		}
 		routing = append(routing, where)
 	}
+	profile := func() error { return nil }
+	if l.profiler != nil {
+		profile = l.profiler.during(ctx, busiest.kind, len(loads)*m.rounds*m.bench.seconds)
+	}
 	all, err := m.measure(ctx, field, loads)
-	return all, routing, err
+	return all, routing, errors.Join(err, profile())
 }
 
 // measureIdle measures those that take thousands of clients with few server

@@ -26,6 +26,7 @@ type options struct {
 	quick           bool
 	markdown        string
 	howdah          string
+	profile         string
 }
 
 // Limits of the flags: what the servers, the ports of one address pair
@@ -63,6 +64,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.BoolVar(&o.quick, "quick", false, "a glance: one round of 1 s, 2,000 idle clients")
 	fs.StringVar(&o.markdown, "markdown", "", "also write the result as Markdown to this `file`")
 	fs.StringVar(&o.howdah, "howdah", "bin/howdah", "howdah's binary")
+	fs.StringVar(&o.profile, "profile", "", "profile "+profiled+" alone, under session and transaction pooling, and write that to this `file`")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -71,6 +73,9 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	}
 	if o.quick {
 		applyQuick(fs, &o)
+	}
+	if o.profile != "" {
+		names, what, o.idle = profiled, string(kindSession)+","+string(kindShared), 0
 	}
 	var err error
 	if o.clients, err = splitInts(clients); err != nil {
