@@ -10,7 +10,9 @@ LONG := TestTwoHostsAndSignsAlone
 # What depends on the servers' version.
 VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
 # The part of it that takes few minutes.
-OF_VERSIONS := ^(TestScripts|TestScriptsShared|TestPgx|TestDriversOfOtherLanguagesShared|TestColumnsChangeShared)$$
+OF_VERSIONS := ^(TestScripts|TestScriptsShared|TestPgx|TestDriversOfOtherLanguagesShared|TestColumnsChangeShared|TestSignalsShared|TestDeepPipelinesShared)$$
+# And the part that every run of the tests has: half a minute.
+BRIEF_OF_VERSIONS := ^(TestPgx|TestSignalsShared|TestDeepPipelinesShared)$$
 # What needs the servers' own programs and extensions, which these servers come without; and what reads statistics of
 # servers with shifted clocks, by which those before 15 are confused themselves.
 NOT_FOR_VERSIONS := ^(TestBaseBackup|TestReceiveLog|TestPgpoolAdm$(if $(filter 13,$(PG)),|TestClocksOfServers))$$
@@ -19,7 +21,7 @@ UNIT = $(shell go list ./... | grep -v /integration)
 FUZZ_TIME ?= 20s
 EVENTS ?= 100
 
-.PHONY: build deb check test unit schedules simulation integration versions chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
+.PHONY: build deb check test unit schedules simulation integration versions versions-brief chaos parity corpus demo bench bench-failover bench-watchdog fuzz deps clean
 
 build: ## bin/howdah
 	go build -o bin/howdah ./cmd/howdah
@@ -46,7 +48,7 @@ unit: ## unit tests
 
 test: ## install what is needed, then every test
 	scripts/deps.sh test
-	$(MAKE) unit schedules integration
+	$(MAKE) unit schedules integration versions-brief
 
 schedules: ## the failover machine in 10,000 random schedules of faults; two minutes of a processor
 	go test -count=1 -timeout 10m -run 'TestSimulation$$' ./cluster -args -schedules 10000
@@ -68,6 +70,11 @@ versions: ## the scripts and the drivers with the oldest and the newest server
 	scripts/deps.sh test
 	for version in 13 18; do \
 		bin=$$(scripts/server.sh $$version) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 20m -run '$(OF_VERSIONS)' ./integration ./integration/parity || exit 1; \
+	done
+
+versions-brief: ## a few of these tests
+	for version in 13 18; do \
+		bin=$$(scripts/server.sh $$version) && HOWDAH_PG_BIN=$$bin go test -count=1 -timeout 5m -run '$(BRIEF_OF_VERSIONS)' ./integration || exit 1; \
 	done
 
 CHAOS_TIME ?= 10m

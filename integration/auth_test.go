@@ -108,6 +108,7 @@ func TestLogins(t *testing.T) {
 				wantRefusal(t, server, user, "", "28P01")
 			}
 			wantRefusal(t, server, "nobody_here", "x", "28P01")
+			wantRefusal(t, server, "expired", "old", "28P01") // VALID UNTIL is past
 			wantSecretsKept(t, server)
 		})
 	}

@@ -155,3 +155,38 @@ func (l *limitsTest) refused(user, database string, words ...string) {
 		l.Errorf("%s at %s: %v", user, database, err)
 	}
 }
+
+// TestWaitersAreTold: who waits for a connection for long gets a NOTICE before the answer, and no error.
+func TestWaitersAreTold(t *testing.T) {
+	t.Parallel()
+	f := newShared(t, 1, map[string]any{"pool.notice_after": "100ms"})
+	holder := f.pgconn(t)
+	defer holder.Close(context.Background()) //nolint:errcheck // it has done its work
+	_, err := holder.Exec(t.Context(), "BEGIN; SELECT txid_current()").ReadAll()
+	must(t, err)
+	config, err := pgconn.ParseConfig(f.dsn())
+	must(t, err)
+	told := make(chan *pgconn.Notice, 10)
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { told <- n }
+	waiter, err := pgconn.ConnectConfig(t.Context(), config)
+	must(t, err)
+	defer waiter.Close(context.Background()) //nolint:errcheck // it has done its work
+	done := make(chan error, 1)
+	go func() { _, err := waiter.Exec(context.Background(), "SELECT txid_current()").ReadAll(); done <- err }() // ends with the statement
+	select {
+	case n := <-told:
+		if n.Severity != "NOTICE" || !strings.Contains(n.Message, "wait") {
+			t.Errorf("who waits is told %s: %s", n.Severity, n.Message)
+		}
+	case err := <-done:
+		t.Fatalf("the statement ended (%v) before who waits was told", err)
+	}
+	_, err = holder.Exec(t.Context(), "ROLLBACK").ReadAll()
+	must(t, err)
+	if err := <-done; err != nil {
+		t.Errorf("who has waited gets %v", err)
+	}
+	if len(told) > 0 {
+		t.Errorf("who waits is told %d times more", len(told))
+	}
+}

@@ -50,7 +50,7 @@ func TestCommandLineOfARunningHowdah(t *testing.T) {
 	}{
 		{"status", 0, `(?s)version +howdah .*primary +node0\n.*nodes up +3 of 3\n.*node +name.*\n.*0 +node0 +127.0.0.1 +\d+ +up +primary.*node +name +open`},
 		{"nodes", 0, `(?m)^ +1 +node1 +127.0.0.1 +\d+ +up +standby +1 +[0-9A-F]+/[0-9A-F]+ +\d+ `},
-		{"sessions", 0, `(?m)^ +\d+ +postgres +postgres .* (Idle|Execute command) +session +node`},
+		{"sessions", 0, `(?m)^ *\d+ +postgres +postgres .* (Idle|Execute command) +session +node`},
 		{"pools", 0, `(?m)^ +0 +node0 +\d+ +\d+ +\d+ +0$`},
 		{"checks", 0, `node0 +\d+ +\d+ +0 `},
 		{"decisions", 0, `(drawn|kept) +\d+`},

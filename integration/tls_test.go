@@ -46,6 +46,7 @@ func TestTLSModes(t *testing.T) {
 	server := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Settings: settings})
 	elsewhere := tlsSettings(ca.IssueRSA("elsewhere", pkix.Name{CommonName: "elsewhere"}, "elsewhere"))
 	elsewhere["tls.client.mode"] = "require"
+	elsewhere["tls.client.min_version"] = "TLSv1.3"
 	strict := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Settings: elsewhere})
 	off := howdahtest.Start(t, howdahtest.Options{Cluster: cluster, Settings: map[string]any{"tls.client.mode": "off"}})
 
@@ -72,6 +73,7 @@ func TestTLSModes(t *testing.T) {
 		{server, "user=plain sslmode=require", `no pg_hba.conf entry for host "127.0.0.1", user "plain", database "postgres", SSL encryption`, false},
 		{strict, "sslmode=disable", "connection is not encrypted", false},
 		{strict, "sslmode=allow", "", true},
+		{strict, "sslmode=require ssl_max_protocol_version=TLSv1.2", "protocol version", false},
 		{strict, "sslmode=verify-ca" + root, "", true},
 		{strict, "sslmode=verify-full" + root, `server certificate for "elsewhere" does not match host name "localhost"`, false},
 		{off, "sslmode=prefer", "", false},

@@ -128,6 +128,7 @@ func (w *walker) dispatch(node *pg.Node) {
 		w.st.Object = n.UnlistenStmt.Conditionname
 	case *pg.Node_SelectStmt:
 		w.selectOfSetConfig(n.SelectStmt)
+		w.selectOfSignal(n.SelectStmt)
 		w.walk(n.SelectStmt.ProtoReflect())
 	case *pg.Node_AlterDatabaseSetStmt, *pg.Node_AlterRoleSetStmt:
 		w.st.ChangesDefaults = true

@@ -177,11 +177,11 @@ func appendLeading(dst []byte, l *leading) []byte {
 const ownPrefix = "howdah."
 
 // IsOwn is whether the statement is for howdah itself: SET, RESET, SHOW and
-// set_config() of its settings, EXPLAIN (HOWDAH), and operators' questions.
+// set_config() of its settings, EXPLAIN (HOWDAH), signals to its sessions, and operators' questions.
 func (st *Statement) IsOwn() bool {
 	switch st.Kind {
 	case KindSet, KindSelect:
-		return st.Set != SetNone && strings.HasPrefix(st.Setting, ownPrefix)
+		return st.Signal.Session != 0 || st.Set != SetNone && strings.HasPrefix(st.Setting, ownPrefix)
 	case KindShow:
 		return st.Console != "" || strings.HasPrefix(st.Object, ownPrefix)
 	case KindExplain:

@@ -118,7 +118,7 @@ type Statement struct {
 	// Object is the name that PREPARE, EXECUTE, DEALLOCATE (empty: ALL), a cursor
 	// (CLOSE ALL: empty), SAVEPOINT, RELEASE, ROLLBACK TO, LISTEN, UNLISTEN (*:
 	// empty) or SHOW gives; of DISCARD its target: "all", "plans", "sequences",
-	// "temp"; of a repeatable set_config() its column's alias; of EXPLAIN (HOWDAH) its FORMAT.
+	// "temp"; of a repeatable set_config() or a Signal its column's alias; of EXPLAIN (HOWDAH) its FORMAT.
 	Object string
 	// Hold is DECLARE … WITH HOLD: the cursor outlives its transaction.
 	Hold bool
@@ -163,6 +163,8 @@ type Statement struct {
 	// Console is what howdah answers as an operator's question (SHOW pool_nodes, PGPOOL
 	// SHOW …), in one spelling; empty of every other statement.
 	Console string
+	// Signal is what it does to a session of howdah's.
+	Signal Signal
 	// LocksSession is a statement that takes an advisory lock for the session.
 	LocksSession bool
 	// ReadsCounters is a statement that looks at how often relations or functions were used on

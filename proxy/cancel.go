@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
 )
@@ -149,7 +150,7 @@ type registry struct {
 var errTooManySessions = errors.New("no free session number")
 
 // add gives s a number that no living session has, the one that it comes with if it can. Numbers are positive as
-// process ids are: drivers keep them in signed integers.
+// process ids are, as drivers keep them in signed integers, and higher than any of a server's process.
 func (r *registry) add(s *session) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,7 +159,9 @@ func (r *registry) add(s *session) error {
 		return nil
 	}
 	for range 1 << 20 {
-		r.last = r.last%(1<<31-1) + 1
+		if r.last++; r.last <= parser.MaxProcessID || r.last >= 1<<31 {
+			r.last = parser.MaxProcessID + 1
+		}
 		if _, taken := r.sessions[r.last]; !taken {
 			s.pid = r.last
 			r.sessions[s.pid] = s
@@ -182,6 +185,13 @@ func (r *registry) find(pid uint32, secret cancelKey) *session {
 		return s
 	}
 	return nil
+}
+
+// numbered returns the session of a number, nil if there is none.
+func (r *registry) numbered(pid uint32) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sessions[pid]
 }
 
 // each calls f for every session, outside the lock.

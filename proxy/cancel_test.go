@@ -16,6 +16,7 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
 )
@@ -192,30 +193,31 @@ func TestCancelBreaksOffWaits(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
+	const first, second = parser.MaxProcessID + 1, parser.MaxProcessID + 2
 	r := registry{sessions: map[uint32]*session{}}
 	a, b := &session{}, &session{}
 	a.secret, b.secret = cancelKey{1, 1}, cancelKey{2, 2}
-	if r.add(a) != nil || r.add(b) != nil || a.pid != 1 || b.pid != 2 {
+	if r.add(a) != nil || r.add(b) != nil || a.pid != first || b.pid != second {
 		t.Errorf("numbers %d and %d", a.pid, b.pid)
 	}
-	if r.find(1, cancelKey{1, 1}) != a || r.find(2, cancelKey{2, 2}) != b || r.find(1, cancelKey{2, 2}) != nil || r.find(3, cancelKey{1, 1}) != nil {
+	if r.find(first, cancelKey{1, 1}) != a || r.find(second, cancelKey{2, 2}) != b || r.find(first, cancelKey{2, 2}) != nil || r.find(second+1, cancelKey{1, 1}) != nil {
 		t.Error("find is wrong")
 	}
 	r.remove(a)
-	if r.find(1, cancelKey{1, 1}) != nil {
+	if r.find(first, cancelKey{1, 1}) != nil {
 		t.Error("a removed session is found")
 	}
-	// The last number is followed by the first free one; it stays positive as an int32.
+	// The last number is followed by the first free one; it stays positive as an int32, and above all process ids.
 	r.last = 1<<31 - 2
 	c, d := &session{}, &session{}
 	r.add(c)
 	r.add(d)
-	if c.pid != 1<<31-1 || d.pid != 1 {
+	if c.pid != 1<<31-1 || d.pid != first {
 		t.Errorf("numbers %d and %d", c.pid, d.pid)
 	}
 	e := &session{}
 	r.add(e)
-	if e.pid != 3 {
+	if e.pid != second+1 {
 		t.Errorf("number %d, taken by a living session", e.pid)
 	}
 	n := 0

@@ -59,10 +59,11 @@ func (srv *Server) login(ctx context.Context, c *wire.Conn, req *startupRequest,
 	if err != nil {
 		return nil, err
 	}
-	if superuser, _ := p.params.Get("is_superuser"); req.seat.reserved && superuser != "on" {
+	superuser, _ := p.params.Get("is_superuser")
+	if req.seat.reserved && superuser != "on" {
 		return nil, errReserved(set.limits)
 	}
-	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params, shared: req.key.Shared, statementMode: mode == configs.PoolStatement}
+	s := &session{srv: srv, set: set, client: c, key: req.key, cred: cred, told: p.params, shared: req.key.Shared, statementMode: mode == configs.PoolStatement, superuser: superuser == "on"}
 	s.usesSequences = s.shared && srv.sequences.has(&req.key)
 	s.database = srv.lessons.database(req.key.Database)
 	s.cancelled = make(chan struct{}, 1)

@@ -45,12 +45,15 @@ func (s *session) answerOwn() (done bool, err error) {
 				continue
 			}
 			if err := s.checkOwn(st); err != nil {
+				if err == errEnded {
+					return true, err
+				}
 				return true, s.report(err)
 			}
 			switch {
 			case st.Console != "" && s.unit.simple && len(v.Statements) > 1:
 				among = true
-			case st.Kind == parser.KindShow || st.Kind == parser.KindExplain:
+			case st.Kind == parser.KindShow || st.Kind == parser.KindExplain || st.Signal.Session != 0:
 				asks = st
 			}
 		}
@@ -79,6 +82,9 @@ func ownVerdict(m *message) *parser.Verdict {
 func (s *session) checkOwn(st *parser.Statement) error {
 	if st.Kind == parser.KindExplain {
 		return nil
+	}
+	if st.Signal.Session != 0 {
+		return s.checkSignal(st.Signal)
 	}
 	if st.Console != "" {
 		_, err := s.askConsole(st)
@@ -123,30 +129,31 @@ func resets(st *parser.Statement) bool {
 func (s *session) answerAlone() error {
 	u := &s.unit
 	b := s.out[:0]
+	binaryRow := false
 	for i := range u.msgs {
 		m := &u.msgs[i]
 		switch m.typ {
 		case wire.Parse:
 			b = wire.AppendMessage(b, wire.ParseComplete)
 		case wire.Bind:
+			binaryRow = wantsBinary(s.client.Buffered()[m.off : m.off+m.size])
 			b = wire.AppendMessage(b, wire.BindComplete)
 		case wire.Describe:
 			v := ownVerdict(m)
 			if s.client.Buffered()[m.off+wire.HeaderSize] == 'S' {
 				b = appendParameters(b, v.Statements[0].Params)
 			}
-			b = appendOwnColumns(b, s.ownColumns(&v.Statements[0]))
+			b = s.appendColumnsOf(b, &v.Statements[0])
 		case wire.Close:
 			s.closeHere(m)
 			b = wire.AppendMessage(b, wire.CloseComplete)
 		case wire.Query, wire.Execute:
 			v := ownVerdict(m)
 			st := &v.Statements[0]
-			columns := s.ownColumns(st)
-			if m.typ == wire.Query && columns != nil {
-				b = appendOwnColumns(b, columns)
+			if m.typ == wire.Query && (st.Signal.Session != 0 || s.ownColumns(st) != nil) {
+				b = s.appendColumnsOf(b, st)
 			}
-			b = s.runOwn(b, v, st)
+			b = s.runOwn(b, v, st, binaryRow)
 		case wire.Sync:
 			b = wire.AppendReady(b, s.clientStatus())
 		}
@@ -160,9 +167,20 @@ func (s *session) answerAlone() error {
 	return s.answered(b)
 }
 
+// appendColumnsOf appends the description of a statement's result.
+func (s *session) appendColumnsOf(b []byte, st *parser.Statement) []byte {
+	if st.Signal.Session != 0 {
+		return appendSignalColumn(b, st)
+	}
+	return appendOwnColumns(b, s.ownColumns(st))
+}
+
 // runOwn carries out one statement and appends its rows and completion.
-func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement) []byte {
+func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement, binaryRow bool) []byte {
 	tag := "SET"
+	if st.Signal.Session != 0 {
+		return wire.AppendMessage(s.appendSignalled(b, st.Signal, binaryRow), wire.CommandComplete, "SELECT 1", "\x00")
+	}
 	if st.Console != "" {
 		return s.appendAnswer(b, st)
 	}

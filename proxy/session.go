@@ -63,6 +63,8 @@ type session struct {
 	wroteOn       *pool.Server
 	// statementMode: pool.mode is statement.
 	statementMode bool
+	// superuser: the user who logged in is one. It is known before the session can be found by others.
+	superuser bool
 
 	// cycle is the lease that got messages since the last Sync, nil if none did.
 	cycle *lease
@@ -128,6 +130,7 @@ const (
 	wakeServer               // a watched server connection has something to say
 	wakeSettings             // there are new settings
 	wakeLook                 // the client's connection may have ended: read it
+	wakeEnd                  // somebody has ended the session
 )
 
 // clientError is a failed read or write of the client's connection: nobody is left to tell.
@@ -332,6 +335,9 @@ func (s *session) interrupt(why uint32) {
 func (s *session) wake() error {
 	why := s.wakeup.Swap(0)
 	s.client.SetReadDeadline(time.Time{})
+	if why&wakeEnd != 0 {
+		return errEnded
+	}
 	if why&wakeSettings != 0 {
 		s.set = s.srv.settings.Load()
 	}

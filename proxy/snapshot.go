@@ -120,9 +120,7 @@ func (s *session) snapshot() Session {
 // Kill ends a session: what it runs is canceled, and its client's connection is closed. It
 // reports whether there is such a session.
 func (srv *Server) Kill(pid uint32) bool {
-	srv.registry.mu.Lock()
-	s := srv.registry.sessions[pid]
-	srv.registry.mu.Unlock()
+	s := srv.registry.numbered(pid)
 	if s == nil {
 		return false
 	}

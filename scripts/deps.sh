@@ -56,9 +56,13 @@ if [ "$level" != demo ]; then
 	need systemd-container command -v systemd-nspawn
 	need dbus command -v dbus-daemon
 fi
-have_isolationtester() { test -x "/usr/lib/postgresql/$(server_version)/lib/pgxs/src/test/isolation/isolationtester"; }
+# Both programs and headers: one comes without the other where only part of the package is left.
+have_server_dev() {
+	test -x "/usr/lib/postgresql/$(server_version)/lib/pgxs/src/test/isolation/isolationtester" &&
+		test -e "/usr/include/postgresql/$(server_version)/server/postgres.h"
+}
 if [ "$level" = suite ]; then
-	need "postgresql-server-dev-$(server_version)" have_isolationtester
+	need "postgresql-server-dev-$(server_version)" have_server_dev
 	need bzip2 command -v bzip2
 fi
 if [ "$level" = bench ]; then

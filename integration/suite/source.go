@@ -62,7 +62,9 @@ func buildLibrary(ctx context.Context, s *source) error {
 	return nil
 }
 
-// fetch gets the source of the server's version from Debian's archive into the cache.
+// fetch gets a source of the server's major version from Debian's archive into the cache: that of the installed package, or, as
+// not every archive keeps the sources of security updates, of another that it offers. A minor version changes few outputs, and
+// what counts is the difference between the two ways to the same server.
 func fetch(ctx context.Context, w io.Writer, bin string) (string, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version").Output()
 	if err != nil {
@@ -72,51 +74,96 @@ func fetch(ctx context.Context, w io.Writer, bin string) (string, error) {
 	if len(fields) < 3 {
 		return "", fmt.Errorf("read the server's version: %q", out)
 	}
-	version := fields[2]
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache: %w", err)
-	}
-	parent := filepath.Join(cache, "howdah", "postgresql-source")
-	dir := filepath.Join(parent, "postgresql-"+version)
-	if _, err := os.Stat(filepath.Join(dir, "src/test/regress/parallel_schedule")); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("make %s: %w", parent, err)
-	}
-	major, _, _ := strings.Cut(version, ".")
-	archive := fmt.Sprintf("postgresql-%s_%s.orig.tar.bz2", major, version)
-	url, err := besides(ctx, "postgresql-"+major, archive)
+	major, _, _ := strings.Cut(fields[2], ".")
+	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(w, "fetching", archive)
-	get := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "download-file", url, filepath.Join(parent, archive))
-	if text, err := get.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("fetch the source of PostgreSQL %s: %w: %s; if the archive has it no more, unpack one and name it with -source", version, err, lastLine(text))
+	offered, err := offers(ctx, "postgresql-"+major)
+	if err != nil {
+		return "", err
 	}
-	unpack := exec.CommandContext(ctx, "tar", "-xjf", archive)
-	unpack.Dir = parent
-	if text, err := unpack.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("unpack %s: %w: %s", archive, err, text)
+	var failures []error
+	for _, o := range offered {
+		dir, err := unpacked(ctx, w, cache, o)
+		if err == nil {
+			return dir, nil
+		}
+		failures = append(failures, err)
+	}
+	return "", fmt.Errorf("fetch the source of PostgreSQL %s: %w; unpack one and name it with -source", major, errors.Join(failures...))
+}
+
+// cacheDir is where the sources are kept: the tests run as another account than root, which cannot look into root's home.
+func cacheDir() (string, error) {
+	parent := "/var/cache"
+	if os.Geteuid() != 0 {
+		var err error
+		if parent, err = os.UserCacheDir(); err != nil {
+			return "", fmt.Errorf("find the cache: %w", err)
+		}
+	}
+	dir := filepath.Join(parent, "howdah", "postgresql-source")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make %s: %w", dir, err)
 	}
 	return dir, nil
 }
 
-// besides is where the archive has a file of the source package: next to the installed package.
-func besides(ctx context.Context, pkg, file string) (string, error) {
-	version, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", pkg).Output()
+// offer is a version of a source package in the archive.
+type offer struct{ major, version, url string }
+
+func (o offer) archive() string {
+	return fmt.Sprintf("postgresql-%s_%s.orig.tar.bz2", o.major, o.version)
+}
+
+// offers are the versions of a package that the archive has, the newest first, with their sources beside them.
+func offers(ctx context.Context, pkg string) ([]offer, error) {
+	text, err := exec.CommandContext(ctx, "apt-cache", "madison", pkg).Output()
 	if err != nil {
-		return "", fmt.Errorf("ask for the version of %s: %w; name its unpacked source with -source", pkg, err)
+		return nil, fmt.Errorf("ask for the versions of %s: %w; name its unpacked source with -source", pkg, err)
 	}
-	text, err := exec.CommandContext(ctx, "apt-get", "--print-uris", "download", pkg+"="+string(version)).Output()
-	if err != nil {
-		return "", fmt.Errorf("ask where %s %s is: %w; name its unpacked source with -source", pkg, version, err)
+	var found []offer
+	for line := range strings.Lines(string(text)) { // postgresql-15 | 15.18-0+deb12u1 | http://…
+		columns := strings.Split(line, "|")
+		if len(columns) < 3 {
+			continue
+		}
+		full := strings.TrimSpace(columns[1])
+		text, err := exec.CommandContext(ctx, "apt-get", "--print-uris", "download", pkg+"="+full).Output()
+		if err != nil {
+			continue // an installed version that the archive has no more
+		}
+		quoted, _, _ := strings.Cut(string(text), " ") // 'URL' name size hash
+		url := strings.Trim(quoted, "'")
+		version, _, _ := strings.Cut(full, "-")
+		o := offer{major: strings.TrimPrefix(pkg, "postgresql-"), version: version}
+		o.url = url[:strings.LastIndex(url, "/")+1] + o.archive()
+		found = append(found, o)
 	}
-	quoted, _, _ := strings.Cut(string(text), " ") // 'URL' name size hash
-	url := strings.Trim(quoted, "'")
-	return url[:strings.LastIndex(url, "/")+1] + file, nil
+	if len(found) == 0 {
+		return nil, fmt.Errorf("the archive has no %s; name its unpacked source with -source", pkg)
+	}
+	return found, nil
+}
+
+// unpacked is the directory of a source in the cache, fetched if it is not there.
+func unpacked(ctx context.Context, w io.Writer, cache string, o offer) (string, error) {
+	dir := filepath.Join(cache, "postgresql-"+o.version)
+	if _, err := os.Stat(filepath.Join(dir, "src/test/regress/parallel_schedule")); err == nil {
+		return dir, nil
+	}
+	fmt.Fprintln(w, "fetching", o.archive())
+	get := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "download-file", o.url, filepath.Join(cache, o.archive()))
+	if text, err := get.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", o.url, err, lastLine(text))
+	}
+	unpack := exec.CommandContext(ctx, "tar", "-xjf", o.archive())
+	unpack.Dir = cache
+	if text, err := unpack.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpack %s: %w: %s", o.archive(), err, text)
+	}
+	return dir, nil
 }
 
 func lastLine(text []byte) string {
