@@ -11,7 +11,7 @@ LONG := TestTwoHostsAndSignsAlone
 VERSIONED := ./integration ./integration/parity ./integration/pgcluster ./cluster
 # The part of it that takes few minutes.
 OF_VERSIONS := ^(TestScripts|TestScriptsShared|TestPgx|TestDriversOfOtherLanguagesShared|TestColumnsChangeShared|TestSignalsShared|TestDeepPipelinesShared)$$
-# And the part that every run of the tests has: half a minute.
+# And the part for a look: half a minute.
 BRIEF_OF_VERSIONS := ^(TestPgx|TestSignalsShared|TestDeepPipelinesShared)$$
 # What needs the servers' own programs and extensions, which these servers come without; and what reads statistics of
 # servers with shifted clocks, by which those before 15 are confused themselves.
@@ -48,7 +48,7 @@ unit: ## unit tests
 
 test: ## install what is needed, then every test
 	scripts/deps.sh test
-	$(MAKE) unit schedules integration versions-brief
+	$(MAKE) unit schedules integration
 
 schedules: ## the failover machine in 10,000 random schedules of faults; two minutes of a processor
 	go test -count=1 -timeout 10m -run 'TestSimulation$$' ./cluster -args -schedules 10000
