@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,10 +66,19 @@ func TestRunHook(t *testing.T) {
 
 // A command that hangs is killed with its children, and what it wrote is kept.
 func TestRunHookKills(t *testing.T) {
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("too slow"))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	begun := filepath.Join(t.TempDir(), "begun")
+	go func() { // ends when the command has begun, or with the test
+		for ctx.Err() == nil {
+			if _, err := os.Stat(begun); err == nil {
+				cancel(errors.New("too slow"))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	start := time.Now()
-	res, err := runHook(ctx, configs.Command{"/bin/sh", "-c", "echo begun; sleep 60 & wait"}, hookExample())
+	res, err := runHook(ctx, configs.Command{"/bin/sh", "-c", "echo begun; touch " + begun + "; sleep 60 & wait"}, hookExample())
 	if err == nil || !strings.Contains(err.Error(), "too slow") || res.output != "begun\n" || time.Since(start) > 10*time.Second {
 		t.Errorf("%+v, %v after %v", res, err, time.Since(start))
 	}

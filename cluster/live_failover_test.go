@@ -105,7 +105,7 @@ func TestNativeFailover(t *testing.T) {
 	if err := pg.Kill(0); err != nil {
 		t.Fatal(err)
 	}
-	v := within(t, c, 3*time.Second, "a new primary", func(v *cluster.View) bool { return v.Primary == 2 })
+	v := within(t, c, 2*soon, "a new primary", func(v *cluster.View) bool { return v.Primary == 2 })
 	t.Logf("kill to new primary: %v", time.Since(start))
 	if v.Nodes[2].Timeline != 2 {
 		t.Errorf("the new primary is on timeline %d", v.Nodes[2].Timeline)

@@ -160,25 +160,27 @@ func TestFailedLogins(t *testing.T) {
 		}
 		return "", time.Since(began)
 	}
-	blocked := false
-	for i := range 100 {
+	failures, blocked := 0, false
+	for range 100 {
 		answer, took := attempt("192.0.2.1", "alice", "wrong")
 		if strings.Contains(answer, "53300") {
-			blocked = true
-			if i < 10 {
-				t.Errorf("refused after %d failures, want at least 10", i)
+			if failures < 10 {
+				t.Errorf("refused after %d failures, want at least 10", failures)
 			}
-			break
+			// Every second one is forgotten, which may be now.
+			if answer, _ := attempt("192.0.2.1", "postgres", ""); strings.Contains(answer, "53300") {
+				blocked = true
+				break
+			}
+			continue
 		}
+		failures++
 		if !strings.Contains(answer, "28P01") || took < 20*time.Millisecond {
 			t.Errorf("answered %q after %v", answer, took)
 		}
 	}
 	if !blocked {
-		t.Error("100 failures in a row are heard")
-	}
-	if answer, _ := attempt("192.0.2.1", "postgres", ""); !strings.Contains(answer, "53300") {
-		t.Errorf("the address is admitted again at once: %q", answer)
+		t.Errorf("after %d failures the address is heard", failures)
 	}
 	if answer, _ := attempt("192.0.2.2", "postgres", ""); answer != "" {
 		t.Errorf("another address is refused: %q", answer)

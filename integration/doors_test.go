@@ -116,7 +116,7 @@ func TestPCPTools(t *testing.T) {
 		{"pcp_proc_info", "999999", `informing process info failed\nDETAIL:  invalid process ID`},
 		{"pcp_pool_status", "", `(?s)name : backend_clustering_mode\nvalue: streaming_replication\ndesc : clustering mode\n.*name : backend_application_name2\n`},
 		{"pcp_pool_status", "-v", `(?m)^Name \[ +2\]:\tport\nValue: +\t\d+\nDescription:\tport number$`},
-		{"pcp_health_check_stats", "0", `^0 127.0.0.1 \d+ up primary \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \d+ \d+ 0 0 0 0.000000 0 \d+ \d+ \d+\.\d+ \d{4}-`},
+		{"pcp_health_check_stats", "0", `^0 127.0.0.1 \d+ up primary \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \d+ \d+ \d+ 0 0 0.000000 0 \d+ \d+ \d+\.\d+ \d{4}-`},
 		{"pcp_health_check_stats", "-v 1", `(?s)Node Id +: 1\n.*Total Count +: \d+\n.*Fail Count +: \d+\n`},
 		{"pcp_health_check_stats", "9", `informing health check stats failed\nDETAIL:  invalid node ID`},
 		{"pcp_watchdog_info", "", `informing watchdog info failed\nDETAIL:  watchdog is not enabled`},

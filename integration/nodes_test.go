@@ -158,6 +158,9 @@ func TestPrimaryDies(t *testing.T) {
 	must(t, err)
 	_, err = tx.Exec(ctx, "INSERT INTO pets VALUES (1000)")
 	must(t, err)
+	// Else one standby may have more of the log than the other, and cannot follow it.
+	must(t, cluster.Exec(ctx, 0, "postgres", "CHECKPOINT"))
+	must(t, cluster.WaitReplay(ctx, 0))
 
 	must(t, cluster.Kill(0))
 	must(t, cluster.WaitGone(ctx, 0)) // what came before would be a write in flight

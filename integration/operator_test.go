@@ -52,7 +52,7 @@ func TestCommandLineOfARunningHowdah(t *testing.T) {
 		{"nodes", 0, `(?m)^ +1 +node1 +127.0.0.1 +\d+ +up +standby +1 +[0-9A-F]+/[0-9A-F]+ +\d+ `},
 		{"sessions", 0, `(?m)^ *\d+ +postgres +postgres .* (Idle|Execute command) +session +node`},
 		{"pools", 0, `(?m)^ +0 +node0 +\d+ +\d+ +\d+ +0$`},
-		{"checks", 0, `node0 +\d+ +\d+ +0 `},
+		{"checks", 0, `node0 +\d+ +\d+ +\d+ `},
 		{"decisions", 0, `(drawn|kept) +\d+`},
 		{"counters", 0, `parser_misses`},
 		{"events", 0, `up primary, was `},

@@ -31,6 +31,8 @@ func (l *file) Write(line []byte) (int, error) {
 
 // reopen opens the path anew, which somebody may have renamed. If that fails, lines go on to where they went.
 func (l *file) reopen() error {
+	l.mu.Lock() // whoever sees the new file finds in it what is said from then on
+	defer l.mu.Unlock()
 	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, l.mode)
 	switch {
 	case err == nil:
@@ -41,8 +43,6 @@ func (l *file) reopen() error {
 	if err != nil {
 		return fmt.Errorf("log.file: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.f != nil {
 		l.f.Close() //nolint:errcheck // nothing is buffered
 	}

@@ -25,7 +25,7 @@ import (
 //     handover bypasses the check whether there is one. The guard is asked before every
 //     vote, on both ends, and again at the moment that the answer goes out.
 //   - TimeoutNow makes a member campaign like that, even if it lay in a buffer for
-//     long. It is sent only after a lease was given up.
+//     long. It is sent only after a lease was given up, and a member that leads by then takes none.
 //   - Pipelined replication can wedge, and would bypass AppendEntries.
 type leaseTransport struct {
 	raft.Transport
@@ -49,6 +49,9 @@ type leaseTransport struct {
 	// grants votes without asking itself either; a server whose directory was lost would
 	// vote under its old name, as the others know only its address.
 	joined, votes func() bool
+	// leads, if there, says whether this server leads. TCP delivers what a former leader sent into a cut of the network
+	// when that is over, and raft would have a leader that is told to campaign step down.
+	leads func() bool
 
 	mu    sync.Mutex
 	guard *core.Guard
@@ -119,6 +122,9 @@ func (t *leaseTransport) admit(rpc raft.RPC) (raft.RPC, bool) {
 	case *raft.RequestVoteRequest, *raft.RequestPreVoteRequest, *raft.TimeoutNowRequest:
 		if err = t.mayVote(); err == nil && !t.votes() {
 			err = errors.New("this server has no vote")
+		}
+		if _, ok := rpc.Command.(*raft.TimeoutNowRequest); ok && err == nil && t.leads != nil && t.leads() {
+			err = errors.New("this server leads already")
 		}
 	}
 	if !t.joined() {

@@ -226,6 +226,25 @@ func TestAForgottenServerIsDeaf(t *testing.T) {
 	}
 }
 
+// What told a member to campaign, and comes when it leads already, does not make it step down.
+func TestALeaderDoesNotCampaign(t *testing.T) {
+	e := newEnds(t)
+	e.answer = func(any) any { return &raft.TimeoutNowResponse{} }
+	e.a.yielded.Store(true)
+	leads := true
+	e.b.leads = func() bool { return leads }
+	timeout := func() error {
+		return e.a.TimeoutNow("b", "b", &raft.TimeoutNowRequest{}, &raft.TimeoutNowResponse{})
+	}
+	if err := timeout(); err == nil {
+		t.Error("a leader was made to campaign")
+	}
+	leads = false
+	if err := timeout(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Nobody is told to campaign before the lease is given up; pipelines are not there; a witness
 // waits for others, and votes as any.
 func TestWhatIsNotSent(t *testing.T) {

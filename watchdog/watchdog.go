@@ -238,6 +238,7 @@ func (w *Watchdog) openRaft() error {
 		})
 	w.lease.heard = func(peer raft.ServerID) { w.feed(core.Heard{From: memberOf(peer)}) }
 	w.lease.joined, w.lease.votes = w.joined.Load, func() bool { return w.votes(w.identity.Server) }
+	w.lease.leads = func() bool { r := w.raft(); return r != nil && r.State() == raft.Leader }
 	if w.cfg.Self().Role == string(core.RoleWitness) {
 		w.lease.reluctance = 2 * w.timing.Election
 	}

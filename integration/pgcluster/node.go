@@ -36,13 +36,17 @@ func (n *node) name() string    { return nodeName(n.id) }
 func (n *node) logFile() string { return n.dir + ".log" }
 
 // StartNode starts node i and returns when it accepts connections. A node that
-// runs is left alone.
+// runs is left alone. What is left of one that was killed is waited for: a server
+// does not start beside it, and it may still answer.
 func (c *Cluster) StartNode(ctx context.Context, i int) error {
 	n := c.nodes[i]
 	if n.running() {
 		return nil
 	}
 	if err := c.ensureKeeper(); err != nil {
+		return err
+	}
+	if err := c.WaitGone(ctx, i); err != nil {
 		return err
 	}
 	if err := c.spawn(n); err != nil {

@@ -68,9 +68,9 @@ func jumpingClock(t *testing.T) string {
 // Row 14. Members' clocks are set forward and backward by an hour all the time, each at other times. It changes nothing: no
 // leader, no lease, no certificate, no failover that should not be, and those that should be come as soon as ever.
 func TestClocksJump(t *testing.T) {
+	program := jumpingClock(t) // alone: Go compiles everything anew, and the others measure times
 	t.Parallel()
 	n := newNetwork(t, "p1", "p2", "p3", "d1", "d2")
-	program := jumpingClock(t)
 	c := n.startServers(1, "")
 	for _, h := range n.hosts[1:] {
 		h.program, h.env = program, []string{"HOWDAH_CLOCK_JUMP=3600"}

@@ -79,7 +79,7 @@ func TestLeaderWithAFullDiskServesOn(t *testing.T) {
 	} else {
 		conn.Close(t.Context())
 	}
-	if s := owner.status(); s == nil || s.Address || !s.Writes {
+	if s := owner.answer(); s.Address || !s.Writes {
 		t.Errorf("the member without a disk: %+v", s)
 	}
 	owner.freeDisk()

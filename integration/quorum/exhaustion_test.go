@@ -111,15 +111,15 @@ func TestLeaderIsExhausted(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		old := n.owner()
 		old.limit(unix.RLIMIT_DATA, old.memory())
-		began := time.Now()
-		for crowds, ended := 0, false; !ended; crowds++ { // the first ones fit into what its heap has free
+		var began time.Time                         // of its end
+		for crowds := 0; began.IsZero(); crowds++ { // the first ones fit into what its heap has free
 			if crowds == 12 {
 				t.Fatal("it goes on without memory")
 			}
 			defer n.crowd(old, 400)()
 			select {
 			case <-old.ended:
-				ended = true
+				began = time.Now()
 			case <-time.After(300 * time.Millisecond):
 			}
 		}

@@ -398,6 +398,18 @@ func (h *host) status() *watchdog.Status {
 	return s
 }
 
+// answer is status, of a member that must answer: on a busy machine not at once.
+func (h *host) answer() (s *watchdog.Status) {
+	h.t.Helper()
+	h.eventually(func() string {
+		if s = h.status(); s == nil {
+			return h.name + " does not answer"
+		}
+		return ""
+	})
+	return s
+}
+
 // order gives the member an order, as the operator does.
 func (h *host) order(args ...string) error {
 	args = append([]string{"watchdog", args[0], "-c", h.file()}, args[1:]...)

@@ -234,9 +234,12 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 				return false
 			}})
 		}
-		if err := n.answers(); err != nil { // the client knows where the address is
-			t.Fatal(err)
-		}
+		n.eventually(func() string { // the client knows where the address is
+			if err := n.answers(); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
 		began := time.Now()
 		old.cut()
 		owner := n.answeredBy(old)

@@ -50,7 +50,7 @@ func TestOrdersDuringFailover(t *testing.T) {
 		}
 	}
 	for _, h := range n.hosts {
-		if s := h.status(); s == nil || s.State.Epoch != 1 || s.State.Primary.Node != "node0" {
+		if s := h.answer(); s.State.Epoch != 1 || s.State.Primary.Node != "node0" {
 			t.Errorf("an order changed the primary in the middle of a failover: %+v", s)
 		}
 	}
@@ -71,7 +71,7 @@ func TestOrdersDuringFailover(t *testing.T) {
 		t.Errorf("%d promotions", got)
 	}
 	for _, h := range n.hosts {
-		if s := h.status(); s == nil || s.State.Epoch != 2 {
+		if s := h.answer(); s.State.Epoch != 2 {
 			t.Errorf("%s is not at epoch 2: %+v", h.name, s)
 		}
 	}

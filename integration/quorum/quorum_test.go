@@ -47,7 +47,7 @@ func TestLeaderIsKilled(t *testing.T) {
 	owner := n.startAll()
 	n.neverTwo()
 	// Nobody notices that a follower goes.
-	follower, term := n.others(owner)[0], owner.status().Term
+	follower, term := n.others(owner)[0], owner.answer().Term
 	follower.kill()
 	during(t, time.Second, func() string {
 		if s := owner.status(); s != nil && (s.Term != term || !s.Address) {
@@ -166,9 +166,9 @@ func TestPartialCut(t *testing.T) {
 	others := n.others(owner)
 	others[0].lose(others[1])
 	others[1].lose(others[0])
-	term := owner.status().Term
+	term := owner.answer().Term
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if s := owner.status(); s == nil || s.Term != term || !s.Address {
+		if s := owner.answer(); s.Term != term || !s.Address {
 			t.Fatalf("the leader changed although all hear it: %+v", s)
 		}
 	}
@@ -183,7 +183,7 @@ func TestPairAndWitness(t *testing.T) {
 	witness := n.hosts[2]
 	witness.kill()
 	for range 50 {
-		if s := owner.status(); s == nil || !s.Address {
+		if s := owner.answer(); !s.Address {
 			t.Fatal("the owner lost the address with the witness")
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -97,7 +97,7 @@ func TestCommandBrokenOff(t *testing.T) {
 	t.Parallel()
 	a := newNetwork(t, "a").hosts["a"]
 	p := a.startHolder(commandsVIP("up: sleep 60 && ip addr add $_IP_$/24 dev eth0", downCommand))
-	p.say("once 300ms")
+	p.say("once 2s") // a busy machine has begun by then
 	seen := false
 	took := within(t, patience, "it is begun and given up", func() bool {
 		s := p.State()

@@ -201,7 +201,7 @@ func TestInterface(t *testing.T) {
 	within(t, patience, "it is held", func() bool { return p.State().Held && a.has(vip4) && a.has(vip6) })
 	a.ip("link", "set", "eth0", "down")
 	within(t, patience, "it is blocked", func() bool { s := p.State(); return !s.Fit && !s.Held })
-	within(t, 4*time.Second, "the kernel removes what is not renewed", func() bool { return !a.has(vip4) && !a.has(vip6) })
+	within(t, kernelBound, "the kernel removes what is not renewed", func() bool { return !a.has(vip4) && !a.has(vip6) })
 	a.ip("link", "set", "eth0", "up")
 	within(t, patience, "it is held again", func() bool { return p.State().Held && a.has(vip4) && a.has(vip6) })
 	a.ip("link", "del", "eth0")

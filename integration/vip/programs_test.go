@@ -81,10 +81,12 @@ func playServer(addr string) error {
 		return err
 	}
 	fmt.Println("listening")
-	for {
-		if _, err := l.Accept(); err != nil {
+	for open := []net.Conn{}; ; { // one that nobody refers to is closed by the garbage collector
+		conn, err := l.Accept()
+		if err != nil {
 			return err
 		}
+		open = append(open, conn)
 	}
 }
 
