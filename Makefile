@@ -105,8 +105,9 @@ bench-failover: ## how long writers pause when the primary is killed, KILLS time
 	go run ./integration/failoverbench -kills $(KILLS) -proxies '$(PROXIES)' -markdown '$(FAILOVER_TABLE)'
 
 TABLE ?= $(CURDIR)/bin/bench-watchdog.md
-# What to measure: a part of Takeover/(lan|fast)/(kill|frozen|cut|handover), Writes/(lan|fast)/primary and ByKeepalived. An event takes
-# 2 s, one of Writes 10 s, one of ByKeepalived 8 s: with 100 of each, all of it two hours.
+# What to measure: a part of Takeover/(lan|fast)/(kill|frozen|cut|handover), Writes/(lan|fast)/primary, and ByKeepalived and ByPgpool with
+# (keepalived|pgpool)/(kill|frozen|cut). An event takes 2 s, one of Writes 7 s, one of ByKeepalived 8 s, one of ByPgpool up to 60 s. Lines that TABLE has of
+# other events stay, so that they can be measured one after the other; remove it to begin anew.
 ONLY ?= Takeover|Writes
 bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, ONLY some of them; a table to TABLE
 	scripts/deps.sh bench
