@@ -48,8 +48,9 @@ test: ## install what is needed, then every test
 	scripts/deps.sh test
 	$(MAKE) unit schedules integration
 
-schedules: ## the failover machine in 10,000 random schedules of faults; two minutes of a processor
+schedules: ## the failover machine and the watchdog in 10,000 random schedules of faults each; six minutes of a processor
 	go test -count=1 -timeout 10m -run 'TestSimulation$$' ./cluster -args -schedules 10000
+	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run 'TestSimulation$$' ./watchdog/core
 
 simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken rule is found
 	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run TestSimulation ./watchdog/core
