@@ -50,8 +50,9 @@ test: ## install what is needed, then every test
 	scripts/deps.sh test
 	$(MAKE) unit schedules integration
 
-schedules: ## the failover machine in 10,000 random schedules of faults; two minutes of a processor
+schedules: ## the failover machine and the watchdog in 10,000 random schedules of faults each; six minutes of a processor
 	go test -count=1 -timeout 10m -run 'TestSimulation$$' ./cluster -args -schedules 10000
+	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run 'TestSimulation$$' ./watchdog/core
 
 simulation: ## the watchdog's faults in 10,000 schedules, and whether a broken rule is found
 	HOWDAH_SCHEDULES=10000 go test -count=1 -timeout 20m -run TestSimulation ./watchdog/core
@@ -112,8 +113,9 @@ bench-failover: ## how long writers pause when the primary is killed, KILLS time
 	go run ./integration/failoverbench -kills $(KILLS) -proxies '$(PROXIES)' -markdown '$(FAILOVER_TABLE)'
 
 TABLE ?= $(CURDIR)/bin/bench-watchdog.md
-# What to measure: a part of Takeover/(lan|fast)/(kill|frozen|cut|handover), Writes/(lan|fast)/primary and ByKeepalived. An event takes
-# 2 s, one of Writes 10 s, one of ByKeepalived 8 s: with 100 of each, all of it two hours.
+# What to measure: a part of Takeover/(lan|fast)/(kill|frozen|cut|handover), Writes/(lan|fast)/primary, and ByKeepalived and ByPgpool with
+# (keepalived|pgpool)/(kill|frozen|cut). An event takes 2 s, one of Writes 7 s, one of ByKeepalived 8 s, one of ByPgpool up to 60 s. Lines that TABLE has of
+# other events stay, so that they can be measured one after the other; remove it to begin anew.
 ONLY ?= Takeover|Writes
 bench-watchdog: ## how fast the address, and writes, go on after faults: EVENTS of each, ONLY some of them; a table to TABLE
 	scripts/deps.sh bench

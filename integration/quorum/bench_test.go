@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"maps"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,14 +47,16 @@ func BenchmarkTakeover(b *testing.B) {
 				owner := n.startAll()
 				var took []time.Duration
 				b.ResetTimer()
+				moved := time.Now()
 				for range b.N {
 					b.StopTimer()
-					n.quiet()
+					n.quiet(moved)
 					b.StartTimer()
 					began := time.Now()
 					event.happens(owner)
 					next := n.answeredBy(owner)
-					took = append(took, time.Since(began))
+					moved = time.Now()
+					took = append(took, moved.Sub(began))
 					b.StopTimer()
 					event.undo(owner)
 					n.ready()
@@ -112,8 +116,9 @@ func writes(b *testing.B, profile string, both bool) {
 // attempt is how long one attempt to connect may take. What gets lost while the neighbours learn the address is not repeated for a second.
 const attempt = 50 * time.Millisecond
 
-// quiet waits until the neighbours' tables may change again: a kernel does not change an entry twice in a second.
-func (n *network) quiet() { time.Sleep(1100 * time.Millisecond) }
+// quiet waits until the neighbours' tables may change again: a kernel does not change an entry twice in a second. The first announcements
+// end 0.2 s after the address moved.
+func (n *network) quiet(moved time.Time) { time.Sleep(time.Until(moved.Add(1500 * time.Millisecond))) }
 
 // answeredBy waits until the address answers at another host than old.
 func (n *network) answeredBy(old *host) (owner *host) {
@@ -147,9 +152,6 @@ proxy every second. pgpool is Pgpool-II's own watchdog with its default times: a
 
 %s`
 
-// measured are the results by their benchmarks' names. A benchmark is run once to begin with, and then as often as it shall be.
-var measured = map[string]string{}
-
 func report(b *testing.B, took []time.Duration) {
 	b.Helper()
 	slices.Sort(took)
@@ -161,17 +163,90 @@ func report(b *testing.B, took []time.Duration) {
 	b.Logf("%d events: %s", len(took), fmt.Sprint(took))
 	_, name, _ := strings.Cut(b.Name(), "/")
 	profile, event, _ := strings.Cut(name, "/")
-	measured[name] = fmt.Sprintf("| %s | %s | %d | %.3f s | %.3f s | %.3f s |", cmp.Or(meanings[event], event), profile, len(took), at(0.5).Seconds(), at(0.99).Seconds(), at(1).Seconds())
+	line := fmt.Sprintf("| %s | %s | %d | %.3f s | %.3f s | %.3f s |", cmp.Or(meanings[event], event), profile, len(took), at(0.5).Seconds(), at(0.99).Seconds(), at(1).Seconds())
 	if *markdown == "" {
 		return
 	}
-	text := machine.Here().Table() + "\n| event | profile | times | half within | 99 % within | longest |\n|---|---|---|---|---|---|\n"
-	for _, line := range slices.Sorted(maps.Values(measured)) {
-		text += line + "\n"
-	}
-	text = fmt.Sprintf(pageText, text)
-	if err := os.WriteFile(*markdown, []byte(text), 0o644); err != nil {
+	if err := record(*markdown, line); err != nil {
 		b.Error(err)
+	}
+}
+
+// record puts a line into the page, in the place of the one of the same event and profile. A benchmark is run once to begin with, and then as
+// often as it shall be; and others may be measured by other processes, at the same time or later. What was measured on another machine is not kept.
+func record(page, line string) error {
+	f, err := os.OpenFile(page, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the page: %w", err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock the page: %w", err)
+	}
+	old, err := io.ReadAll(f)
+	if err != nil {
+		return fmt.Errorf("read the page: %w", err)
+	}
+	text := merged(string(old), line, machine.Here())
+	if _, err := f.WriteAt([]byte(text), 0); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	if err := f.Truncate(int64(len(text))); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return nil
+}
+
+// merged is the page with a line more, of which the others are kept if they were measured on this machine.
+func merged(old, line string, here machine.Facts) string {
+	of := func(line string) string { // event and profile
+		fields := strings.SplitN(line, "|", 4)
+		return strings.Join(fields[:min(3, len(fields))], "|")
+	}
+	same := true
+	for _, fact := range here[1:] { // but for the date
+		same = same && strings.Contains(old, fmt.Sprintf("| %s | %s |\n", fact[0], fact[1]))
+	}
+	lines := []string{line}
+	for l := range strings.Lines(old) {
+		if l = strings.TrimSpace(l); same && isResult(l) && of(l) != of(line) {
+			lines = append(lines, l)
+		}
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf(pageText, here.Table()+"\n| event | profile | times | half within | 99 % within | longest |\n|---|---|---|---|---|---|\n"+strings.Join(lines, "\n")+"\n")
+}
+
+// isResult reports whether a line of the page is of the benchmarks' results.
+func isResult(line string) bool {
+	return strings.HasPrefix(line, "| address: ") || strings.HasPrefix(line, "| writes: ")
+}
+
+// The page has one line for each event and profile, whoever measured it, and none of another machine.
+func TestPageIsMerged(t *testing.T) {
+	here := machine.Facts{{"Date", "2026-11-22"}, {"CPU", "fast, 2 cores"}}
+	page := filepath.Join(t.TempDir(), "page.md")
+	frozen, killed := "| address: frozen | lan | 9 | 1 s | 1 s | 1 s |", "| writes: killed | lan | 9 | 2 s | 2 s | 2 s |"
+	text := merged(merged(merged("", killed, here), frozen, here), strings.ReplaceAll(killed, "lan", "fast"), here)
+	text = merged(text, strings.ReplaceAll(killed, "2 s", "3 s"), machine.Facts{{"Date", "2026-11-23"}, here[1]})
+	_, results, _ := strings.Cut(text, "|---|---|---|---|---|---|\n")
+	if want := frozen + "\n" + strings.ReplaceAll(killed, "lan", "fast") + "\n" + strings.ReplaceAll(killed, "2 s", "3 s") + "\n"; results != want || !strings.Contains(text, "2026-11-23") {
+		t.Errorf("got\n%s\nwant\n%s", results, want)
+	}
+	if text = merged(text, frozen, machine.Facts{here[0], {"CPU", "slow, 2 cores"}}); strings.Contains(text, "writes: killed") || !strings.Contains(text, frozen) {
+		t.Errorf("results of another machine are kept:\n%s", text)
+	}
+	var processes sync.WaitGroup // each opens the file, as a process does
+	for i := range 8 {
+		processes.Go(func() {
+			if err := record(page, fmt.Sprintf("| address: %d | lan | 1 | 1 s | 1 s | 1 s |", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	processes.Wait()
+	if got, err := os.ReadFile(page); err != nil || strings.Count(string(got), "| address: ") != 8 {
+		t.Errorf("%v; 8 results are to be there:\n%s", err, got)
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 // client's kernel takes a change of the address again.
 func (n *network) mayVote() {
 	n.t.Helper()
-	n.quiet()
+	n.quiet(time.Now())
 	n.eventually(func() string {
 		for _, h := range n.hosts {
 			if time.Since(h.started) < time.Second {

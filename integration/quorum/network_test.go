@@ -222,7 +222,7 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 
 	// Row 29.
 	t.Run("the first announcements are lost", func(t *testing.T) {
-		n.quiet()
+		n.quiet(time.Now())
 		old := n.owner()
 		lost := map[string]int{}
 		for _, h := range n.others(old) {

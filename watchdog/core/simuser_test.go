@@ -156,14 +156,22 @@ func (m *simMember) transfer(a Transfer) {
 			p.campaign(true)
 		})
 	}
-	life := m.life
-	m.w.at(m.w.now+500*time.Millisecond, func() {
+	m.w.at(m.w.now+500*time.Millisecond, m.stepDown(m.life, a.Term))
+}
+
+// stepDown ends a leadership that nobody took over, once the disk lets raft notice that nobody answers.
+func (m *simMember) stepDown(life int, term uint64) func() {
+	return func() {
 		m.when(life, func() {
-			if m.role == simLeader && m.term == a.Term && !m.disk.hangs(m.w.now) {
+			switch {
+			case m.role != simLeader || m.term != term:
+			case m.disk.hangs(m.w.now):
+				m.w.at(max(m.disk.until, m.w.now+tick), m.stepDown(life, term))
+			default:
 				m.follow("")
 			}
 		})
-	})
+	}
 }
 
 // use is the user's own loop at this member.

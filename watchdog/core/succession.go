@@ -72,7 +72,7 @@ func (m *Machine) yieldTo(e Yield) {
 			to = ranked[0]
 		}
 	}
-	if m.lease.State() != LeaseFollower && m.lease.State() != LeaseYielded {
+	if m.lease.State() != LeaseFollower && m.lease.State() != LeaseYielded && len(m.voters) > 1 { // nobody else can lead one that is alone
 		m.yield(to, e.Reason)
 	}
 }
