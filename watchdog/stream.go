@@ -57,7 +57,9 @@ func listen(address, cluster string, self core.MemberID, k *keys, log *slog.Logg
 		ctx: ctx, cancel: cancel}, nil
 }
 
-// serve accepts until Close.
+// start accepts until close, which must not come before.
+func (p *port) start() { p.wait.Go(p.serve) } // it counts itself, so that close cannot find nobody while one is accepted
+
 func (p *port) serve() {
 	for {
 		conn, err := p.listener.Accept()

@@ -128,7 +128,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		return err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.goDo(w.port.serve)
+	w.port.start()
 	w.goDo(func() { w.runLoop(background) })
 	w.goDo(func() { w.gossip.run(background, w.say) })
 	w.goDo(func() { w.begin(background) })
