@@ -30,6 +30,11 @@ func randomHints(r *rand.Rand, in *balancer.Input) {
 		if r.IntN(2) == 0 {
 			v.Commented, v.Hint = true, hint()
 		}
+		if r.IntN(4) == 0 { // SELECT of a function that is not known: what a client may vouch for
+			st := &v.Statements[0]
+			st.Kind, st.Access = parser.KindSelect, parser.AccessUnknown
+			v.Single, v.Access = st.Kind, st.Access
+		}
 		v.Trustable = v.Access >= parser.AccessWrite && v.Single == parser.KindSelect && r.IntN(2) == 0
 	}
 }
@@ -83,7 +88,8 @@ func TestWishesAreSafe(t *testing.T) {
 			fail("a read went to a standby that lacks what the session wrote or saw")
 		}
 	}
-	if away < 300 || trusted < 3 {
+	t.Logf("%d of the decisions left the primary, %d by trust", away, trusted)
+	if away < 300 || trusted < 10 {
 		t.Fatalf("only %d of the decisions left the primary, %d by trust", away, trusted)
 	}
 }

@@ -150,6 +150,7 @@ func TestDecideProperties(t *testing.T) {
 			fail("a read went to a standby that lacks what somebody wrote")
 		}
 	}
+	t.Logf("%d of the decisions left the primary", away)
 	if away < 10_000 {
 		t.Fatalf("only %d of the decisions left the primary", away)
 	}
@@ -279,6 +280,7 @@ func TestPlainReads(t *testing.T) {
 			t.Fatalf("decision %+v, the rules say %+v\ninput %+v\nview %+v\nverdict %+v", d, by, *in, *in.View, in.Verdict)
 		}
 	}
+	t.Logf("%d of the reads were plain", plain)
 	if plain < 200 {
 		t.Fatalf("only %d of the reads were plain", plain)
 	}
