@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,7 +156,7 @@ proxy every second. pgpool is Pgpool-II's own watchdog with its default times: a
 func report(b *testing.B, took []time.Duration) {
 	b.Helper()
 	slices.Sort(took)
-	at := func(q float64) time.Duration { return took[min(len(took)-1, int(q*float64(len(took))))] }
+	at := func(q float64) time.Duration { return took[max(0, int(math.Ceil(q*float64(len(took))))-1)] } // the nearest rank
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	b.ReportMetric(ms(at(0.5)), "p50-ms")
 	b.ReportMetric(ms(at(0.99)), "p99-ms")
