@@ -7,7 +7,7 @@
 // # The rules
 //
 // They are asked in this order, and the first that speaks wins. The quoted
-// words are the Reason's name.
+// words are the Reason's name. A read for which none of them can speak is not asked about (plainlyKept).
 //
 //  1. An aborted block stays where it failed: "failed transaction".
 //  2. A block bound to the primary stays there: "standing decision". If another

@@ -125,10 +125,7 @@ func (l *lease) expectOne(r reply) *expected {
 		}
 	}
 	n := len(l.owed)
-	if n == cap(l.owed) {
-		l.owed = slices.Grow(l.owed, 1)
-	}
-	l.owed = l.owed[:n+1]
+	l.owed = slices.Grow(l.owed, 1)[:n+1]
 	e := &l.owed[n]
 	*e = expected{reply: r}
 	return e

@@ -17,7 +17,7 @@ const routeSetting = "howdah.route"
 const statsSetting = "howdah.stats"
 
 // answerOwn answers statements for howdah itself: SET, RESET, SHOW and
-// set_config() of its settings, and EXPLAIN (HOWDAH). No server gets them.
+// set_config() of its settings, EXPLAIN (HOWDAH), and signals to its sessions (signal.go). No server gets them.
 //
 // Only among other statements in one unit a change of a setting goes along, as
 // one of the custom settings that PostgreSQL lets everybody make: it means

@@ -203,10 +203,7 @@ func (u *unit) reset() {
 // message adds a message, in its place: many are made.
 func (u *unit) message(typ byte, off, size int) *message {
 	n := len(u.msgs)
-	if n == cap(u.msgs) {
-		u.msgs = slices.Grow(u.msgs, 1)
-	}
-	u.msgs = u.msgs[:n+1]
+	u.msgs = slices.Grow(u.msgs, 1)[:n+1]
 	m := &u.msgs[n]
 	*m = message{typ: typ, off: off, size: size}
 	return m

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -153,27 +152,11 @@ func (w *Watchdog) serveControl(ctx context.Context) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		w.log.Warn("the control socket's mode was not set", "error", err)
 	}
-	acceptAll(ctx, l, w.log, func(conn net.Conn) {
+	acceptAll(ctx, l, w.log, "an operator's", func(conn net.Conn) {
 		w.goDo(func() {
 			defer conn.Close()
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			serveRequests(ctx, conn, func(ctx context.Context, q request) answer { return w.answer(ctx, operator, q) })
 		})
 	})
-}
-
-// acceptAll hands all connections over until ctx ends, and with it the listener.
-func acceptAll(ctx context.Context, l net.Listener, log *slog.Logger, serve func(net.Conn)) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			log.Warn("an operator's connection was not accepted", "error", err)
-			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely
-			continue
-		}
-		serve(conn)
-	}
 }

@@ -34,7 +34,7 @@ func TestOperatorsAreAcceptedAgain(t *testing.T) {
 	defer there.Close()
 	l := &short{errs: []error{syscall.EMFILE, syscall.ENFILE}, conns: []net.Conn{here}}
 	served := 0
-	acceptAll(context.Background(), l, slog.New(slog.NewTextHandler(io.Discard, nil)), func(conn net.Conn) {
+	acceptAll(context.Background(), l, slog.New(slog.NewTextHandler(io.Discard, nil)), "an operator's", func(conn net.Conn) {
 		served++
 		conn.Close()
 	})

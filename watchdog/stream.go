@@ -3,7 +3,6 @@ package watchdog
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -61,27 +60,18 @@ func listen(address, cluster string, self core.MemberID, k *keys, log *slog.Logg
 func (p *port) start() { p.wait.Go(p.serve) } // it counts itself, so that close cannot find nobody while one is accepted
 
 func (p *port) serve() {
-	for {
-		conn, err := p.listener.Accept()
-		if err != nil {
-			if p.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			p.log.Warn("a member's connection was not accepted", "error", err)
-			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely
-			continue
-		}
+	acceptAll(p.ctx, p.listener, p.log, "a member's", func(conn net.Conn) {
 		select {
 		case p.slots <- struct{}{}:
 		default:
 			conn.Close()
-			continue
+			return
 		}
-		p.wait.Go(func() { // ended by Close, through ctx
+		p.wait.Go(func() { // ended by close, through ctx
 			p.accept(conn)
 			<-p.slots
 		})
-	}
+	})
 }
 
 func (p *port) accept(conn net.Conn) {

@@ -8,6 +8,7 @@
 //	/metrics                    everybody     Prometheus's text format
 //	/ and its parts             readers       the page
 //	/api/v1/COMMAND             readers       GET: a command that looks; POST: any, if the caller may
+//	/debug/pprof/PROFILE        who may change   where processor time and memory go (profile.go)
 //
 // Users and passwords are those of admin.users_file, by HTTP Basic authentication, over TLS or
 // loopback only. A POST needs the header X-Howdah, which no other site's page can set.
