@@ -90,6 +90,7 @@ parity: build ## the same scripts direct and through howdah, PostgreSQL's own su
 	scripts/deps.sh suite
 	go test -timeout 10m -count=1 ./integration/parity
 	go run ./integration/suite -howdah bin/howdah
+	go run ./integration/suite -howdah bin/howdah -fast
 
 corpus: build ## hold the verdicts against what a primary and a standby answer
 	go run ./integration/corpus -howdah bin/howdah
@@ -97,7 +98,9 @@ corpus: build ## hold the verdicts against what a primary and a standby answer
 demo: ## a primary, two standbys and howdah on port 9999
 	scripts/deps.sh
 	$(MAKE) build
-	go run ./integration/demo
+# Not by go run, which fails when Ctrl-C ends what it runs.
+	go build -o bin/demo ./integration/demo
+	bin/demo
 
 bench: ## compare with the other proxies; see docs for the last table
 	scripts/deps.sh bench

@@ -39,12 +39,12 @@ var rules = []rule{
 	{pkg: "cmd/howdah", imports: []string{"..."}},
 	{pkg: "integration/...", imports: []string{"..."}},
 
-	{pkg: "proxy", imports: []string{"balancer", "logs", "pool", "parser/...", "cluster", "auth", "wire"}},
+	{pkg: "proxy", imports: []string{"balancer", "logs", "pool", "parser/...", "cluster", "auth", "wire/..."}},
 	{pkg: "balancer", imports: []string{"parser/...", "cluster"}, forbidden: outside},
 	{pkg: "parser", imports: []string{"parser/catalog"}, forbidden: outside},
 	{pkg: "parser/catalog", forbidden: outside},
 	{pkg: "parser/catalog/gen", imports: []string{"integration/pgcluster"}}, // a program: it tries real servers for parser/catalog's tables
-	{pkg: "pool", imports: []string{"cluster", "auth", "wire"}},
+	{pkg: "pool", imports: []string{"cluster", "auth", "wire/..."}},
 
 	{pkg: "admin/migrate", imports: []string{"auth"}},
 	{pkg: "admin/...", imports: []string{"admin/...", "logs", "balancer", "pool", "parser/...", "cluster", "auth", "wire", "watchdog/...", "vip"}},
@@ -55,7 +55,8 @@ var rules = []rule{
 
 	{pkg: "logs"},
 	{pkg: "auth", imports: []string{"wire"}},
-	{pkg: "wire"},
+	{pkg: "wire", imports: []string{"wire/socket"}},
+	{pkg: "wire/socket"},
 	{pkg: "configs"},
 }
 

@@ -132,12 +132,21 @@ func (a *Admin) Run(ctx context.Context, by Caller, name string, args []string) 
 	if c.Changes {
 		level = slog.LevelInfo
 	}
-	attrs := []any{"command", name, "args", strings.Join(args, " "), "door", by.Door, "user", by.User}
+	a.note(ctx, level, by, name, args, err)
+	return t, err
+}
+
+// Note logs what an operator has asked for past Run, as Run logs changes; err is why it was refused, nil if it was not.
+func (a *Admin) Note(ctx context.Context, by Caller, what string, args []string, err error) {
+	a.note(ctx, slog.LevelInfo, by, what, args, err)
+}
+
+func (a *Admin) note(ctx context.Context, level slog.Level, by Caller, what string, args []string, err error) {
+	attrs := []any{"command", what, "args", strings.Join(args, " "), "door", by.Door, "user", by.User}
 	if err != nil {
 		attrs = append(attrs, "error", err)
 	}
 	a.Log.Log(ctx, level, "operator's command", append(attrs, logs.Always)...)
-	return t, err
 }
 
 // node finds a node by its name or number.

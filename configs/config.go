@@ -486,7 +486,7 @@ func Default() Config {
 		Auth:   Auth{Query: AuthQuery{SQL: defaultAuthQuery, Database: "postgres"}, VerifyInterval: time.Minute, ClearText: "tls"},
 		TLS:    TLS{Client: ClientTLS{Mode: "allow", MinVersion: "TLSv1.2"}, Backend: BackendTLS{Mode: "prefer", MinVersion: "TLSv1.2"}},
 		Pool: Pool{Mode: PoolSession, BackendPIDs: "own", MaxLogins: 20, NoticeAfter: 5 * time.Second, MaxPrepared: 200, MaxWaiters: 10_000, WaitTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute,
-			MaxAge: time.Hour, ResetQuery: "DISCARD ALL"},
+			MaxAge: time.Hour, ResetQuery: DefaultResetQuery},
 		Routing: Routing{Balance: "session", Choice: "weight", Transactions: "until_write", AfterWrite: "transaction",
 			Consistency: "session", Comments: "hint", LessonTTL: 10 * time.Minute, TrackedRelations: 1 << 16, CacheSize: 64 << 20},
 		Catalog: Catalog{TTL: time.Minute, Size: 64 << 20, ForeignTables: "primary"},

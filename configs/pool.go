@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// DefaultResetQuery is pool.reset_query's default.
+const DefaultResetQuery = "DISCARD ALL"
+
 // Pool says how sessions share server connections, and bounds them.
 type Pool struct {
 	// Mode is how long a session keeps a server connection: for good (session), or until
@@ -43,7 +46,8 @@ type Pool struct {
 	// ApplicationNameAddHost appends the client's address and port to its application_name, so that
 	// pg_stat_activity shows them. PgBouncer: application_name_add_host.
 	ApplicationNameAddHost bool `yaml:"application_name_add_host"`
-	// MaxWaiters is how many sessions may wait for a connection to one node.
+	// MaxWaiters is how many sessions may wait for a connection to one node. When so many do, each user that
+	// waits still has an equal share of the places.
 	MaxWaiters int `yaml:"max_waiters" min:"0"`
 	// WaitTimeout is how long each of them waits before error 53300.
 	// PgBouncer: query_wait_timeout.
@@ -57,7 +61,8 @@ type Pool struct {
 	// MaxAge closes a server connection at its first return after so long, or up to a
 	// tenth sooner; 0 never. PgBouncer: server_lifetime.
 	MaxAge time.Duration `yaml:"max_age" min:"0"`
-	// ResetQuery makes a server connection clean before another session gets it.
+	// ResetQuery makes a server connection clean before another session gets it. DefaultResetQuery is not sent where it
+	// would find nothing.
 	// Pgpool-II: reset_query_list.
 	ResetQuery string `yaml:"reset_query"`
 }

@@ -84,8 +84,8 @@ func proxyGate(t *testing.T, port int) (gate int, served func() int) {
 				return
 			}
 			go func() { // ends with the connection
-				defer nc.Close() //nolint:errcheck // one direction has ended
 				c := wire.NewConn(nc)
+				defer c.Close() //nolint:errcheck // one direction has ended
 				from, ok, err := c.ReadProxyHeader()
 				if err != nil || !ok || from.String() != nc.RemoteAddr().String() {
 					return
@@ -96,14 +96,15 @@ func proxyGate(t *testing.T, port int) (gate int, served func() int) {
 					return
 				}
 				defer server.Close() //nolint:errcheck // as above
-				if _, err := server.Write(c.Buffered()); err != nil {
+				client, err := c.Stream()
+				if err != nil {
 					return
 				}
 				go func() {
-					io.Copy(nc, server) //nolint:errcheck // its end is the end of both
-					nc.Close()          //nolint:errcheck // as above
+					io.Copy(client, server) //nolint:errcheck // its end is the end of both
+					c.NetConn().Close()     //nolint:errcheck // as above
 				}()
-				io.Copy(server, nc) //nolint:errcheck // its end is the end of both
+				io.Copy(server, client) //nolint:errcheck // its end is the end of both
 			}()
 		}
 	}()

@@ -215,6 +215,12 @@ func TestHTTPRoles(t *testing.T) {
 			t.Errorf("%s for %q: %d, want %d", tt.path, tt.user, status, tt.want)
 		}
 	}
+	log := d.server.Log()
+	for _, want := range []string{"args=heap door=http user=admin", "args=profile door=http user=admin", "args=heap door=http user=viewer error="} {
+		if !strings.Contains(log, `msg="operator's command" command=profile `+want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
 	if status, _ := d.get(t, "/api/v1/reload", "admin", "open sesame"); status != 403 {
 		t.Errorf("a link reloads: %d", status)
 	}

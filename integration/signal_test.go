@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestSignalsShared(t *testing.T) { TestSignals(t) }
@@ -27,9 +27,15 @@ func TestSignals(t *testing.T) {
 		return conn
 	}
 	super, alice, signaler := open("postgres"), open("alice"), open("signaler")
-	modes := map[string][]any{"extended": nil, "simple": {pgx.QueryExecModeSimpleProtocol}}
+	modes := map[string][]any{"extended": nil, "simple": {pgx.QueryExecModeSimpleProtocol},
+		// With the number as a parameter: of a prepared statement, in one unit with it, and as text.
+		"prepared $1": {pgx.QueryExecModeCacheStatement, nil}, "described $1": {pgx.QueryExecModeDescribeExec, nil}, "text $1": {pgx.QueryExecModeExec, nil}}
 	signal := func(by *pgx.Conn, function string, at *pgx.Conn, arguments ...any) (sent bool, err error) {
-		err = by.QueryRow(t.Context(), fmt.Sprintf("SELECT %s(%d)", function, at.PgConn().PID()), arguments...).Scan(&sent)
+		sql, arguments := fmt.Sprintf("SELECT %s(%d)", function, at.PgConn().PID()), slices.Clone(arguments)
+		if len(arguments) > 1 {
+			sql, arguments[1] = fmt.Sprintf("SELECT %s($1)", function), at.PgConn().PID()
+		}
+		err = by.QueryRow(t.Context(), sql, arguments...).Scan(&sent)
 		return sent, err
 	}
 	for mode, arguments := range modes {
@@ -88,6 +94,22 @@ func TestSignals(t *testing.T) {
 		_, err = super.Exec(t.Context(), "SELECT 1")
 		must(t, err)
 	}
+	// What counts is the current role.
+	_, err := super.Exec(t.Context(), "SET ROLE alice")
+	must(t, err)
+	if sent, err := signal(super, "pg_cancel_backend", alice, nil...); err != nil || !sent {
+		t.Errorf("in the role of its user a session cannot be signaled: %v (%v)", sent, err)
+	}
+	if _, err := signal(super, "pg_cancel_backend", signaler, nil...); sqlState(err) != "42501" {
+		t.Errorf("in the role of another user a session can be signaled: %v", err)
+	}
+	_, err = super.Exec(t.Context(), "RESET ROLE")
+	must(t, err)
+	// Numbers of processes are the servers'.
+	var sent bool
+	if err := super.QueryRow(t.Context(), "SELECT pg_cancel_backend($1)", 4194304).Scan(&sent); err != nil || sent {
+		t.Errorf("a process that is not there is signaled: %v (%v)", sent, err)
+	}
 	// A session that signals itself.
 	if _, err := signal(alice, "pg_cancel_backend", alice); sqlState(err) != "57014" {
 		t.Errorf("a session that cancels itself gets %v", err)
@@ -95,21 +117,83 @@ func TestSignals(t *testing.T) {
 	if _, err := signal(alice, "pg_terminate_backend", alice); sqlState(err) != "57P01" || !alice.IsClosed() {
 		t.Errorf("a session that ends itself gets %v", err)
 	}
-	wantEndedAtWork(t, super, open("alice"))
+	for range 3 {
+		wantEndedAtWork(t, super, open("alice"))
+	}
 }
 
-// wantEndedAtWork ends a session that runs a statement, within a block.
+func TestServersSignalsShared(t *testing.T) { TestServersSignals(t) }
+
+// TestServersSignals ends servers' processes by their own ids, as scripts do with pg_stat_activity: one at work takes its session
+// along, as without howdah; from one that waits for work nobody sees anything.
+func TestServersSignals(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.exec(t, "CREATE ROLE alice LOGIN; CREATE TABLE marks (n int); GRANT ALL ON marks TO alice")
+	open := func(user string) *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=127.0.0.1 port=%d user=%s dbname=postgres", f.port, user))
+		must(t, err)
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		return conn
+	}
+	super, working, idle := open("postgres"), open("alice"), open("alice")
+	ended := func(where string, arguments ...any) (n int) {
+		must(t, super.QueryRow(t.Context(), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'alice' AND "+where,
+			arguments...).Scan(&n))
+		return n
+	}
+	_, err := idle.Exec(t.Context(), "SET my.own = 'kept'")
+	must(t, err)
+	for range 3 {
+		_, err := idle.Exec(t.Context(), "INSERT INTO marks VALUES (1)")
+		must(t, err)
+		eventually(t, "the idle process to be there", func() error {
+			if ended("state = $1", "idle") == 0 {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+		eventually(t, "the idle process to be gone", func() error {
+			if n := f.counter(t, 0, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND state = 'idle'"); n > 0 {
+				return fmt.Errorf("%d are left", n)
+			}
+			return nil
+		})
+		var own string
+		_, err = idle.Exec(t.Context(), "INSERT INTO marks VALUES (2)")
+		must(t, err)
+		must(t, idle.QueryRow(t.Context(), "SELECT current_setting('my.own')").Scan(&own))
+		if own != "kept" {
+			t.Errorf("my.own is %q", own)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { // ends with the statement
+		_, err := working.Exec(context.Background(), "DO 'BEGIN PERFORM pg_sleep(60); END'")
+		done <- err
+	}()
+	eventually(t, "the working process to be there", func() error {
+		if ended("state = $1 AND query LIKE 'DO %'", "active") == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	if err := <-done; sqlState(err) != "57P01" || !working.IsClosed() {
+		t.Errorf("a session whose process is ended at work gets %v", err)
+	}
+	_, err = idle.Exec(t.Context(), "INSERT INTO marks VALUES (3)")
+	must(t, err)
+}
+
+// wantEndedAtWork ends a session that runs a statement, within a block: the end is all that its client hears of.
 func wantEndedAtWork(t *testing.T, super, victim *pgx.Conn) {
 	t.Helper()
 	_, err := victim.Exec(t.Context(), "BEGIN")
 	must(t, err)
 	pid := victim.PgConn().PID()
 	done := make(chan error, 1)
-	go func() { // ends with the statement
+	go func() { // ends with the session
 		_, err := victim.Exec(context.Background(), "SELECT pg_sleep(60)")
-		for err == nil || !victim.IsClosed() && sqlState(err) != "57P01" {
-			_, err = victim.Exec(context.Background(), "ROLLBACK")
-		}
 		done <- err
 	}()
 	eventually(t, "the session to be ended", func() error {
@@ -117,9 +201,8 @@ func wantEndedAtWork(t *testing.T, super, victim *pgx.Conn) {
 		must(t, err)
 		select {
 		case err := <-done:
-			var fatal *pgconn.PgError
-			if errors.As(err, &fatal) && fatal.Code != "57P01" {
-				t.Errorf("got %v", err)
+			if sqlState(err) != "57P01" || !victim.IsClosed() {
+				t.Errorf("got %v, want 57P01 and the session's end", err)
 			}
 			return nil
 		default:

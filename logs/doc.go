@@ -3,6 +3,7 @@
 //
 //	logs.go      from the configuration to a logger
 //	repeats.go   lines that say the same again and again are counted instead
+//	later.go     what all lines of a client have is formatted when it has one
 //	queue.go     a line never waits for a slow reader
 //	syslog.go    lines for syslog, by their level
 package logs

@@ -38,6 +38,43 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// A logger with attributes writes what it would without waiting with them, whatever was derived from it, and when.
+func TestLater(t *testing.T) {
+	write := func(h slog.Handler) string {
+		log := slog.New(h)
+		one := log.With("a", 1, slog.Group("g", "b", 2))
+		two := one.With("c", "x y").With()
+		three := two.WithGroup("h").With("d", 4)
+		three.Warn("first", "e", 5) // before those that it is derived from
+		one.Info("second")
+		two.Info("third", "f", 6)
+		one.With("k", 7).Error("fourth")
+		two.Debug("nothing")
+		one.Info("fifth")
+		return fmt.Sprint(two.Enabled(t.Context(), slog.LevelDebug), two.Enabled(t.Context(), slog.LevelInfo))
+	}
+	plain := func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		return a
+	}
+	for name, handler := range map[string]func(w *bytes.Buffer) slog.Handler{
+		"text": func(w *bytes.Buffer) slog.Handler {
+			return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: plain})
+		},
+		"json": func(w *bytes.Buffer) slog.Handler {
+			return slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: plain})
+		},
+	} {
+		var now, later bytes.Buffer
+		enabled := write(handler(&now))
+		if got := write(newRepeats(handler(&later), time.Second, time.Now)); later.String() != now.String() || got != enabled {
+			t.Errorf("%s: got\n%s%s\nwant\n%s%s", name, later.String(), got, now.String(), enabled)
+		}
+	}
+}
+
 // So many different messages are counted only.
 func TestRepeatsAreBounded(t *testing.T) {
 	c := &counts{interval: time.Second, now: time.Now, of: map[said]*count{}}

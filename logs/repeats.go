@@ -50,7 +50,7 @@ func newRepeats(h slog.Handler, interval time.Duration, now func() time.Time) sl
 }
 
 func (r *repeats) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &repeats{r.Handler.WithAttrs(attrs), r.shared}
+	return &repeats{&later{from: r.Handler, attrs: attrs}, r.shared}
 }
 
 func (r *repeats) WithGroup(name string) slog.Handler {

@@ -104,7 +104,7 @@ func (v *Verdict) sum() *Verdict {
 		v.Redefines = v.Redefines || st.Redefines
 		st.LocksSession = !st.planned && locksSession(st.Functions)
 		st.ReadsCounters = st.readsCounters()
-		v.Own = v.Own || st.IsOwn()
+		v.Own = v.Own || st.IsOwn() || st.Signal.Parameter
 		v.Stateful = v.Stateful || st.stateful()
 	}
 	v.Trustable = v.Access >= AccessWrite

@@ -203,7 +203,7 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 	}
 	inner := walker{sql: w.sql, planOnly: !analyze}
 	inner.statement(n.Query)
-	w.literalDependent = w.literalDependent || inner.literalDependent
+	w.literalDependent, w.params = w.literalDependent || inner.literalDependent, inner.params
 	w.st.Relations, w.st.Functions, w.st.planned = inner.st.Relations, inner.st.Functions, !analyze
 	w.st.TransactionScoped = inner.st.TransactionScoped
 	if analyze {
@@ -214,7 +214,7 @@ func (w *walker) explain(n *pg.ExplainStmt) {
 		w.st.Set = SetOpaque
 	}
 	if own {
-		w.explainOwn(&inner, format)
+		w.explainOwn(format)
 		return
 	}
 	w.uses, w.certain = inner.uses, max(w.certain, inner.certain)

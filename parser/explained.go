@@ -7,12 +7,12 @@ import (
 )
 
 // explainOwn: EXPLAIN (HOWDAH) asks howdah, which answers it and runs nothing.
-func (w *walker) explainOwn(inner *walker, format string) {
+func (w *walker) explainOwn(format string) {
 	w.literalDependent = true
 	if _, after, ok := strings.Cut(w.sql, ")"); ok { // the options have no brackets of their own
 		w.st.Explained = strings.TrimSpace(after)
 	}
-	w.st.Object, w.st.Params = format, inner.params
+	w.st.Object = format
 	w.st.TransactionScoped, w.st.CreatesTemp = false, false
 	w.raise(AccessSession, "EXPLAIN (HOWDAH)")
 }

@@ -73,40 +73,93 @@ func New(o Options) *Parser {
 // For every text that pg_query can parse the answer equals Classify's. A text that it
 // cannot, because of a literal's value, may get the verdict of its skeleton: the
 // server refuses it wherever it goes.
-func (p *Parser) Verdict(sql []byte) *Verdict {
+func (p *Parser) Verdict(sql []byte) *Verdict { return p.VerdictAfter(sql, &Last{}) }
+
+// Last is what one client asked about last. The zero value is that it has not asked yet.
+type Last struct {
+	// skeleton and its verdict; verdict is nil unless the skeleton stands for many texts.
+	skeleton string
+	verdict  *Verdict
+}
+
+// maxLastText bounds the texts whose skeleton is looked at before the text itself is looked for.
+const maxLastText = 512
+
+// VerdictAfter is Verdict for a client that asked about another text before, which last stands for. A client that asks
+// the same again with other literals is answered without a look into the caches, where a new text never is.
+func (p *Parser) VerdictAfter(sql []byte, last *Last) *Verdict { return p.after(sql, last, true) }
+
+// KnownAfter is VerdictAfter if that takes no parsing, else nil: a text is parsed in a time that others may not have to wait for.
+func (p *Parser) KnownAfter(sql []byte, last *Last) *Verdict { return p.after(sql, last, false) }
+
+func (p *Parser) after(sql []byte, last *Last, parse bool) *Verdict {
 	if len(sql) > maxCachedText {
+		if !parse {
+			return nil
+		}
 		p.uncached.Add(1)
 		return p.classify(string(sql), maphash.Bytes(p.seed, sql))
+	}
+	// A buffer on the stack would escape, as the lexer holds it.
+	if last.verdict != nil && len(sql) <= maxLastText {
+		l := p.lexers.Get().(*lexer)
+		defer p.putBack(l)
+		skeleton, info := l.skeleton(sql)
+		if info.ok && info.variable && last.skeleton == string(skeleton) {
+			p.skeletonHits.Add(1)
+			return last.verdict
+		}
+		*last = Last{}
+		hash := maphash.Bytes(p.seed, sql)
+		if e := p.exact.get(hash, sql); e != nil {
+			p.exactHits.Add(1)
+			return e.verdict
+		}
+		return p.bySkeleton(hash, sql, skeleton, info, last, parse)
 	}
 	hash := maphash.Bytes(p.seed, sql)
 	if e := p.exact.get(hash, sql); e != nil {
 		p.exactHits.Add(1)
 		return e.verdict
 	}
-	// A buffer on the stack would escape, as the lexer holds it.
 	l := p.lexers.Get().(*lexer)
+	defer p.putBack(l)
 	skeleton, info := l.skeleton(sql)
-	v := p.bySkeleton(hash, sql, skeleton, info)
-	l.sql = nil
-	p.lexers.Put(l)
-	return v
+	return p.bySkeleton(hash, sql, skeleton, info, last, parse)
 }
 
-// bySkeleton answers from the skeleton cache, and fills both. It does not keep skeleton.
-func (p *Parser) bySkeleton(hash uint64, sql, skeleton []byte, info skeletonInfo) *Verdict {
+func (p *Parser) putBack(l *lexer) {
+	l.sql = nil
+	p.lexers.Put(l)
+}
+
+// bySkeleton answers from the skeleton cache, and fills both; if it may not parse, nil stands for what is not there. It does not keep skeleton.
+func (p *Parser) bySkeleton(hash uint64, sql, skeleton []byte, info skeletonInfo, last *Last, parse bool) *Verdict {
 	if !info.ok {
+		if !parse {
+			return nil
+		}
 		return p.classifyExact(hash, sql)
 	}
 	key := maphash.Bytes(p.seed, skeleton)
 	if e := p.skeletons.get(key, skeleton); e != nil {
 		if e.verdict == nil {
+			if !parse {
+				return nil
+			}
 			return p.classifyExact(hash, sql)
 		}
 		p.skeletonHits.Add(1)
+		if info.variable {
+			*last = Last{e.text, e.verdict}
+		}
 		if !info.variable || p.seen(hash, promoteAfter) {
 			p.exact.put(hash, sql, e.verdict)
 		}
 		return e.verdict
+	}
+	if !parse {
+		return nil
 	}
 	return p.learn(hash, sql, key, skeleton, info)
 }

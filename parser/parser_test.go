@@ -113,6 +113,7 @@ func TestHitsDoNotAllocate(t *testing.T) {
 		}
 	}
 	i := 0
+	var last parser.Last
 	for _, c := range []struct {
 		name string
 		run  func()
@@ -124,6 +125,11 @@ func TestHitsDoNotAllocate(t *testing.T) {
 			i++
 			literal[len(literal)-2], literal[len(literal)-3] = byte('0'+i%10), byte('0'+i/10%10)
 			p.Verdict(literal)
+		}},
+		{"skeleton of the last one", func() {
+			i++
+			literal[len(literal)-2], literal[len(literal)-3] = byte('0'+i%10), byte('0'+i/10%10)
+			p.VerdictAfter(literal, &last)
 		}},
 	} {
 		c.run()
@@ -207,9 +213,10 @@ func FuzzVerdict(f *testing.F) {
 		f.Add([]byte(sql))
 	}
 	p := newParser()
+	var last parser.Last
 	f.Fuzz(func(t *testing.T, sql []byte) {
 		want := parser.Classify(string(sql))
-		got := p.Verdict(sql)
+		got := p.VerdictAfter(sql, &last)
 		again := p.Verdict(sql)
 		if got == nil || again == nil {
 			t.Fatal("nil verdict")
@@ -221,6 +228,42 @@ func FuzzVerdict(f *testing.F) {
 			t.Fatalf("%q: cached %s, classified %s", sql, got, want)
 		}
 	})
+}
+
+// TestVerdictAfter: what was asked before changes no answer, and one who asks the same with other literals needs no cache.
+func TestVerdictAfter(t *testing.T) {
+	p := newParser()
+	var last parser.Last
+	ask := func(sql string) *parser.Verdict {
+		t.Helper()
+		v := p.VerdictAfter([]byte(sql), &last)
+		if want := parser.Classify(sql); v.String() != want.String() {
+			t.Errorf("%s: %s, classified %s", sql, v, want)
+		}
+		return v
+	}
+	for i := range 30 {
+		ask(fmt.Sprintf("SELECT a FROM t WHERE id = %d", i))
+		ask(fmt.Sprintf("SELECT a FROM t WHERE id = %d", i+1000))
+		if i%2 == 0 {
+			ask("SELECT a FROM t WHERE id = 'it''s' -- no number")
+			ask("SELECT a FROM t")
+			ask(fmt.Sprintf("UPDATE t SET a = 1 WHERE id = %d", i))
+			ask(fmt.Sprintf("SELECT set_config('work_mem', '%d', false)", i)) // its literals count
+			ask(fmt.Sprintf("SELECT nextval('s%d')", i))
+			ask("SELECT 1 FROM t WHERE id = " + strings.Repeat("1", 600))
+		}
+	}
+	misses := p.Stats().Misses
+	first := ask("SELECT b FROM t WHERE id = 5")
+	for i := range 20 {
+		if ask(fmt.Sprintf("SELECT b FROM t WHERE id = %d", i)) != first {
+			t.Errorf("another verdict for %d", i)
+		}
+	}
+	if n := p.Stats().Misses - misses; n != 1 {
+		t.Errorf("%d misses, want the first one", n)
+	}
 }
 
 func BenchmarkVerdictKnownText(b *testing.B) {

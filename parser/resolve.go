@@ -10,7 +10,7 @@ import "github.com/howdah/howdah/parser/catalog"
 // The answer is remembered with v: asked again with the same env it takes no
 // lock and allocates nothing. Only Access, Reason and TransactionScoped, of the
 // verdict and its statements, Trustable, and Set and Stateful, for functions that change settings,
-// can differ from v's. A nil v or env gives v.
+// can differ from v's, and Traceless. A nil v or env gives v.
 func Resolve(v *Verdict, env *Env) *Verdict {
 	if v == nil || env == nil || v.settled || v.Access == AccessNone {
 		return v
@@ -67,6 +67,17 @@ type resolver struct {
 }
 
 func (r *resolver) verdict(v *Verdict) *Verdict {
+	resolved := r.names(v)
+	if !r.env.isTraceless(resolved) {
+		return resolved
+	}
+	copied := *resolved // v itself is shared with those for whom names mean something else
+	copied.Traceless = true
+	return &copied
+}
+
+// names is the verdict by what its names do.
+func (r *resolver) names(v *Verdict) *Verdict {
 	var changed *Verdict
 	for i := range v.Statements {
 		st := &v.Statements[i]

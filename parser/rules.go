@@ -105,6 +105,9 @@ func matchesAny(list []*regexp.Regexp, name string) bool {
 	return false
 }
 
+// HasPatterns reports whether Judge matches texts with patterns.
+func (r *Rules) HasPatterns() bool { return r != nil && len(r.patterns) > 0 }
+
 // Judge applies primary_patterns to a verdict that may be a read: a text that
 // one matches is a write. Without patterns it costs nothing; with them every execution matches the text
 // against each, since texts of one skeleton share a verdict that knows no literals.

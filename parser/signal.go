@@ -12,6 +12,8 @@ const MaxProcessID = 1 << 22
 type Signal struct {
 	// Session is the session's number; 0 of every other statement.
 	Session uint32
+	// Parameter says that the number is $1, an int4: whether a session of howdah's is meant shows when it is bound.
+	Parameter bool
 	// Terminate ends the session; else what it runs is canceled.
 	Terminate bool
 }
@@ -24,7 +26,8 @@ func (s Signal) Function() string {
 	return "pg_cancel_backend"
 }
 
-// selectOfSignal recognises a SELECT of one call of a signal function and nothing else, with a constant that no process id can be.
+// selectOfSignal recognises a SELECT of one call of a signal function and nothing else, with a constant that no process id can be,
+// or with $1.
 func (w *walker) selectOfSignal(n *pg.SelectStmt) {
 	if !isBareSelect(n) || len(n.TargetList) != 1 {
 		return
@@ -44,9 +47,25 @@ func (w *walker) selectOfSignal(n *pg.SelectStmt) {
 		return
 	}
 	pid := f.Args[0].GetAConst().GetIval().GetIval()
-	if pid <= MaxProcessID {
+	switch {
+	case pid > MaxProcessID:
+		w.st.Signal = Signal{Session: uint32(pid), Terminate: terminate}
+	case isIntParameter(f.Args[0]):
+		w.st.Signal = Signal{Parameter: true, Terminate: terminate}
+	default:
 		return
 	}
-	w.st.Signal = Signal{Session: uint32(pid), Terminate: terminate}
 	w.st.Object = target.GetName()
+}
+
+// isIntParameter is $1, also as $1::int.
+func isIntParameter(n *pg.Node) bool {
+	if cast := n.GetTypeCast(); cast != nil {
+		names := cast.GetTypeName().GetNames()
+		if len(cast.GetTypeName().GetArrayBounds()) > 0 || len(names) == 0 || names[len(names)-1].GetString_().GetSval() != "int4" {
+			return false
+		}
+		n = cast.Arg
+	}
+	return n.GetParamRef().GetNumber() == 1
 }

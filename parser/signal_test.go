@@ -15,14 +15,21 @@ func TestSignal(t *testing.T) {
 		"SELECT pg_cancel_backend(" + process + ")":                            {},
 		"SELECT pg_cancel_backend(7)":                                          {},
 		"SELECT pg_cancel_backend(-" + session + ")":                           {},
-		"SELECT pg_cancel_backend($1)":                                         {},
+		"SELECT pg_cancel_backend($1)":                                         {Parameter: true},
+		"SELECT pg_terminate_backend($1::int, 10) AS done":                     {Parameter: true, Terminate: true},
+		"SELECT pg_cancel_backend($1::pg_catalog.int4)":                        {Parameter: true},
+		"SELECT pg_cancel_backend($1::text)":                                   {},
+		"SELECT pg_cancel_backend($1::int[])":                                  {},
+		"SELECT pg_cancel_backend($2)":                                         {},
+		"SELECT pg_cancel_backend($1 + 1)":                                     {},
+		"SELECT pg_cancel_backend($1), 1":                                      {},
 		"SELECT mine.pg_cancel_backend(" + session + ")":                       {},
 		"SELECT pg_cancel_backend(" + session + "), 1":                         {},
 		"SELECT pg_cancel_backend(" + session + ") FROM t":                     {},
 		"SELECT pg_cancel_backend(pid) FROM pg_stat_activity":                  {},
 	} {
 		v := parser.Classify(sql)
-		if got := v.Statements[0].Signal; got != want || v.Own != (want.Session != 0) {
+		if got := v.Statements[0].Signal; got != want || v.Own != (want.Session != 0 || want.Parameter) {
 			t.Errorf("%s: got %+v, own %v, want %+v", sql, got, v.Own, want)
 		}
 	}

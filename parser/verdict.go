@@ -157,9 +157,10 @@ type Statement struct {
 	// not known read; a hint may say so.
 	Trustable bool
 	// Explained is the text of the statement that EXPLAIN (HOWDAH) asks about, empty of
-	// every other statement, and Params the highest $n in it. It may hold literals: never log it.
+	// every other statement. It may hold literals: never log it.
 	Explained string
-	Params    int
+	// Params is the highest $n in the text.
+	Params int
 	// Console is what howdah answers as an operator's question (SHOW pool_nodes, PGPOOL
 	// SHOW …), in one spelling; empty of every other statement.
 	Console string
@@ -221,8 +222,11 @@ type Verdict struct {
 	LiteralDependent bool
 	// Trustable is true if every statement is a read or Trustable, and one is not a read.
 	Trustable bool
-	// Own is true if any statement is for howdah itself (Statement.IsOwn).
+	// Own is true if any statement is for howdah itself (Statement.IsOwn), or may be by its parameter (Signal).
 	Own bool
+	// Traceless is true if the text certainly leaves nothing on its connection that DISCARD ALL would take away.
+	// Only Resolve says so, as it depends on what names mean.
+	Traceless bool
 	// Commented is true if the text begins with a comment, and Hint is what such a comment asks for.
 	Commented bool
 	Hint      Hint

@@ -77,6 +77,7 @@ func (w *walker) scoped() {
 // finish completes w.st when all is walked.
 func (w *walker) finish() {
 	w.st.dedup()
+	w.st.Params = max(w.st.Params, w.params)
 	w.st.Trustable = w.st.Access >= AccessWrite && !w.sure && w.st.Set == SetNone
 	if w.certain <= AccessRead {
 		w.st.Uses = w.uses.keep(w.st.Relations)

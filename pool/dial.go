@@ -12,6 +12,7 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/wire"
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // Address returns the network and address of a node.
@@ -37,6 +38,9 @@ func dial(ctx context.Context, n *cluster.Node, tls *auth.BackendTLS) (*wire.Con
 	network, addr := Address(n)
 	nc, err := cluster.DialProxied(ctx, network, addr, n.ProxyProtocol)
 	if err != nil {
+		return nil, err
+	}
+	if nc, err = socket.Take(nc); err != nil {
 		return nil, err
 	}
 	c := wire.NewConn(nc)

@@ -7,10 +7,12 @@
 // that succeeded; any doubt closes it.
 //
 //	Acquire:  idle one of the key > room for a new one > an idle one of another
-//	          key makes room > wait, first come, first served
-//	Release:  reset, then the oldest waiter > idle
-//	Park:     as it is, to the oldest waiter of the key (one of another key is not
-//	          passed over for more than 50 ms) > idle
+//	          key makes room > wait
+//	Release:  reset, then to who is next > idle
+//	Park:     as it is, to who is next > idle
+//
+// Sessions of one user are served in the order they came, users by the connections
+// they have in use: the fewest first (turn.go).
 //
 // Sizes are per node. The pool knows nothing of sessions or SQL, but for the
 // text of the reset query.

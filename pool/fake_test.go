@@ -63,21 +63,21 @@ func (f *fake) accept() {
 		if err != nil {
 			return
 		}
+		c := wire.NewConn(nc)
 		f.mu.Lock()
-		f.conns[nc] = true
+		f.conns[c.NetConn()] = true
 		f.mu.Unlock()
 		f.done.Go(func() {
-			f.serve(nc)
-			nc.Close()
+			f.serve(c)
+			c.Close()
 			f.mu.Lock()
-			delete(f.conns, nc)
+			delete(f.conns, c.NetConn())
 			f.mu.Unlock()
 		})
 	}
 }
 
-func (f *fake) serve(nc net.Conn) {
-	c := wire.NewConn(nc)
+func (f *fake) serve(c *wire.Conn) {
 	if c.Need(8) != nil {
 		return
 	}

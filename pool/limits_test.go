@@ -190,3 +190,57 @@ func TestKeptReady(t *testing.T) {
 		wantStats(t, p, pool.Stats{})
 	})
 }
+
+// Where two limits are reached, a connection idle under each gives way.
+func TestTwoLimitsAtOnce(t *testing.T) {
+	f := newFake(t)
+	p := newPool(t, func(s *pool.Settings) { s.MaxUserConnections, s.MaxDBConnections = 1, 1 })
+	p.ReleaseUnused(acquire(t, p, f, pool.Key{User: "a", Database: "x"}))
+	b := acquire(t, p, f, pool.Key{User: "b", Database: "y"})
+	waiting := start(t, p, f, pool.Key{User: "a", Database: "y"}, nil)
+	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
+	wantStats(t, p, pool.Stats{Open: 2, Idle: 1, Waiting: 1}) // one alone would not help
+	p.ReleaseUnused(b)
+	p.Discard(<-waiting.server)
+	wantStats(t, p, pool.Stats{})
+	p.ReleaseUnused(acquire(t, p, f, pool.Key{User: "a", Database: "x"}))
+	p.ReleaseUnused(acquire(t, p, f, pool.Key{User: "b", Database: "y"}))
+	acquire(t, p, f, pool.Key{User: "a", Database: "y"})
+	wantStats(t, p, pool.Stats{Open: 1})
+}
+
+// Who waited only because many logins were under way gets the place of an idle connection when they are done.
+func TestIdleGivesWayAfterLogins(t *testing.T) {
+	f := newFake(t)
+	p := newPool(t, func(s *pool.Settings) { s.MaxPerNode, s.MaxLogins = 2, 1 })
+	p.ReleaseUnused(acquire(t, p, f, keyA))
+	var line pool.Line
+	if s, queued, err := p.Claim(f.node, &keyB, &line); s != nil || queued || err != nil {
+		t.Fatalf("got %v, %v, %v; want the right to open a connection", s, queued, err)
+	}
+	waiting := start(t, p, f, pool.Key{User: "c", Database: "d"}, nil)
+	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
+	b, err := p.OpenClaimed(t.Context(), f.node, keyB, auth.Credentials{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Discard(<-waiting.server)
+	p.Discard(b)
+	wantStats(t, p, pool.Stats{})
+}
+
+// A higher limit counts at once for those who wait.
+func TestReloadServesWhoWaits(t *testing.T) {
+	f := newFake(t)
+	set := pool.Settings{Pool: configs.Default().Pool, Connect: 10 * time.Second}
+	set.MaxPerNode = 1
+	p := newPool(t, func(s *pool.Settings) { *s = set })
+	acquire(t, p, f, keyA)
+	waiting := start(t, p, f, keyB, nil)
+	waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 1 })
+	set.MaxPerNode = 2
+	p.Reconfigure(set)
+	if s := <-waiting.server; s.Key != keyB {
+		t.Errorf("got %v", s.Key)
+	}
+}

@@ -1,11 +1,9 @@
 package pool
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/howdah/howdah/cluster"
-	"github.com/howdah/howdah/wire"
 )
 
 // Line is a place in the queue for connections: of a session, which waits in one queue at most. The
@@ -16,6 +14,11 @@ type Line struct {
 	Notice bool
 
 	ready chan grant // made for the first wait
+	// granted is ClaimLater's, nil once it was called. Whoever grants uses it, then whoever waits.
+	granted func()
+	// held is what Granted or ClaimLater leave to Wait.
+	held  grant
+	holds bool
 
 	// What follows is guarded by Pool.mu.
 	pool       *nodePool // nil while it does not wait
@@ -28,6 +31,10 @@ type Line struct {
 	// node and key are what Claim was asked for; they belong to who waits.
 	node *cluster.Node
 	key  *Key
+
+	// last is the group that Claim found last, for the key lastKey, which mostly is the next one's.
+	last    *group
+	lastKey *Key
 }
 
 // grant is what a waiter is given: a connection, or as nil the right to open one, or an error.
@@ -37,6 +44,19 @@ type grant struct {
 	// longer: it is none of these, the wait has become a long one.
 	longer bool
 }
+
+// tell gives a waiter a grant.
+func (w *Line) tell(g grant) {
+	granted := w.granted
+	w.granted = nil
+	w.ready <- g // from now on the line is the waiter's again, unless the wait only is a long one
+	if granted != nil {
+		granted()
+	}
+}
+
+// hold leaves a grant to Wait.
+func (w *Line) hold(g grant) { w.held, w.holds = g, true }
 
 // grants is how many a waiter may find when it looks: the last one, and before it that it waits for long.
 const grants = 2
@@ -75,10 +95,16 @@ func (q *queue) remove(w *Line) {
 
 // Claim returns an idle connection to n for key if there is one; or else a place in the queue, where
 // the caller must Wait; or nothing: then the caller has the right to open a connection, and must use
-// it by OpenClaimed. A queue that is too long is an *wire.Error 53300.
+// it by OpenClaimed or Forgo. What key points to must not change as long as the line is used. A queue that is too long is an *wire.Error 53300.
 func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued bool, err error) {
 	set := p.settings.Load()
 	for {
+		if s = p.takeKnown(set, n, line, key); s != nil && s.usable(n) {
+			return s, false, nil
+		} else if s != nil {
+			p.Discard(s)
+			continue
+		}
 		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usable(n) {
 			return s, queued, err
 		}
@@ -86,12 +112,66 @@ func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued b
 	}
 }
 
+// ClaimIdle returns an idle connection to n for key if that is at hand: of the group where Claim found one last for the line. Claim may find others.
+func (p *Pool) ClaimIdle(n *cluster.Node, key *Key, line *Line) *Server {
+	s := p.takeKnown(p.settings.Load(), n, line, key)
+	if s != nil && !s.usable(n) {
+		p.Discard(s)
+		return nil
+	}
+	return s
+}
+
+// ClaimLater is Claim for who may not Wait: granted is called, once, when there is something to wait for no more, perhaps before ClaimLater returns
+// and by whoever grants it; then Granted tells. It must not wait itself, nor use the pool. If ClaimLater returns false, it is not called, and Wait has something at once.
+func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, granted func()) bool {
+	line.granted, line.node, line.key = granted, n, key
+	s, queued, err := p.Claim(n, key, line)
+	if !queued {
+		line.granted = nil
+		line.hold(grant{server: s, err: err})
+	}
+	return queued
+}
+
+// Granted returns the connection after ClaimLater's call of granted; nil if it is not as simple as that: then Wait must be called, which may wait.
+func (p *Pool) Granted(line *Line) *Server {
+	g := <-line.ready
+	if g.server != nil && g.server.usable(line.node) {
+		return g.server
+	}
+	line.hold(g)
+	return nil
+}
+
+// Return leaves what Granted returned to Wait.
+func (w *Line) Return(s *Server) { w.hold(grant{server: s}) }
+
+// takeKnown is take for an idle connection of the group that the line knows, nil if it does not have one, or if there may be more
+// to it.
+func (p *Pool) takeKnown(set *Settings, n *cluster.Node, line *Line, key *Key) *Server {
+	p.mu.Lock()
+	g := line.last
+	if g == nil || g.gone || p.closed || g.node.node != n || g.node.limit != set.limitOf(n) || line.lastKey != key {
+		p.mu.Unlock()
+		return nil
+	}
+	s := g.node.takeIdle(g)
+	p.mu.Unlock()
+	return s
+}
+
 // Wait waits for what Claim promised: a connection, or as nil the right to open one. The wait ends by
 // Break, or with an *wire.Error 53300 after Settings.WaitTimeout. If it becomes a long one, notice is
 // called by the waiter, once.
 func (p *Pool) Wait(line *Line, notice func()) (*Server, error) {
 	for {
-		g := <-line.ready
+		g := line.held
+		if line.holds {
+			line.held, line.holds = grant{}, false
+		} else {
+			g = <-line.ready
+		}
 		switch {
 		case g.longer:
 			notice()
@@ -113,77 +193,4 @@ func (p *Pool) Break(line *Line, err error) {
 	if line.pool != nil {
 		line.pool.leave(line, grant{err: err})
 	}
-}
-
-// tendAgain is how soon at the earliest the queues are looked at again.
-const tendAgain = 10 * time.Millisecond
-
-// queued makes sure that somebody looks after those who wait; the caller holds mu.
-func (p *Pool) queued(set *Settings) {
-	if !p.tending {
-		p.tending = true
-		p.tendIn(set.soonest())
-	}
-}
-
-func (p *Pool) tendIn(d time.Duration) {
-	if p.tender == nil {
-		p.tender = time.AfterFunc(d, p.tend)
-		return
-	}
-	p.tender.Reset(d)
-}
-
-// soonest is after how long at the earliest a wait needs looking after.
-func (s *Settings) soonest() time.Duration {
-	if s.NoticeAfter > 0 {
-		return min(s.NoticeAfter, s.WaitTimeout)
-	}
-	return s.WaitTimeout
-}
-
-// tend ends the waits that took too long, and says so to those that take long.
-func (p *Pool) tend() {
-	set, now := p.settings.Load(), time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	again, left := set.soonest(), 0
-	for _, np := range p.nodes {
-		for _, g := range np.groups {
-			for w := g.waiters.first; w != nil; {
-				next := w.next
-				if due := np.tend(set, w, now); due > 0 {
-					again = min(again, due)
-					left++
-				}
-				w = next
-			}
-			np.drop(g)
-		}
-	}
-	if p.tending = left > 0; p.tending {
-		p.tendIn(max(again, tendAgain))
-	}
-}
-
-// tend looks after one waiter and returns when to do so again, 0 if it is no more.
-func (np *nodePool) tend(set *Settings, w *Line, now time.Time) time.Duration {
-	waited := now.Sub(w.since)
-	if waited >= set.WaitTimeout {
-		np.leave(w, grant{err: &wire.Error{Code: "53300",
-			Message: fmt.Sprintf("no connection to %s became free within %s", np.name, set.WaitTimeout),
-			Detail:  np.why(set, w.group),
-			Hint:    "Raise that limit, or pool.wait_timeout."}})
-		return 0
-	}
-	due := set.WaitTimeout - waited
-	if !w.Notice || w.noticed || set.NoticeAfter == 0 {
-		return due
-	}
-	if waited >= set.NoticeAfter {
-		w.noticed = true
-		w.ready <- grant{longer: true}
-		return due
-	}
-	return min(due, set.NoticeAfter-waited)
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/howdah/howdah/auth"
 	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
-	"github.com/howdah/howdah/wire"
 )
 
 // Settings are what Acquire and Release obey; they may change at any time.
@@ -43,8 +42,9 @@ type Pool struct {
 	closed bool
 	// renewed is when Renew was last called.
 	renewed time.Time
-	// tender runs tend from time to time while tending: somebody waits.
+	// tender runs tend at tendAt while tending: somebody waits.
 	tender  *time.Timer
+	tendAt  time.Time
 	tending bool
 }
 
@@ -58,6 +58,14 @@ func New(settings Settings, log *slog.Logger) *Pool {
 // Reconfigure replaces the settings; connections that are out or idle stay.
 func (p *Pool) Reconfigure(settings Settings) {
 	p.settings.Store(&settings)
+	p.mu.Lock()
+	for _, np := range p.nodes {
+		if np.node != nil {
+			np.limit = settings.limitOf(np.node)
+		}
+		np.unmatched = true
+	}
+	p.mu.Unlock()
 	p.tend() // by the new limits
 }
 
@@ -146,54 +154,73 @@ type opener struct {
 // take returns an idle connection if one is wanted, or a place in the queue, or neither: then
 // the caller has the right to open a connection.
 func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle bool) (s *Server, queued bool, err error) {
-	var evicted *Server
-	defer func() {
-		if evicted != nil {
-			evicted.Close()
-		}
-	}()
+	var gave []swapped
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer func() {
+		p.mu.Unlock()
+		finish(gave)
+	}()
 	if p.closed {
 		return nil, false, ErrClosed
 	}
 	np := p.node(n.ID)
-	np.limit, np.name = set.limitOf(n), n.Name
-	if np.node == nil || np.node.Run <= n.Run {
-		np.node = n
+	if np.knows(set, n) {
+		gave = p.grant(np, set, time.Now()) // those who wait come first
 	}
-	g := np.group(*key)
+	g := line.last
+	if g == nil || g.gone || g.node != np || line.lastKey != key {
+		g = np.group(*key)
+		line.last, line.lastKey = g, key
+	}
 	if idle {
 		if s := np.takeIdle(g); s != nil {
 			return s, false, nil
 		}
 	}
-	if first := np.next(set, nil); first == nil { // nobody who waits could have it
-		if np.mayOpen(set, g, nil) {
-			np.opens(g)
-			return nil, false, nil
-		}
-		if g.waiters.first == nil {
-			if evicted = np.evict(set, g); evicted != nil {
-				np.opens(g)
-				return nil, false, nil
-			}
-		}
+	now := time.Now()
+	ended, claimed := np.claim(set, g, now)
+	if gave = append(gave, ended...); len(ended) > 0 { // limits that kept others waiting have room again, perhaps
+		gave = append(gave, p.grant(np, set, now)...)
 	}
-	if np.waiting >= set.MaxWaiters {
-		defer np.drop(g)
-		return nil, false, &wire.Error{Code: "53300",
-			Message: fmt.Sprintf("too many sessions wait for a connection to %s", n.Name),
-			Detail:  fmt.Sprintf("%d connections are open, %d sessions wait. %s", np.total, np.waiting, np.why(set, g)),
-			Hint:    "Raise that limit, or pool.max_waiters."}
+	if claimed {
+		return nil, false, nil
+	}
+	g = np.group(*key) // its last connection may have given way
+	if err := np.admit(set, g); err != nil {
+		np.drop(g)
+		return nil, false, err
 	}
 	if line.ready == nil {
 		line.ready = make(chan grant, grants)
 	}
 	line.node, line.key = n, key
-	np.enqueue(g, line)
-	p.queued(set)
+	np.enqueue(g, line, now)
+	p.tendIn(now, np.tendAfter(set))
 	return nil, true, nil
+}
+
+// grant lets waiters open connections where there is room; the caller holds mu, and finishes what gave way without it.
+func (p *Pool) grant(np *nodePool, set *Settings, now time.Time) []swapped {
+	gave := np.grant(set, now)
+	p.lookAgain(np, now)
+	return gave
+}
+
+// lookAgain makes sure that connections that linger give way in time; the caller holds mu.
+func (p *Pool) lookAgain(np *nodePool, now time.Time) {
+	if np.unmatched && np.waiting > 0 {
+		p.tendIn(now, overtaken)
+	}
+}
+
+// finish does outside of the lock what connections that gave way need: who opens one in a place comes when that is free.
+func finish(gave []swapped) {
+	for _, s := range gave {
+		s.closed.Close()
+		if s.line != nil {
+			s.line.tell(grant{})
+		}
+	}
 }
 
 // OpenClaimed opens a connection with the right that Claim or Wait gave the caller.
@@ -207,15 +234,16 @@ func (p *Pool) OpenClaimed(ctx context.Context, n *cluster.Node, key Key, cred a
 		return nil, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	np := p.node(n.ID)
 	np.opening--
 	s.group = np.group(key)
 	s.group.opener = opener{n, cred}
 	np.learn(s)
-	np.grant(set)
+	gave := p.grant(np, set, time.Now())
 	s.Params = p.intern(s.Params)
 	s.Defaults = s.Params
+	p.mu.Unlock()
+	finish(gave)
 	return s, nil
 }
 
@@ -236,19 +264,24 @@ func (p *Pool) intern(params *Params) *Params {
 	return known
 }
 
+// Forgo gives up the right to open a connection that Claim or Wait gave the caller.
+func (p *Pool) Forgo(n *cluster.Node, key Key) { p.freed(n.ID, key, true) }
+
 // freed takes note that one connection less is open (or being opened), and lets who waits open one.
 func (p *Pool) freed(id cluster.NodeID, key Key, opening bool) {
 	set := p.settings.Load()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	np := p.node(id)
 	if opening {
 		np.opening--
 	}
 	np.closes(np.group(key))
+	var gave []swapped
 	if !p.closed {
-		np.grant(set)
+		gave = p.grant(np, set, time.Now())
 	}
+	p.mu.Unlock()
+	finish(gave)
 }
 
 // Release takes a connection back: it is reset, and lent out again only if
@@ -270,6 +303,16 @@ func (p *Pool) Release(s *Server) {
 	p.put(s)
 }
 
+// ReleaseClean takes back a connection on which sessions left nothing that DISCARD ALL would take away. An operator's
+// own pool.reset_query is run all the same, as it may do anything. The connection must be idle.
+func (p *Pool) ReleaseClean(s *Server) {
+	if p.settings.Load().ResetQuery != configs.DefaultResetQuery {
+		p.Release(s)
+		return
+	}
+	p.put(s)
+}
+
 // Park takes a connection back as it is, for another session of its key, which must
 // deal with what s.Carried says. The connection must be idle and out of a transaction.
 func (p *Pool) Park(s *Server) { p.put(s) }
@@ -283,7 +326,7 @@ func (p *Pool) Discard(s *Server) {
 	p.freed(s.Node, s.Key, false)
 }
 
-// put makes a connection available: to the oldest waiter, or as idle.
+// put makes a connection available: to who is next, or as idle.
 // Whatever its server sends from now on makes it unfit (see Acquire).
 func (p *Pool) put(s *Server) {
 	set, now := p.settings.Load(), time.Now()
@@ -293,19 +336,15 @@ func (p *Pool) put(s *Server) {
 		return
 	}
 	p.mu.Lock()
-	np, g := p.node(s.Node), s.group
+	np := s.group.node
 	over := np.limit > 0 && np.total > np.limit // the limit was lowered
-	if p.closed || over || np.isPast(s) || s.created.Before(p.renewed) || np.waiting > 0 && np.passes(set, g, now) {
-		// A waiter of another key opens its own in this one's place.
+	if p.closed || over || np.isPast(s) || s.created.Before(p.renewed) {
 		p.mu.Unlock()
 		p.Discard(s)
 		return
 	}
-	if g.waiters.first != nil {
-		np.serve(g, s)
-	} else {
-		g.idle = append(g.idle, s)
-		np.idle++
-	}
+	gave := np.give(set, s, now)
+	p.lookAgain(np, now)
 	p.mu.Unlock()
+	finish(gave)
 }

@@ -22,7 +22,12 @@ type nodePool struct {
 	idle        int
 	waiting     int
 	arrivals    uint64 // counts the waiters that ever came
-	name        string // the node's, for messages; as of the last Claim
+	turns       uint64 // counts who began to wait or was served
+	users       map[string]*user
+	contest     contest
+	// unmatched: somebody waits for whom an idle connection may make room before long.
+	unmatched bool
+	name      string // the node's, for messages; as of the last Claim
 	// node is the node as the latest Claim knew it; connections of an earlier run of it are not lent out.
 	node *cluster.Node
 }
@@ -43,23 +48,24 @@ func (a account) of(key *Key) bool {
 // group is what a node has of one key.
 type group struct {
 	key     Key
+	user    *user
+	node    *nodePool
+	gone    bool      // drop has forgotten it
 	open    int       // open or being opened
 	idle    []*Server // in the order they were freed
 	waiters queue
 	// opener has what a further connection is opened with.
 	opener opener
+	// gained is when one was last begun to be opened.
+	gained time.Time
 }
-
-// overtaken bounds how long, where connections are shared, those who wait for a
-// connection of another key are passed over by transactions that need no new login: else a
-// full node would log in anew for every transaction.
-const overtaken = 50 * time.Millisecond
 
 // group returns the group of key, which it makes if need be.
 func (np *nodePool) group(key Key) *group {
 	g := np.groups[key]
 	if g == nil {
-		g = &group{key: key}
+		g = &group{key: key, user: np.user(key.User), node: np}
+		g.user.groups++
 		np.groups[key] = g
 	}
 	return g
@@ -67,9 +73,24 @@ func (np *nodePool) group(key Key) *group {
 
 // drop forgets a group that has nothing.
 func (np *nodePool) drop(g *group) {
-	if g.open == 0 && g.waiters.first == nil {
-		delete(np.groups, g.key)
+	if g.open > 0 || g.waiters.first != nil || np.groups[g.key] != g {
+		return
 	}
+	delete(np.groups, g.key)
+	g.gone = true
+	if g.user.groups--; g.user.groups == 0 {
+		delete(np.users, g.user.name)
+	}
+}
+
+// knows takes note of the node as a session knows it, and reports whether it may have more connections than before.
+func (np *nodePool) knows(set *Settings, n *cluster.Node) bool {
+	if np.node == nil || np.node.Run <= n.Run {
+		np.node = n
+	}
+	before := np.limit
+	np.limit, np.name = set.limitOf(n), n.Name
+	return np.limit != before && (np.limit == 0 || np.limit > before && before > 0)
 }
 
 // isPast reports whether s was opened to a server that is not the node any more.
@@ -84,7 +105,7 @@ func (np *nodePool) takeIdle(g *group) *Server {
 	s := g.idle[n-1]
 	g.idle[n-1] = nil
 	g.idle = g.idle[:n-1]
-	np.idle--
+	np.rested(g.user, -1)
 	return s
 }
 
@@ -99,21 +120,40 @@ func (np *nodePool) remove(s *Server) bool {
 		return false
 	}
 	g.idle = slices.Delete(g.idle, i, i+1)
-	np.idle--
+	np.rested(g.user, -1)
 	return true
+}
+
+// takeOldest takes the group's connection that was idle for longest.
+func (np *nodePool) takeOldest(g *group) *Server {
+	s := g.idle[0]
+	g.idle = slices.Delete(g.idle, 0, 1)
+	np.rested(g.user, -1)
+	return s
 }
 
 // mayOpen reports whether one more connection of the group may be opened; after one less
 // of the account of given, if that is not nil.
 func (np *nodePool) mayOpen(set *Settings, g, given *group) bool {
-	if set.MaxLogins > 0 && np.opening >= set.MaxLogins {
-		return false
-	}
-	total := np.total
+	return !np.areManyOpening(set) && (np.limit == 0 || np.without(given) < np.limitFor(set, g)) && !np.isFull(set, g, given)
+}
+
+// hasRoom is mayOpen for whoever has no limits of its own.
+func (np *nodePool) hasRoom(set *Settings, given *group) bool {
+	return !np.areManyOpening(set) && (np.limit == 0 || np.without(given) < np.limit)
+}
+
+// areManyOpening is whether no more may be opened before others are.
+func (np *nodePool) areManyOpening(set *Settings) bool {
+	return set.MaxLogins > 0 && np.opening >= set.MaxLogins
+}
+
+// without is how many connections there are, one less of given if that is not nil.
+func (np *nodePool) without(given *group) int {
 	if given != nil {
-		total--
+		return np.total - 1
 	}
-	return (np.limit == 0 || total < np.limitFor(set, g)) && !np.isFull(set, g, given)
+	return np.total
 }
 
 // limitFor is how many connections the node may have when one of the group is opened: the last ones are the superusers'.
@@ -178,9 +218,10 @@ func (np *nodePool) learn(s *Server) {
 }
 
 // opens notes that a connection of the group is being opened.
-func (np *nodePool) opens(g *group) {
+func (np *nodePool) opens(g *group, now time.Time) {
 	g.open++
-	np.total++
+	g.gained, g.user.gained = now, now
+	np.opened(g.user, 1)
 	np.opening++
 	np.mostOpening = max(np.mostOpening, np.opening)
 	for _, a := range accounts(&g.key) {
@@ -188,109 +229,44 @@ func (np *nodePool) opens(g *group) {
 	}
 }
 
-// closes notes that a connection of the group is no more.
+// closes notes that a connection of the group, which is not idle, is no more.
 func (np *nodePool) closes(g *group) {
 	g.open--
-	np.total--
+	np.opened(g.user, -1)
 	for _, a := range accounts(&g.key) {
 		if np.accounts[a]--; np.accounts[a] == 0 {
 			delete(np.accounts, a)
 		}
 	}
+	np.unmatched = np.unmatched || np.idle > 0 && np.waiting > 0 // a limit has room again, perhaps
 	np.drop(g)
 }
 
-// evict takes the connection that was idle longest among those whose end would let one of
-// the group be opened; nil if there is none.
-func (np *nodePool) evict(set *Settings, g *group) *Server {
-	if np.idle == 0 {
-		return nil
-	}
-	var oldest *group
-	for _, other := range np.groups {
-		if len(other.idle) > 0 && (oldest == nil || other.idle[0].freed.Before(oldest.idle[0].freed)) && np.mayOpen(set, g, other) {
-			oldest = other
+// claim gives a newcomer the right to open a connection if it may have it, in the place of those that gave way.
+func (np *nodePool) claim(set *Settings, g *group, now time.Time) (gave []swapped, claimed bool) {
+	// Whoever waits could not open one either, else grant had let it.
+	for !np.mayOpen(set, g, nil) {
+		if g.waiters.first != nil {
+			return gave, false
+		}
+		victim := np.victim(set, g, now)
+		if victim == nil {
+			return gave, false
+		}
+		gave = append(gave, swapped{closed: np.takeOldest(victim)})
+		if np.closes(victim); victim == g {
+			g = np.group(g.key) // it may be forgotten with its last
 		}
 	}
-	if oldest == nil {
-		return nil
-	}
-	s := oldest.idle[0]
-	oldest.idle = slices.Delete(oldest.idle, 0, 1)
-	np.idle--
-	np.closes(oldest)
-	return s
-}
-
-// enqueue adds a waiter to the group.
-func (np *nodePool) enqueue(g *group, w *Line) {
-	np.arrivals++
-	np.waiting++
-	w.number, w.since, w.noticed = np.arrivals, time.Now(), false
-	w.pool, w.group = np, g
-	g.waiters.add(w)
-}
-
-// leave takes a waiter out of its queue and tells it why.
-func (np *nodePool) leave(w *Line, g grant) {
-	w.group.waiters.remove(w)
-	np.waiting--
-	w.pool, w.group = nil, nil
-	w.ready <- g
-}
-
-// serve gives the group's oldest waiter s, or as nil the right to open a connection.
-func (np *nodePool) serve(g *group, s *Server) { np.leave(g.waiters.first, grant{server: s}) }
-
-// next returns the group whose oldest waiter came first among those for which a connection
-// may be opened, after one less of given if that is not nil; nil if there is none.
-func (np *nodePool) next(set *Settings, given *group) *group {
-	if np.waiting == 0 {
-		return nil
-	}
-	var first *group
-	for _, g := range np.groups {
-		if w := g.waiters.first; g != given && w != nil && (first == nil || w.number < first.waiters.first.number) && np.mayOpen(set, g, given) {
-			first = g
-		}
-	}
-	return first
-}
-
-// grant lets waiters open connections for as long as there is room.
-func (np *nodePool) grant(set *Settings) {
-	for np.waiting > 0 {
-		g := np.next(set, nil)
-		if g == nil {
-			return
-		}
-		np.opens(g)
-		np.serve(g, nil)
-	}
-}
-
-// passes reports whether s, which comes back, must give way to a waiter of another
-// key: one who came before those of its own.
-func (np *nodePool) passes(set *Settings, g *group, now time.Time) bool {
-	if np.waiting == g.waiters.length {
-		return false
-	}
-	other := np.next(set, g)
-	if other == nil {
-		return false
-	}
-	if g.waiters.first == nil {
-		return true
-	}
-	w := other.waiters.first
-	return w.number < g.waiters.first.number && (!g.key.Shared || now.Sub(w.since) > overtaken)
+	np.opens(g, now)
+	return gave, true
 }
 
 // node returns the pool of a node; the caller holds mu.
 func (p *Pool) node(id cluster.NodeID) *nodePool {
 	np := p.nodes[id]
 	if np == nil {
-		np = &nodePool{groups: map[Key]*group{}, accounts: map[account]int{}, ordinary: map[string]bool{}}
+		np = &nodePool{groups: map[Key]*group{}, users: map[string]*user{}, accounts: map[account]int{}, ordinary: map[string]bool{}}
 		p.nodes[id] = np
 	}
 	return np

@@ -36,11 +36,13 @@ func (p *Pool) Renew() {
 	p.mu.Lock()
 	p.renewed = time.Now()
 	idle := p.takeAll()
+	var gave []swapped
 	for _, np := range p.nodes {
-		np.grant(set)
+		gave = append(gave, p.grant(np, set, p.renewed)...)
 	}
 	p.mu.Unlock()
 	terminate(idle)
+	finish(gave)
 }
 
 func (p *Pool) close() {
@@ -64,8 +66,8 @@ func (p *Pool) takeAll() []*Server {
 	for _, np := range p.nodes {
 		for _, g := range np.groups {
 			idle = append(idle, g.idle...)
-			np.idle -= len(g.idle)
 			taken := len(g.idle)
+			np.rested(g.user, -taken)
 			g.idle = nil
 			for range taken {
 				np.closes(g)
@@ -89,7 +91,7 @@ func (p *Pool) expire() {
 					return false
 				}
 				spare--
-				np.idle--
+				np.rested(g.user, -1)
 				old = append(old, s)
 				return true
 			})
@@ -99,14 +101,13 @@ func (p *Pool) expire() {
 		np := p.node(s.Node)
 		np.closes(np.group(s.Key))
 	}
-	for _, np := range p.nodes { // a reload may have made room
-		if set.MaxPerNode > 0 {
-			np.limit = set.MaxPerNode
-		}
-		np.grant(set)
+	var gave []swapped
+	for _, np := range p.nodes {
+		gave = append(gave, p.grant(np, set, now)...)
 	}
 	p.mu.Unlock()
 	terminate(old)
+	finish(gave)
 }
 
 // warmUp opens connections of keys that have some, up to pool.min_per_user. One at a time
@@ -121,11 +122,12 @@ func (p *Pool) warmUp(ctx context.Context) {
 		opener
 	}
 	var wants []want
+	now := time.Now()
 	p.mu.Lock()
 	for _, np := range p.nodes {
 		for _, g := range np.groups {
 			if g.open > 0 && g.open < set.MinPerUser && g.opener.node != nil && np.mayOpen(set, g, nil) {
-				np.opens(g)
+				np.opens(g, now)
 				o := g.opener
 				if np.node != nil {
 					o.node = np.node // it has changed its role since, perhaps

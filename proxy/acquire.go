@@ -119,12 +119,7 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 // acquireFrom returns a connection to the node, for which it may have to wait or to log in. A cancel
 // request ends either.
 func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Server, error) {
-	srv, queued, err := s.srv.pool.Claim(n, &s.key, &s.line)
-	if queued {
-		s.cancelState.Store(cancelQueued)
-		srv, err = s.srv.pool.Wait(&s.line, func() { s.noticeWait(n) })
-		s.cancelling.end(cancelQueued)
-	}
+	srv, err := s.claim(n)
 	if srv != nil || err != nil {
 		return srv, err
 	}
@@ -133,6 +128,17 @@ func (s *session) acquireFrom(ctx context.Context, n *cluster.Node) (*pool.Serve
 	ctx, stop := s.srv.untilLost(ctx, n.ID)
 	defer stop()
 	return s.srv.pool.OpenClaimed(ctx, n, s.key, s.cred)
+}
+
+// claim returns a connection to the node, or the right to open one, as pool.Claim and Wait do.
+func (s *session) claim(n *cluster.Node) (*pool.Server, error) {
+	srv, queued, err := s.srv.pool.Claim(n, &s.key, &s.line)
+	if queued {
+		s.cancelState.Store(cancelQueued)
+		srv, err = s.srv.pool.Wait(&s.line, func() { s.noticeWait(n) })
+		s.cancelling.end(cancelQueued)
+	}
+	return srv, err
 }
 
 // noticeWait tells a client that waits for long why it does.

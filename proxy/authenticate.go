@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os/user"
 	"strconv"
+	"syscall"
 
 	"github.com/jackc/pgproto3/v2"
 	"golang.org/x/sys/unix"
@@ -136,8 +137,8 @@ func peerOf(c *wire.Conn) (string, error) {
 	failed := func(err error) error {
 		return &wire.Error{Code: "28000", Message: "could not get peer credentials", Err: err}
 	}
-	nc, ok := c.NetConn().(*net.UnixConn)
-	if !ok {
+	nc, ok := c.NetConn().(syscall.Conn)
+	if !ok || !isLocal(c) {
 		return "", failed(errors.New("not a Unix socket"))
 	}
 	raw, err := nc.SyscallConn()

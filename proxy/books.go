@@ -16,13 +16,14 @@ func (s *session) writesNeeded(v *parser.Verdict) int64 {
 	return s.writes.needed(v, names)
 }
 
-// noteSent keeps the books of a unit's writes, just before it is sent.
+// noteSent keeps the books of a unit's traces and writes, just before it is sent.
 func (s *session) noteSent(l *lease) {
 	u := &s.unit
 	v := u.verdict
 	if u.opaque {
 		v = nil
 	}
+	l.traces = l.traces || v == nil || !v.Traceless
 	if l.slot != balancer.ToPrimary || v != nil && v.Access <= parser.AccessRead {
 		return
 	}

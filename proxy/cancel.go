@@ -22,17 +22,19 @@ const (
 	cancelQueued                 // it waits for a connection: the same
 	cancelUnderWay               // a cancel is under way
 	cancelAwaited                // and the session waits for its end
+	cancelEarly                  // a server works at what howdah sent before the statement: a cancel is for the statement
+	cancelKept                   // and there is a cancel
 )
 
 // cancelling is the part of a session that cancel requests use, from their
 // own goroutines.
 type cancelling struct {
-	cancelState atomic.Uint32
 	running     atomic.Pointer[pool.Server]
-	breakOff    atomic.Pointer[context.CancelCauseFunc]
+	cancelState atomic.Uint32
 	// line is the session's place among those who wait for a connection of pool.
-	line pool.Line
-	pool *pool.Pool
+	line     pool.Line
+	pool     *pool.Pool
+	breakOff atomic.Pointer[context.CancelCauseFunc]
 	// cancelled gets a value when a cancel that was awaited is over.
 	cancelled chan struct{}
 }
@@ -55,15 +57,40 @@ func (c *cancelling) busy(srv *pool.Server) {
 // the next statement is safe. (A server that is idle ignores the signal.)
 func (c *cancelling) idle() { c.end(cancelServer) }
 
+// idleNow is idle if there is nothing to wait for; else it does nothing.
+func (c *cancelling) idleNow() bool { return c.cancelState.CompareAndSwap(cancelServer, cancelNothing) }
+
 // end takes the session out of a state that cancel requests may use.
-func (c *cancelling) end(state uint32) {
-	for !c.cancelState.CompareAndSwap(state, cancelNothing) {
+func (c *cancelling) end(state uint32) { c.change(state, cancelNothing) }
+
+// change takes the session from one state to another, after a cancel that is under way.
+func (c *cancelling) change(from, to uint32) {
+	for !c.cancelState.CompareAndSwap(from, to) {
 		if c.cancelState.CompareAndSwap(cancelUnderWay, cancelAwaited) {
 			<-c.cancelled
-			c.cancelState.Store(cancelNothing)
+			c.cancelState.Store(to)
 			return
 		}
+		if from == cancelServer && (c.cancelState.CompareAndSwap(cancelEarly, to) || c.cancelState.CompareAndSwap(cancelKept, to)) {
+			return // the statement never began
+		}
 	}
+}
+
+// early keeps cancel requests from the server for as long as it works at howdah's own messages: settings that were
+// not made would be missed by the statement that follows them.
+func (c *cancelling) early() { c.change(cancelServer, cancelEarly) }
+
+// begun says that the server has come to the statement itself. A cancel that came before is carried out now, and ends after
+// cancelTimeout at the latest.
+func (c *cancelling) begun(ctx context.Context) {
+	if c.cancelState.CompareAndSwap(cancelEarly, cancelServer) || !c.cancelState.CompareAndSwap(cancelKept, cancelUnderWay) {
+		return
+	}
+	go func() {
+		defer c.over(cancelServer)
+		_ = c.askServer(ctx) // who asked has been answered
+	}()
 }
 
 // begin claims the session's state for one cancel. over lets go: the state is as
@@ -73,11 +100,13 @@ func (c *cancelling) begin(state uint32) (over func(), ok bool) {
 	if !c.cancelState.CompareAndSwap(state, cancelUnderWay) {
 		return nil, false
 	}
-	return func() {
-		if !c.cancelState.CompareAndSwap(cancelUnderWay, state) {
-			c.cancelled <- struct{}{}
-		}
-	}, true
+	return func() { c.over(state) }, true
+}
+
+func (c *cancelling) over(state uint32) {
+	if !c.cancelState.CompareAndSwap(cancelUnderWay, state) {
+		c.cancelled <- struct{}{}
+	}
 }
 
 // waiting opens the session to cancel requests while it waits under ctx.
@@ -94,11 +123,12 @@ func (s *session) waiting(ctx context.Context) (context.Context, func()) {
 
 // cancel carries out a cancel request. It may be called from any goroutine.
 func (c *cancelling) cancel(ctx context.Context) error {
+	if c.cancelState.CompareAndSwap(cancelEarly, cancelKept) {
+		return nil
+	}
 	if over, ok := c.begin(cancelServer); ok {
 		defer over()
-		ctx, done := context.WithTimeout(ctx, cancelTimeout)
-		defer done()
-		return c.running.Load().Cancel(ctx)
+		return c.askServer(ctx)
 	}
 	if over, ok := c.begin(cancelWait); ok {
 		defer over()
@@ -109,6 +139,18 @@ func (c *cancelling) cancel(ctx context.Context) error {
 		c.pool.Break(&c.line, errCanceled)
 	}
 	return nil
+}
+
+// askServer asks the server that works for the session, for which the state is claimed.
+func (c *cancelling) askServer(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, cancelTimeout)
+	defer done()
+	return c.running.Load().Cancel(ctx)
+}
+
+// worksFor is whether a server works for a session in the state.
+func worksFor(state uint32) bool {
+	return state == cancelServer || state == cancelEarly || state == cancelKept
 }
 
 // cutOff makes the session's wait for a server fail. It may be called from any

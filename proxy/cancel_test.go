@@ -50,8 +50,8 @@ func newPostOffice(t testing.TB, onCancel func()) *postOffice {
 }
 
 func (p *postOffice) serve(nc net.Conn) {
-	defer nc.Close()
 	c := wire.NewConn(nc)
+	defer c.Close()
 	if c.Need(8) != nil {
 		return
 	}
@@ -340,4 +340,53 @@ func TestCancelTwice(t *testing.T) {
 	if s.cancelState.Load() != cancelNothing || len(s.cancelled) != 0 {
 		t.Error("the session is not idle")
 	}
+}
+
+// A cancel that comes while a server works at what howdah sends before a statement waits for that, and is the statement's: never the
+// next one's, nor of one that never begins.
+func TestCancelBeforeTheStatement(t *testing.T) {
+	var early, reached atomic.Int64
+	var working atomic.Bool
+	office := newPostOffice(t, func() {
+		reached.Add(1)
+		if !working.Load() {
+			early.Add(1)
+		}
+	})
+	srv, err := newTestPool().Acquire(t.Context(), &office.node, pool.Key{User: "u"}, auth.Credentials{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{}
+	s.cancelled = make(chan struct{}, 1)
+	for round := range 50 {
+		s.busy(srv)
+		s.early()
+		for range 2 {
+			if err := s.cancelling.cancel(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round%2 == 0 {
+			working.Store(true)
+			s.begun(t.Context())
+			s.begun(t.Context())
+		}
+		s.idle()
+		working.Store(false)
+		if s.cancelState.Load() != cancelNothing || len(s.cancelled) != 0 {
+			t.Fatal("a cancel is left over")
+		}
+	}
+	if reached.Load() != 25 || early.Load() != 0 {
+		t.Errorf("%d cancels reached the server, want 25; %d of them early", reached.Load(), early.Load())
+	}
+	// Nobody has canceled, and the next cancel reaches the server.
+	s.busy(srv)
+	s.early()
+	s.begun(t.Context())
+	if err := s.cancelling.cancel(t.Context()); err != nil || reached.Load() != 26 {
+		t.Errorf("%d cancels reached the server, want 26 (%v)", reached.Load(), err)
+	}
+	s.idle()
 }

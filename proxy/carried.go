@@ -39,8 +39,10 @@ func (s *session) borrow(srv *pool.Server, slot balancer.Target) *lease {
 	c := carriedOf(srv)
 	s.lastID++
 	l := &c.lease
-	*l = lease{srv: srv, carried: c, id: s.lastID, slot: slot, shared: s.shared, owed: l.owed[:0],
-		status: wire.TxIdle, used: cluster.Now(), version: s.state.version}
+	owed := l.owed[:0]
+	*l = lease{} // in place: it is done for each transaction
+	l.srv, l.carried, l.id, l.slot, l.shared, l.owed = srv, c, s.lastID, slot, s.shared, owed
+	l.status, l.used, l.version = wire.TxIdle, cluster.Now(), s.state.version
 	if !s.state.adopt(c.settings) {
 		l.version = elsewhereVersion
 	}
@@ -59,20 +61,31 @@ func (s *session) share() {
 		if l == nil || balancer.Target(slot) == balancer.ToPrimary && s.state.keep() != keepNothing {
 			continue
 		}
-		s.leases[slot] = nil
 		if l.owes() && !s.settle(l) || !l.isClean() {
+			s.leases[slot] = nil
 			s.leave(l)
 			continue
 		}
-		s.srv.loads.lent(l.srv.Node, -1)
-		s.srv.pool.Park(l.srv)
+		s.park(l)
 	}
+}
+
+// park hands on a connection that is clean.
+func (s *session) park(l *lease) {
+	s.leases[l.slot] = nil
+	s.srv.loads.lent(l.srv.Node, -1)
+	s.srv.pool.Park(l.srv)
 }
 
 // isClean is whether another session may have the connection as it is.
 func (l *lease) isClean() bool {
 	return !l.owes() && l.status == wire.TxIdle && !l.copyIn && l.passing == 0 && !l.ignoring && !l.cycling && !l.broken &&
-		l.lastWords == nil && !l.carried.unsure && l.held == 0
+		l.lastWords == nil && !l.carried.unsure && l.held == 0 && len(l.srv.Buffered()) == 0
+}
+
+// leavesNothing is whether a connection of its own session, which ends, is as the session got it.
+func (l *lease) leavesNothing() bool {
+	return !l.shared && !l.traces && l.isClean() && len(l.carried.settings) == 0
 }
 
 // hasSettings notes that the connection has the session's settings as of now.

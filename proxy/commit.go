@@ -49,7 +49,7 @@ func (s *session) asksCommit(l *lease) bool {
 
 // appendAskCommit appends the question.
 func appendAskCommit(b []byte, l *lease) []byte {
-	b = appendRun(b, l, commitSQL)
+	b = appendRun(b, l, commitSQL, false)
 	l.expect(expected{reply: replySync, swallow: true})
 	return wire.AppendMessage(b, wire.Sync)
 }

@@ -8,19 +8,47 @@ import (
 	"github.com/howdah/howdah/wire"
 )
 
-// copyInBegins takes note that the server waits for CopyData.
+// copyInBegins takes note that the server waits for CopyData, or reads what the unit has of it: in the extended
+// protocol all that follows the Execute belongs to the data, until CopyDone, CopyFail or what the server refuses. A Sync (or
+// Flush) before that it ignores, and the client sends another one.
 func (s *session) copyInBegins(l *lease, e *expected) {
 	l.copyIn = true
 	if e.reply != replyExecute {
 		return
 	}
-	// In the extended protocol the server ignores the Sync (or Flush) that
-	// follows the Execute: it belongs to the data now. The client sends another one.
-	if i := l.head + 1; i < len(l.owed) && l.owed[i].reply == replySync {
-		l.owed = append(l.owed[:i], l.owed[i+1:]...)
-		s.unit.ready = false
-		l.cycling = true
+	for _, m := range s.unit.after(l) {
+		switch m.typ {
+		case wire.CopyData, wire.Flush:
+		case wire.Sync:
+			if i := l.head + 1; i < len(l.owed) && l.owed[i].reply == replySync {
+				l.owed = append(l.owed[:i], l.owed[i+1:]...)
+				s.unit.ready = false
+				l.cycling = true
+			}
+		default:
+			l.copyIn = false // nothing more is the client's to send
+			return
+		}
 	}
+}
+
+// after returns the messages of the unit behind the Execute that the lease owes the answer of next.
+func (u *unit) after(l *lease) []message {
+	executes := 0
+	for i := l.head; i < len(l.owed); i++ {
+		if e := &l.owed[i]; e.reply == replyExecute && !e.swallow {
+			executes++
+		}
+	}
+	for i := len(u.msgs) - 1; i >= 0; i-- {
+		if u.msgs[i].typ != wire.Execute {
+			continue
+		}
+		if executes--; executes == 0 {
+			return u.msgs[i+1:]
+		}
+	}
+	return nil // it is of an earlier unit of the cycle
 }
 
 // copyIn passes the client's data to the server until either ends it. The

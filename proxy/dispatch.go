@@ -15,7 +15,12 @@ import (
 // the unit, relays the answer and keeps the books. The unit's bytes leave the
 // client's buffer when nobody can need them again.
 func (s *session) dispatch(ctx context.Context) error {
-	err := s.runUnit(ctx)
+	s.fastPath.open = false
+	return s.afterUnit(s.runUnit(ctx))
+}
+
+// afterUnit does what is to be done between units; err is what became of the last one.
+func (s *session) afterUnit(err error) error {
 	if err == nil && s.state.review {
 		err = s.reviewCauses()
 	}
@@ -70,13 +75,20 @@ func (s *session) carryOut(ctx context.Context, l *lease) error {
 		}
 		return s.holdAndPlace(ctx)
 	}
-	err := s.exchange(l)
+	return s.carriedOut(ctx, l, s.exchange(l))
+}
+
+// carriedOut deals with what became of the exchange for the unit.
+func (s *session) carriedOut(ctx context.Context, l *lease, err error) error {
 	s.idle()
 	if err != nil {
 		return s.serverFailed(l, err)
 	}
 	if l.healing {
 		return s.heal(ctx, l)
+	}
+	if l.refused != nil {
+		return s.beginRefused(l)
 	}
 	if u := &s.unit; u.refused != nil && !l.failed && l.slot == balancer.ToPrimary {
 		s.learn(u.refused, u.refusedCode, cluster.Now())
@@ -285,12 +297,8 @@ func (s *session) placeByObjects() *lease {
 // exchange sends the unit on the lease and relays until the server has answered it.
 func (s *session) exchange(l *lease) error {
 	u := &s.unit
-	u.sent, u.continues = true, l.cycling
-	s.began = cluster.Now()
+	s.beginExchange(l, cluster.Now())
 	s.keepExample(l, s.began)
-	u.remakable = s.mayRemake(l)
-	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && (s.mayHold(l) || u.remakable)
-	l.healing, l.due, l.ending = false, false, false
 	s.closeElsewhere(l)
 	s.noteSent(l)
 	if s.set.balancer.Choice == balancer.ChoiceFastest {
@@ -316,7 +324,7 @@ func (s *session) exchange(l *lease) error {
 		}
 	}
 	if !u.ready && !u.flush {
-		if len(l.owed)-l.head < maxUnitMessages {
+		if !u.settles && len(l.owed)-l.head < maxUnitMessages {
 			return nil // cut short: the server answers when the cycle goes on
 		}
 		s.draining = l
@@ -327,10 +335,20 @@ func (s *session) exchange(l *lease) error {
 	return s.relay(l)
 }
 
+// beginExchange prepares unit and lease for the exchange, at a time.
+func (s *session) beginExchange(l *lease, now int64) {
+	u := &s.unit
+	u.sent, u.continues = true, l.cycling
+	s.began = now
+	u.remakable = s.mayRemake(l)
+	l.holding = u.rest == 0 && !u.foreign && (u.ready || u.flush) && (s.mayHold(l) || u.remakable)
+	l.healing, l.due, l.ending = false, false, false
+}
+
 // relay hands on what the server sends until it owes nothing.
 func (s *session) relay(l *lease) error {
 	for {
-		if err := s.process(l); err != nil {
+		if err := s.process(l); err != nil && !s.isBehindEnd(l, err) {
 			return err
 		}
 		if l.copyIn && !l.healing {
@@ -342,6 +360,11 @@ func (s *session) relay(l *lease) error {
 			}
 			continue
 		}
+		if !l.owes() && l.refused != nil && l.ignoring {
+			if err := s.endCycle(l); err != nil { // the client's Sync is not here yet, or a Query stands for it
+				return err
+			}
+		}
 		if !l.owes() {
 			return s.release(l)
 		}
@@ -350,6 +373,12 @@ func (s *session) relay(l *lease) error {
 		}
 		s.noteAnswer(l)
 	}
+}
+
+// isBehindEnd is whether an error is about what a server sends behind the whole answer to a unit, which the client then has
+// without an error. What it sent stays in the buffer, so that the connection is not used any more (stillThere, isClean).
+func (s *session) isBehindEnd(l *lease, err error) bool {
+	return isUnasked(err) && s.unit.ready && !l.owes() && !l.ignoring && !l.healing
 }
 
 // release gives the client what was kept back of an answer that is complete:
@@ -386,8 +415,11 @@ func (s *session) finish(l *lease) error {
 	if s.srv.lessons.count.Load() != 0 {
 		s.forgetAfter(u)
 	}
-	if s.in.Session.Tx == balancer.TxNone && l.status == wire.TxIdle && u.verdict != nil && !u.verdict.Stateful {
+	if s.in.Session.Tx == balancer.TxNone && l.status == wire.TxIdle && u.verdict != nil && !u.verdict.Stateful && len(s.stale) == 0 {
 		s.stmts.closePortals()
+		if !l.failed {
+			s.remember(l)
+		}
 		l.failed = false
 		return nil
 	}
@@ -403,6 +435,9 @@ func (s *session) report(err error) error {
 	var own *wire.Error
 	if err == errPrimaryMoved || errors.Is(err, errServerLost) || !errors.As(err, &refused) && !errors.As(err, &unreachable) && !errors.As(err, &own) {
 		return err
+	}
+	if own != nil && (own == errEnded || s.endedCanceling(own.Code)) {
+		return errEnded
 	}
 	known := clientErrorOf(err)
 	if isClientsMistake(known.Code) {

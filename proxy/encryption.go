@@ -18,7 +18,7 @@ var errTLSRequired = &wire.Error{Code: "28000", Message: "connection is not encr
 
 // isLocal is a connection over a Unix socket, where there is no TLS, as in PostgreSQL.
 func isLocal(c *wire.Conn) bool {
-	_, tcp := c.NetConn().(*net.TCPConn)
+	_, tcp := c.NetConn().RemoteAddr().(*net.TCPAddr)
 	return !tcp
 }
 

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/howdah/howdah/wire"
 )
@@ -120,17 +124,18 @@ func (f *fake) accept() {
 		if err != nil {
 			return
 		}
+		c := wire.NewConn(nc)
 		f.mu.Lock()
-		f.conns[nc] = false
+		f.conns[c.NetConn()] = false
 		f.mu.Unlock()
 		f.done.Go(func() {
 			defer func() {
-				nc.Close()
+				c.Close()
 				f.mu.Lock()
-				delete(f.conns, nc)
+				delete(f.conns, c.NetConn())
 				f.mu.Unlock()
 			}()
-			f.serve(nc)
+			f.serve(c)
 		})
 	}
 }
@@ -144,8 +149,8 @@ func (f *fake) scripted(s func(c *fakeConn, typ byte, body []byte) answer) {
 	f.script.Store(&s)
 }
 
-func (f *fake) serve(nc net.Conn) {
-	c := &fakeConn{Conn: wire.NewConn(nc), fake: f, status: wire.TxIdle, prepared: map[string]string{}}
+func (f *fake) serve(client *wire.Conn) {
+	c := &fakeConn{Conn: client, fake: f, status: wire.TxIdle, prepared: map[string]string{}}
 	for {
 		if c.Need(8) != nil {
 			return
@@ -159,7 +164,7 @@ func (f *fake) serve(nc net.Conn) {
 		c.Discard(size)
 		switch code {
 		case 80877103, 80877104:
-			nc.Write([]byte{'N'})
+			c.Write([]byte{'N'})
 			continue
 		case 80877102:
 			if on := f.onCancel.Load(); on != nil {
@@ -177,7 +182,7 @@ func (f *fake) serve(nc net.Conn) {
 	}
 	if !probe {
 		f.mu.Lock()
-		f.conns[nc] = true
+		f.conns[c.NetConn()] = true
 		f.mu.Unlock()
 		c.pid = uint32(f.opened.Add(1))
 		f.open.Add(1)
@@ -220,7 +225,10 @@ func (c *fakeConn) loop(probe bool) {
 			case done:
 				continue
 			case reset:
-				c.NetConn().(*net.TCPConn).SetLinger(0)
+				raw, _ := c.NetConn().(syscall.Conn).SyscallConn()
+				raw.Control(func(fd uintptr) {
+					unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+				})
 				return
 			case hangUp:
 				return
@@ -388,9 +396,10 @@ func dial(t testing.TB, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(patience))
-	return &client{t: t, Conn: wire.NewConn(nc), nc: nc}
+	c := wire.NewConn(nc)
+	t.Cleanup(func() { c.NetConn().Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return &client{t: t, Conn: c, nc: c.NetConn()}
 }
 
 // startupPacket is a StartupMessage.
@@ -415,6 +424,19 @@ func connectAs(t testing.TB, addr, user string, params ...string) *client {
 	return c
 }
 
+// readAll reads until the connection ends.
+func (c *client) readAll() (all []byte, err error) {
+	for err == nil {
+		all = append(all, c.Buffered()...)
+		c.Discard(len(c.Buffered()))
+		err = c.Fill()
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return all, err
+}
+
 func (c *client) send(b []byte) {
 	c.t.Helper()
 	c.nc.SetDeadline(time.Now().Add(patience))
@@ -428,6 +450,39 @@ func (c *client) query(sql string) string {
 	c.t.Helper()
 	c.send(wire.AppendQuery(nil, sql))
 	return c.answer()
+}
+
+// goFast has the session read often enough that the next read need not be planned.
+func (c *client) goFast(sql string) {
+	c.t.Helper()
+	before := c.fastReads()
+	for end := time.Now().Add(patience); c.fastReads() == before; {
+		if time.Now().After(end) {
+			c.t.Fatal("no read went the fast way")
+		}
+		for range 3 {
+			c.query(sql)
+		}
+	}
+	for range 2 {
+		c.query(sql)
+	}
+}
+
+// fastReads is how many reads were not planned, of all sessions.
+func (c *client) fastReads() int {
+	c.t.Helper()
+	got := c.query("SHOW howdah.stats")
+	_, count, ok := strings.Cut(got, "D(fast_reads\x00\x00\x00")
+	if !ok {
+		c.t.Fatalf("stats: %q", got)
+	}
+	count, _, _ = strings.Cut(count[1:], ")") // its length goes before
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
 }
 
 // answer reads up to ReadyForQuery or the end of the stream, and returns the

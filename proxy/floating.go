@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,11 +15,38 @@ import (
 // not have that address now (IP_FREEBIND, ip(7)): it is ready when the address comes. Any
 // other address that this host has not is an error, as it is likely mistyped.
 func listenTCP(host, port string, floating []netip.Addr) (net.Listener, error) {
-	var config net.ListenConfig
-	if addr, err := netip.ParseAddr(host); err == nil && slices.Contains(floating, addr) {
-		config.Control = func(_, _ string, raw syscall.RawConn) error { return freebind(raw, addr.Is6()) }
+	config := net.ListenConfig{KeepAlive: -1} // that is, it is not set anew for each client
+	addr, err := netip.ParseAddr(host)
+	floats := err == nil && slices.Contains(floating, addr)
+	config.Control = func(_, _ string, raw syscall.RawConn) error {
+		if err := inherited(raw); err != nil || !floats {
+			return err
+		}
+		return freebind(raw, addr.Is6())
 	}
 	return config.Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
+}
+
+// What Go sets for each connection by default (net.KeepAliveConfig), in seconds, besides TCP_NODELAY.
+const (
+	keepAliveIdle     = 15
+	keepAliveInterval = 15
+	keepAliveCount    = 9
+)
+
+// inherited sets the options of a listener that its connections inherit (tcp(7)): they find out that their client is gone, and send at once.
+func inherited(raw syscall.RawConn) error {
+	var err error
+	if controlErr := raw.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount))
+	}); controlErr != nil {
+		return controlErr
+	}
+	return err
 }
 
 func freebind(raw syscall.RawConn, v6 bool) error {

@@ -2,13 +2,58 @@ package proxy_test
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/proxy"
 )
+
+// TestKeepAlive: the kernel looks whether a silent client is still there, as Go would have it.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listeners[0].Close()
+	client, err := net.Dial("tcp", listeners[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := listeners[0].Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	options := func(conn net.Conn) (got [5]int) {
+		raw, err := conn.(syscall.Conn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Control(func(fd uintptr) {
+			for i, o := range [...][2]int{{unix.SOL_SOCKET, unix.SO_KEEPALIVE}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL},
+				{unix.IPPROTO_TCP, unix.TCP_KEEPCNT}, {unix.IPPROTO_TCP, unix.TCP_NODELAY}} {
+				v, err := unix.GetsockoptInt(int(fd), o[0], o[1])
+				if err != nil {
+					t.Error(err)
+				}
+				got[i] = v
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	if got, want := options(conn), options(client); got != want || got[0] == 0 {
+		t.Errorf("keepalive, idle, interval, count, nodelay are %v, Go's own %v", got, want)
+	}
+}
 
 // Addresses for documentation (RFC 5737, RFC 3849), which no host has.
 func TestListenOnAFloatingAddress(t *testing.T) {

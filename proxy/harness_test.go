@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -76,10 +75,11 @@ func start(t testing.TB, change func(*configs.Config), fakes ...*fake) *harness 
 	if h.proxy, err = proxy.New(&c, h.cluster, h.pool, parser.New(parser.Options{}), authenticator, log); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := listeners[0]
 	h.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -111,6 +111,16 @@ func start(t testing.TB, change func(*configs.Config), fakes ...*fake) *harness 
 		t.Fatalf("nodes do not come up: %v (%+v)", err, h.cluster.View().Nodes)
 	}
 	return h
+}
+
+// waits waits until a session waits for a connection to the node.
+func (h *harness) waits(t testing.TB, node cluster.NodeID) {
+	t.Helper()
+	for end := time.Now().Add(patience); h.pool.Stats(node).Waiting == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nobody waits for a connection")
+		}
+	}
 }
 
 // settled waits until the pool lends nothing: no session holds a connection.

@@ -32,6 +32,8 @@ func parseFails(text, code string) func(*fakeConn, byte, []byte) answer {
 func TestInjectedBeginFails(t *testing.T) {
 	for name, request := range map[string][]byte{
 		"simple": wire.AppendQuery(nil, "INSERT INTO x DEFAULT VALUES"),
+		"flush": join(wire.AppendMessage(nil, wire.Parse, "\x00INSERT INTO x DEFAULT VALUES\x00\x00\x00"), wire.AppendMessage(nil, wire.Bind, "\x00\x00\x00\x00\x00\x00\x00\x00"),
+			wire.AppendMessage(nil, wire.Flush), wire.AppendMessage(nil, wire.Sync)),
 		"extended": join(wire.AppendMessage(nil, wire.Parse, "\x00INSERT INTO x DEFAULT VALUES\x00\x00\x00"), wire.AppendMessage(nil, wire.Bind, "\x00\x00\x00\x00\x00\x00\x00\x00"),
 			wire.AppendMessage(nil, wire.Execute, "\x00\x00\x00\x00\x00"), wire.AppendMessage(nil, wire.Sync)),
 	} {
@@ -54,9 +56,11 @@ func TestInjectedBeginFails(t *testing.T) {
 				t.Fatal(got)
 			}
 			c.send(request)
-			got := c.answer()
-			if !strings.HasPrefix(got, "E(ERROR 53200)") || strings.Contains(got, "C(") {
+			if got := c.answer(); got != "E(ERROR 53200) Z(E)" {
 				t.Errorf("got %s", got)
+			}
+			if got := c.query("INSERT INTO x DEFAULT VALUES"); got != "E(ERROR 25P02) Z(E)" {
+				t.Errorf("in the failed block: %s", got)
 			}
 			mu.Lock()
 			if ran > 0 {
@@ -64,6 +68,11 @@ func TestInjectedBeginFails(t *testing.T) {
 			}
 			mu.Unlock()
 			primary.scripted(nil)
+			for _, round := range [][2]string{{"COMMIT", "C(ROLLBACK) Z(I)"}, {"BEGIN", "C(BEGIN) Z(T)"}, {"INSERT INTO x DEFAULT VALUES", "C(INSERT) Z(T)"}, {"COMMIT", "C(COMMIT) Z(I)"}} {
+				if got := c.query(round[0]); got != round[1] {
+					t.Errorf("%s: %s", round[0], got)
+				}
+			}
 			c.Close()
 			h.settled(t, 0)
 			if got := connectAs(t, h.addr, "u").query("INSERT INTO y DEFAULT VALUES"); got != "C(INSERT) Z(I)" {

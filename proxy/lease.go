@@ -29,6 +29,7 @@ type expected struct {
 	reply   reply
 	swallow bool // howdah's own message: the client does not hear of it
 	quiet   bool // nor of an error of it
+	begins  bool // it is of the BEGIN before the unit
 	// displaces says that the message ends the unnamed statement, displaced.
 	displaces bool
 	// replay: it makes the session's settings on this connection. version is what they are
@@ -51,6 +52,8 @@ type lease struct {
 	id      uint64          // never used for another lease of this session
 	slot    balancer.Target // its place in session.leases
 	shared  bool            // the session shares its connections
+	// used is when (cluster.Now) the last answer was complete.
+	used int64
 
 	owed []expected
 	head int // owed[head] is the next
@@ -84,6 +87,8 @@ type lease struct {
 	// due: what is held back is the client's when all that has come is understood, unless ending: the last
 	// of it was that the server ends the connection.
 	due, ending bool
+	// abandoned: its client has left, which nobody tells anything any more.
+	abandoned bool
 	// healing: the unit runs again elsewhere, the rest of this answer is dropped.
 	healing bool
 
@@ -94,19 +99,23 @@ type lease struct {
 	// lastWords is the FATAL error with which the server ended the connection.
 	lastWords []byte
 
+	// refused is the error with which the server refused a BEGIN of howdah's; nil if it did not.
+	refused []byte
+
 	// logged is the kind of the server's message that was logged last (log.server_messages).
 	logged byte
 
 	// copyIn: the server waits for CopyData.
 	copyIn bool
 
+	// traces: something was sent that may have left on the connection what DISCARD ALL takes away.
+	traces bool
+
 	// applied is how many of state.pending the block on this lease has; of the read node's only.
 	applied int
 
 	// version is the state of the session's settings that this connection has.
 	version uint64
-	// used is when (cluster.Now) the last answer was complete.
-	used int64
 }
 
 // owes reports whether replies are outstanding.
@@ -140,6 +149,17 @@ func (l *lease) next() *expected {
 }
 
 func (l *lease) pop() { l.head++ }
+
+// prepares reports whether the server is to say first that it is ready after something of howdah's own. (What comes in one
+// cycle with a statement, as a BEGIN does, it answers together with that.)
+func (l *lease) prepares() bool {
+	for i := l.head; i < len(l.owed) && l.owed[i].swallow; i++ {
+		if r := l.owed[i].reply; r == replyQuery || r == replySync {
+			return true
+		}
+	}
+	return false
+}
 
 // dropToSync removes what the server will not answer after an error in
 // extended messages: all up to the next Sync, a Query too. What was to be made

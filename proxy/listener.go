@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/wire"
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // Server accepts clients and runs their sessions. Its exported methods are
@@ -55,12 +55,15 @@ type Server struct {
 	sequences sequenceUsers
 
 	registry registry
+	visits   visits
 	clients  atomic.Int64 // connections, logged in or not
 	seats    seats
 	held     atomic.Int64 // statements that wait for a primary
 	stopping atomic.Bool
 	sessions sync.WaitGroup
-	lost     []lostNode // by NodeID; only followNodes uses it
+	spare    chan net.Conn // to goroutines that have served a client
+	spares   atomic.Int32  // how many of them wait
+	lost     []lostNode    // by NodeID; only followNodes uses it
 	// abort ends sessions that do not end by themselves; its context is theirs.
 	abort context.CancelFunc
 	// forwardCancel hands cancel requests to other howdahs; nil for one alone.
@@ -81,7 +84,9 @@ func New(c *configs.Config, cl *cluster.Cluster, p *pool.Pool, ps *parser.Parser
 	srv.registry.sessions = map[uint32]*session{}
 	srv.settings.Store(set)
 	srv.catalogs = newCatalogs(srv)
+	srv.spare = make(chan net.Conn)
 	srv.context, srv.abort = context.WithCancel(context.Background())
+	context.AfterFunc(srv.context, srv.visits.endAll)
 	return srv, nil
 }
 
@@ -106,7 +111,7 @@ func (srv *Server) Reconfigure(c *configs.Config) error {
 }
 
 // Listen opens the sockets that the configuration names; the floating addresses may be on
-// another host. The caller closes them.
+// another host. The caller closes them. Their connections are those of package socket.
 func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 	var all []net.Listener
 	fail := func(err error) ([]net.Listener, error) {
@@ -120,6 +125,9 @@ func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 			host = ""
 		}
 		l, err := listenTCP(host, strconv.Itoa(c.Port), floating)
+		if err == nil {
+			l, err = socket.Listen(l)
+		}
 		if err != nil {
 			return fail(fmt.Errorf("listen: %w", err))
 		}
@@ -127,6 +135,9 @@ func Listen(c *configs.Listen, floating ...netip.Addr) ([]net.Listener, error) {
 	}
 	for _, dir := range c.UnixDirs {
 		l, err := ListenUnix(filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", c.Port)), os.FileMode(c.UnixMode))
+		if err == nil {
+			l, err = socket.Listen(l)
+		}
 		if err != nil {
 			return fail(err)
 		}
@@ -179,8 +190,40 @@ func (srv *Server) Serve(l net.Listener) error {
 		}
 		pause = firstPause
 		srv.sessions.Add(1)
-		go srv.handle(nc)
+		srv.hand(nc)
 	}
+}
+
+// maxSpare bounds the goroutines that wait for another client.
+const maxSpare = 64
+
+// hand gives a connection to a goroutine. One that has served a client has a stack of the size that
+// that takes; to grow a new one is a good part of a short session's cost.
+func (srv *Server) hand(nc net.Conn) {
+	select {
+	case srv.spare <- nc:
+		return
+	default:
+	}
+	go func() { // ends with the server, or at once where enough others wait
+		for nc != nil {
+			srv.handle(nc)
+			nc = srv.another()
+		}
+	}()
+}
+
+// another waits for one more connection; nil: the caller is not needed.
+func (srv *Server) another() (nc net.Conn) {
+	defer srv.spares.Add(-1)
+	if srv.spares.Add(1) > maxSpare {
+		return nil
+	}
+	select {
+	case nc = <-srv.spare:
+	case <-srv.context.Done():
+	}
+	return nc
 }
 
 // Shutdown ends sessions as they become idle and, when ctx ends, all others.
@@ -215,48 +258,24 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 // cutOffEvery is how often sessions that must end are cut off from their servers.
 const cutOffEvery = 100 * time.Millisecond
 
-// handle owns one client connection from accept to end.
-func (srv *Server) handle(nc net.Conn) {
-	defer srv.sessions.Done()
-	c := wire.NewConn(nc)
-	defer c.Close()
-	st := srv.sit()
-	defer st.leave()
-	// A session that does not end by itself is ended by its socket.
-	stop := context.AfterFunc(srv.context, func() { nc.SetDeadline(time.Unix(1, 0)); nc.Close() })
-	defer stop()
-	log := srv.log.With("client", nc.RemoteAddr().String())
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("session ended by a defect of howdah", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	s, log, err := srv.receive(c, st, log)
-	if err == nil && s != nil {
-		defer srv.dismiss(s)
-		s.left = st.leave
-		err = s.run(srv.context)
-	}
-	srv.farewell(s, c, log, err)
-}
-
 // farewell tells the client why its session ends, if it does not know, and
 // logs the end.
 func (srv *Server) farewell(s *session, c *wire.Conn, log *slog.Logger, err error) {
 	if s != nil {
 		log = s.log
 	}
-	var gone clientError
-	var lost protocolLost
 	leaves := slog.LevelDebug
 	if s != nil && srv.settings.Load().log.Disconnections {
 		leaves = slog.LevelInfo
 		log = log.With("after", time.Since(s.shown.started).Round(time.Millisecond).String())
 	}
-	switch {
-	case err == nil || errors.Is(err, errTerminated):
+	if err == nil || errors.Is(err, errTerminated) {
 		log.Log(context.Background(), leaves, "client left", logs.Always)
 		return
+	}
+	var gone clientError
+	var lost protocolLost
+	switch {
 	case errors.As(err, &gone):
 		log.Log(context.Background(), leaves, "client went away", "error", err, logs.Always)
 		return

@@ -138,9 +138,13 @@ func authenticationOk() []byte {
 	return wire.AppendMessage(nil, wire.Authentication, "\x00\x00\x00\x00")
 }
 
+// welcomeSize is room for what servers report at a login, which is about 400 bytes.
+const welcomeSize = 640
+
 // welcome sends what ends a login.
 func (s *session) welcome() error {
-	b := appendParams(authenticationOk(), s.told)
+	b := make([]byte, 0, welcomeSize)
+	b = appendParams(append(b, authenticationOk()...), s.told)
 	b = wire.AppendHeader(b, wire.BackendKeyData, 4+len(s.secret))
 	b = binary.BigEndian.AppendUint32(b, s.pid)
 	b = append(b, s.secret...)

@@ -26,16 +26,24 @@ func (srv *Server) mayLookUp() bool {
 	return true
 }
 
+// loggedAddr is an address that becomes text when it is logged.
+type loggedAddr struct{ net.Addr }
+
+func (a loggedAddr) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
 // logLogin writes that a client has logged in, as log.connections asks for.
 func (s *session) logLogin(req *startupRequest, method string) {
 	set, level := s.set, slog.LevelDebug
 	if set.log.Connections {
 		level = slog.LevelInfo
 	}
+	log, srv := s.log, s.srv
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
 	attrs := []any{"method", method, "application_name", req.application, logs.Always}
 	tcp, ok := req.from.(*net.TCPAddr)
-	log, srv := s.log, s.srv
-	if !ok || !set.log.Hostname || !log.Enabled(context.Background(), level) || !srv.mayLookUp() {
+	if !ok || !set.log.Hostname || !srv.mayLookUp() {
 		log.Log(context.Background(), level, "client logged in", attrs...)
 		return
 	}

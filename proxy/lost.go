@@ -168,7 +168,7 @@ var errPast = errors.New("the node is another server now, or another run of it")
 // isAtHand reports whether a lease can be used as it is, as most are most of the time: nothing is outstanding on it, and it need
 // not be looked at. acquire sees to all others.
 func (s *session) isAtHand(l *lease) bool {
-	return !l.owes() && cluster.Now()-l.used < checkEvery && !s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
+	return !l.owes() && len(l.srv.Buffered()) == 0 && cluster.Now()-l.used < checkEvery && !s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
 }
 
 // stillThere looks at an idle lease before it is used: what the server said
@@ -176,7 +176,7 @@ func (s *session) isAtHand(l *lease) bool {
 // is lost with it.
 func (s *session) stillThere(l *lease) (bool, error) {
 	past := s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
-	if !past && (l.owes() || cluster.Now()-l.used < checkEvery) {
+	if !past && (l.owes() || len(l.srv.Buffered()) == 0 && cluster.Now()-l.used < checkEvery) {
 		return true, nil
 	}
 	var err error

@@ -14,6 +14,8 @@ type names struct {
 	env              *parser.Env
 	known            *knowing
 	version, changes uint64
+	// last is what the client's last text was.
+	last parser.Last
 	// unchecked are verdicts with functions that ran while the catalogs were not
 	// known: it is still to be seen whether they may have made temporary objects, or changed settings.
 	unchecked []*parser.Verdict
@@ -24,16 +26,24 @@ type names struct {
 // resolve is the verdict when its names are looked up as this session would
 // have them; v may be nil. In the steady state it takes no lock and allocates nothing.
 func (s *session) resolve(v *parser.Verdict) *parser.Verdict {
+	v, conduct := s.resolved(v)
+	s.unit.conduct |= conduct
+	return v
+}
+
+// resolved is resolve, and what the functions and procedures do that the statement calls.
+func (s *session) resolved(v *parser.Verdict) (*parser.Verdict, parser.Conduct) {
 	if v == nil || s.names.database == nil {
-		return v
+		return v, 0
 	}
+	var conduct parser.Conduct
 	env := s.environment()
 	if env.Waiting || env.Doubts(v) {
 		s.names.check(v)
 	} else if env.Knowledge != nil {
-		s.unit.conduct |= env.Knowledge.Conduct(v)
+		conduct = env.Knowledge.Conduct(v)
 	}
-	return parser.Resolve(v, env)
+	return parser.Resolve(v, env), conduct
 }
 
 // maxUnchecked bounds names.unchecked; the rest counts as anything done.
@@ -73,8 +83,23 @@ func (n *names) inDoubt(known *knowing) bool {
 // judge is the verdict on a text, as the operator's patterns have it. It is for
 // once: a prepared statement keeps it.
 func (s *session) judge(text []byte) *parser.Verdict {
-	return s.set.rules.Judge(s.srv.parser.Verdict(text), text)
+	return s.set.rules.Judge(s.srv.parser.VerdictAfter(text, &s.names.last), text)
 }
+
+// judgeNow is judge if that takes neither parsing nor the matching of much text, else nil.
+func (s *session) judgeNow(text []byte) *parser.Verdict {
+	if len(text) > matchedNow && s.set.rules.HasPatterns() {
+		return nil
+	}
+	v := s.srv.parser.KnownAfter(text, &s.names.last)
+	if v == nil {
+		return nil
+	}
+	return s.set.rules.Judge(v, text)
+}
+
+// matchedNow is how long a text may be that is matched with patterns while others wait, in bytes.
+const matchedNow = 1 << 10
 
 // environment returns what the session resolves names with now.
 func (s *session) environment() *parser.Env {

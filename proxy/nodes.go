@@ -63,7 +63,7 @@ func (s *session) cutOffFrom(v *cluster.View) {
 	if srv := s.watched.Load(); srv != nil && hasMoved(v, srv) {
 		s.interrupt(wakeServer)
 	}
-	if s.cancelState.Load() != cancelServer {
+	if !worksFor(s.cancelState.Load()) {
 		return
 	}
 	if srv := s.running.Load(); srv != nil {
@@ -92,7 +92,7 @@ func (srv *Server) untilLost(ctx context.Context, id cluster.NodeID) (_ context.
 func (srv *Server) busyOn(id cluster.NodeID) bool {
 	busy := false
 	srv.registry.each(func(s *session) {
-		if running := s.running.Load(); s.stream == nil && s.cancelState.Load() == cancelServer && running != nil && running.Node == id {
+		if running := s.running.Load(); s.stream == nil && worksFor(s.cancelState.Load()) && running != nil && running.Node == id {
 			busy = true
 		}
 	})

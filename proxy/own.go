@@ -23,6 +23,7 @@ const statsSetting = "howdah.stats"
 // one of the custom settings that PostgreSQL lets everybody make: it means
 // nothing there, and its order among the others is kept. The others cannot.
 func (s *session) answerOwn() (done bool, err error) {
+	s.bindSignals()
 	if s.in.Session.Tx == balancer.TxFailed {
 		return true, s.refuse("25P02", "current transaction is aborted, commands ignored until end of transaction block")
 	}
@@ -35,10 +36,10 @@ func (s *session) answerOwn() (done bool, err error) {
 		if v == nil {
 			continue
 		}
-		if m.taken && v.Own {
+		if m.taken && len(v.Statements) > 0 && v.Statements[0].IsOwn() {
 			return true, s.refuse("42P05", fmt.Sprintf("prepared statement %q already exists", m.stmt.name))
 		}
-		alone = alone && v.Own && len(v.Statements) == 1
+		alone = alone && len(v.Statements) == 1 && v.Statements[0].IsOwn()
 		for j := range v.Statements {
 			st := &v.Statements[j]
 			if !st.IsOwn() {
@@ -141,9 +142,9 @@ func (s *session) answerAlone() error {
 		case wire.Describe:
 			v := ownVerdict(m)
 			if s.client.Buffered()[m.off+wire.HeaderSize] == 'S' {
-				b = appendParameters(b, v.Statements[0].Params)
+				b = appendParameters(b, &v.Statements[0])
 			}
-			b = s.appendColumnsOf(b, &v.Statements[0])
+			b = s.appendColumnsOf(b, &v.Statements[0], binaryRow && s.client.Buffered()[m.off+wire.HeaderSize] == 'P')
 		case wire.Close:
 			s.closeHere(m)
 			b = wire.AppendMessage(b, wire.CloseComplete)
@@ -151,7 +152,7 @@ func (s *session) answerAlone() error {
 			v := ownVerdict(m)
 			st := &v.Statements[0]
 			if m.typ == wire.Query && (st.Signal.Session != 0 || s.ownColumns(st) != nil) {
-				b = s.appendColumnsOf(b, st)
+				b = s.appendColumnsOf(b, st, false)
 			}
 			b = s.runOwn(b, v, st, binaryRow)
 		case wire.Sync:
@@ -168,9 +169,9 @@ func (s *session) answerAlone() error {
 }
 
 // appendColumnsOf appends the description of a statement's result.
-func (s *session) appendColumnsOf(b []byte, st *parser.Statement) []byte {
+func (s *session) appendColumnsOf(b []byte, st *parser.Statement, binaryRow bool) []byte {
 	if st.Signal.Session != 0 {
-		return appendSignalColumn(b, st)
+		return appendSignalColumn(b, st, binaryRow)
 	}
 	return appendOwnColumns(b, s.ownColumns(st))
 }
@@ -264,10 +265,13 @@ func appendOwnColumns(b []byte, columns []string) []byte {
 	return wire.AppendMessage(b, wire.RowDescription, string(body))
 }
 
-// appendParameters appends a ParameterDescription of n parameters of unspecified type.
-func appendParameters(b []byte, n int) []byte {
-	body := binary.BigEndian.AppendUint16(nil, uint16(n))
-	return wire.AppendMessage(b, wire.ParameterDescription, string(append(body, make([]byte, 4*n)...)))
+// appendParameters appends a ParameterDescription: a signal's int4, or parameters of unspecified type.
+func appendParameters(b []byte, st *parser.Statement) []byte {
+	if st.Signal.Parameter {
+		return wire.AppendMessage(b, wire.ParameterDescription, "\x00\x01\x00\x00\x00\x17") // int4OID
+	}
+	body := binary.BigEndian.AppendUint16(nil, uint16(st.Params))
+	return wire.AppendMessage(b, wire.ParameterDescription, string(append(body, make([]byte, 4*st.Params)...)))
 }
 
 func appendOwnRow(b []byte, values ...string) []byte {

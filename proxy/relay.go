@@ -47,11 +47,11 @@ func (s *session) process(l *lease) error {
 	for len(in)-pos >= wire.HeaderSize {
 		typ, size, err := wire.Header(in[pos:])
 		if err != nil {
-			return serverError{err}
+			return s.breakOff(l, in, start, pos, serverError{err})
 		}
 		act := forward
 		if typ == wire.ErrorResponse && size > maxError {
-			return serverError{fmt.Errorf("error message of %d bytes", size)}
+			return s.breakOff(l, in, start, pos, serverError{fmt.Errorf("error message of %d bytes", size)})
 		}
 		bulk := typ == wire.DataRow && !l.asks || typ == wire.CopyData
 		whole := len(in)-pos >= size
@@ -60,7 +60,10 @@ func (s *session) process(l *lease) error {
 			if logged > verbosityNone {
 				s.logServerMessage(logged, l, typ)
 			}
-			if act = l.bulk(); !whole {
+			if act, err = l.bulk(typ); err != nil {
+				return s.breakOff(l, in, start, pos, err)
+			}
+			if !whole {
 				l.passing, l.passSwallow = size-(len(in)-pos), act == swallow
 				size = len(in) - pos
 			}
@@ -71,12 +74,10 @@ func (s *session) process(l *lease) error {
 				s.logServerMessage(logged, l, typ)
 			}
 			if act, err = s.message(l, typ, in[pos:pos+size]); err != nil {
-				if typ == wire.ErrorResponse {
+				if typ == wire.ErrorResponse && err != errEnded && !isUnasked(err) {
 					pos += size // the client is told the server's last words
 				}
-				l.ending = true
-				s.flush(l, in, start, pos)
-				return err
+				return s.breakOff(l, in, start, pos, err)
 			}
 		}
 		if act == forward {
@@ -106,6 +107,13 @@ func (s *session) process(l *lease) error {
 	return s.flush(l, in, start, pos)
 }
 
+// breakOff ends process with an error. What came before it goes to the client, which may have the beginning of a row already.
+func (s *session) breakOff(l *lease, in []byte, start, pos int, err error) error {
+	l.ending = true
+	s.flush(l, in, start, pos) //nolint:errcheck // the error is the earlier one
+	return err
+}
+
 // flush gives the client in[start:pos] and marks all before pos as used. While the
 // lease is holding, it only remembers what was understood.
 func (s *session) flush(l *lease, in []byte, start, pos int) error {
@@ -128,14 +136,35 @@ func (s *session) flush(l *lease, in []byte, start, pos int) error {
 	return nil
 }
 
-// bulk decides on a row or copy data.
-func (l *lease) bulk() action {
+// bulk decides on a row or copy data, or the beginning of a message that is too long to be understood.
+func (l *lease) bulk(typ byte) (action, error) {
 	l.ending = false
-	if e := l.next(); l.healing || (e != nil && e.swallow) {
-		return swallow
+	e := l.next()
+	switch {
+	case e == nil && !isAsynchronous(typ):
+		return forward, unasked(typ)
+	case l.healing || e != nil && e.swallow:
+		return swallow, nil
 	}
 	l.give()
-	return forward
+	return forward, nil
+}
+
+// isAsynchronous is whether a server may send a message of the type at any time.
+func isAsynchronous(typ byte) bool {
+	return typ == wire.NoticeResponse || typ == wire.NotificationResponse || typ == wire.ParameterStatus
+}
+
+// unaskedError is about a message that is no answer to anything.
+type unaskedError struct{ typ byte }
+
+func (e unaskedError) Error() string { return fmt.Sprintf("message %q that nothing asked for", e.typ) }
+
+func unasked(typ byte) error { return serverError{unaskedError{typ}} }
+
+func isUnasked(err error) bool {
+	var unasked unaskedError
+	return errors.As(err, &unasked)
 }
 
 // crashShutdown is the SQLSTATE of the warning with which a backend ends when another one of its server has crashed.
@@ -149,6 +178,12 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 	act := forward
 	if l.healing || (e != nil && e.swallow) {
 		act = swallow
+	}
+	if l.abandoned && (typ == wire.NoticeResponse || typ == wire.NotificationResponse || typ == wire.ParameterStatus) {
+		if typ == wire.ParameterStatus {
+			s.parameter(l, msg, swallow) // the connection's next session is told by it
+		}
+		return swallow, nil
 	}
 	switch typ {
 	case wire.NoticeResponse:
@@ -165,7 +200,7 @@ func (s *session) message(l *lease, typ byte, msg []byte) (action, error) {
 		return s.serverSaysError(l, e, msg, act)
 	}
 	if e == nil {
-		return act, serverError{fmt.Errorf("message %q that nothing asked for", typ)}
+		return act, unasked(typ)
 	}
 	switch typ {
 	case wire.ReadyForQuery:
@@ -328,6 +363,9 @@ func (s *session) ready(l *lease, e *expected, msg []byte, act action) (action, 
 	} else if !l.healing {
 		l.failed = false
 	}
+	if act == swallow && !l.prepares() {
+		s.begun(s.srv.context)
+	}
 	return act, nil
 }
 
@@ -338,6 +376,9 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 	body := msg[wire.HeaderSize:]
 	severity := wire.ErrorField(body, 'V')
 	fatal := string(severity) == "FATAL" || string(severity) == "PANIC"
+	if s.endedCanceling(string(wire.ErrorField(body, 'C'))) {
+		return swallow, errEnded
+	}
 	if l.healing {
 		if e != nil && !fatal {
 			l.dropToSync(nil)
@@ -365,6 +406,9 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		l.dropToSync(nil)
 		return swallow, nil
 	}
+	if e == nil && !l.cycling && !fatal {
+		return swallow, unasked(wire.ErrorResponse) // only within a cycle could a Sync end it
+	}
 	l.failed = true
 	s.srv.traffic.failed(l.srv.Node, s.pid, severity)
 	if fatal && l.holding {
@@ -391,10 +435,10 @@ func (s *session) serverSaysError(l *lease, e *expected, msg []byte, act action)
 		return swallow, &wire.Error{Code: "XX000", Message: "the session's settings could not be restored on another server connection",
 			Detail: string(wire.ErrorField(body, 'M')), Hint: "Connect again."}
 	default:
-		begin := act == swallow && e.stmt == nil
-		l.dropToSync(&s.stmts)
-		if next := l.next(); begin && (next == nil || next.reply == replyQuery) {
-			return forward, serverError{fmt.Errorf("BEGIN failed: %s", wire.ErrorField(body, 'M'))}
+		begins := e.begins
+		if l.dropToSync(&s.stmts); begins {
+			l.refusedBegin(msg)
+			return swallow, nil
 		}
 	}
 	if l.shared {

@@ -63,15 +63,8 @@ func TestServerAnswersOddly(t *testing.T) {
 		lost      = "E(ERROR 08007) Z(I)"           // the session goes on
 	)
 	half := row1[:len(row1)-1]
-	for _, tc := range []struct {
-		name   string
-		read   bool // a SELECT on the standby, else an INSERT on the primary
-		answer []byte
-		end    bool // then it hangs up
-		want   string
-		// kept: the connection is as good as before.
-		kept bool
-	}{
+	big := appendRow(nil, strings.Repeat("0123456789abcdef", 1<<16))
+	for _, tc := range []oddAnswer{
 		{name: "usual read", read: true, answer: join(columns1, row1, selected, idle), want: "T D(x) C(SELECT 1) Z(I)", kept: true},
 		{name: "usual write", answer: join(inserted, idle), want: "C(INSERT 0 1) Z(I)", kept: true},
 		{name: "error", answer: join(failure("ERROR", "23505"), idle), want: "E(ERROR 23505) Z(I)", kept: true},
@@ -107,6 +100,7 @@ func TestServerAnswersOddly(t *testing.T) {
 		{name: "end in a row", read: true, answer: join(columns1, row1, half), end: true, want: "T D(x) cut"},
 		{name: "end in a long row", read: true, answer: join(columns1, long(wire.DataRow, 1000), make([]byte, 500)), end: true, want: "T cut"},
 		{name: "end in a long row of which nearly all came", read: true, answer: join(columns1, long(wire.DataRow, 1000), make([]byte, 995)), end: true, want: "T cut"},
+		{name: "length of 3 behind a long row", read: true, answer: join(columns1, big, long(wire.CommandComplete, 3)), want: "T D(long) E(ERROR 40001) Z(I)"},
 		{name: "end in a long error", answer: join(long(wire.ErrorResponse, 3<<20), make([]byte, 1<<20)), end: true, want: lost},
 
 		{name: "fatal before a read's answer", read: true, answer: failure("FATAL", "57P01"), end: true, want: onPrimary},
@@ -130,51 +124,82 @@ func TestServerAnswersOddly(t *testing.T) {
 		{name: "authentication request", answer: wire.AppendMessage(nil, wire.Authentication, "\x00\x00\x00\x03"), want: lost},
 		{name: "cancel key", answer: wire.AppendMessage(nil, wire.BackendKeyData, "12345678"), want: lost},
 		{name: "copy both", answer: wire.AppendMessage(nil, wire.CopyBothResponse, "\x00\x00\x00"), want: lost},
+		{name: "row behind the end of a write", answer: join(inserted, idle, row1), want: "C(INSERT 0 1) Z(I)"},
+		{name: "error behind the end of a write", answer: join(inserted, idle, failure("ERROR", "25006")), want: "C(INSERT 0 1) Z(I)"},
+		{name: "error behind the end of a read", read: true, answer: join(columns1, row1, selected, idle, failure("ERROR", "22012")), want: "T D(x) C(SELECT 1) Z(I)"},
+		{name: "part of a row behind the end of a write", answer: join(inserted, idle, half), end: true, want: "C(INSERT 0 1) Z(I)"},
+		{name: "part of a long row behind the end of a write", answer: join(inserted, idle, long(wire.DataRow, 1000), make([]byte, 500)), end: true, want: "C(INSERT 0 1) Z(I)"},
+		{name: "row behind the end of a read", read: true, answer: join(columns1, row1, selected, idle, row1), want: "T D(x) C(SELECT 1) Z(I)"},
+		{name: "part of a long row behind the end of a read", read: true, answer: join(columns1, row1, selected, idle, long(wire.DataRow, 1000), make([]byte, 500)), want: "T D(x) C(SELECT 1) Z(I)"},
 		{name: "error without fields", answer: join(wire.AppendMessage(nil, wire.ErrorResponse), idle), want: "E( ) Z(I)", kept: true},
 		{name: "error with half a field", read: true, answer: join(wire.AppendMessage(nil, wire.ErrorResponse, "SERR"), idle), want: "E( ) Z(I)", kept: true},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-			h := start(t, nil, primary, standby)
-			c := connectAs(t, h.addr, "u")
-			target, node, text := primary, 0, "INSERT INTO x DEFAULT VALUES"
-			if tc.read {
-				target, node, text = standby, 1, "SELECT x"
-			}
-			target.scripted(on(text, tc.answer, tc.end))
-			got := c.query(text)
-			if got != tc.want && strings.HasPrefix(tc.want, got) { // an error after the first ReadyForQuery
-				got += " " + c.answer()
-			}
-			if got != tc.want {
-				t.Errorf("got  %s\nwant %s", got, tc.want)
-			}
-			target.scripted(nil)
-			if strings.HasSuffix(got, "Z(I)") {
-				if got := c.query("SELECT y"); !slices.Contains([]string{"T D(standby) C(SELECT 1) Z(I)", onPrimary}, got) {
-					t.Errorf("the session's next read: %s", got)
-				}
-				if got := c.query("INSERT INTO y DEFAULT VALUES"); got != "C(INSERT) Z(I)" {
-					t.Errorf("the session's next write: %s", got)
-				}
-			}
-			before := target.opened.Load()
-			c.Close()
-			h.settled(t, 0)
-			h.settled(t, 1)
-			d := connectAs(t, h.addr, "u")
-			if got := d.query("SELECT y"); got != "T D(standby) C(SELECT 1) Z(I)" {
-				t.Errorf("another session's read: %s", got)
-			}
-			// Settings that differ between the nodes' logins and this connection may be told first.
-			if got := d.query("INSERT INTO y DEFAULT VALUES"); !strings.HasSuffix(got, "C(INSERT) Z(I)") {
-				t.Errorf("another session's write: %s", got)
-			}
-			if reused := target.opened.Load() == before; tc.kept && !reused {
-				t.Errorf("node %d's connection is not used again", node)
-			}
-		})
+		answersOddly(t, tc, false)
+		if tc.read {
+			// What comes after other reads is not planned before it is sent.
+			tc.name += ", after others"
+			answersOddly(t, tc, true)
+		}
 	}
+}
+
+// oddAnswer is what a server answers to one simple query.
+type oddAnswer struct {
+	name   string
+	read   bool // a SELECT on the standby, else an INSERT on the primary
+	answer []byte
+	end    bool // then it hangs up
+	want   string
+	// kept: the connection is as good as before.
+	kept bool
+}
+
+func answersOddly(t *testing.T, tc oddAnswer, fast bool) {
+	const onPrimary = "T D(primary) C(SELECT 1) Z(I)"
+	t.Run(tc.name, func(t *testing.T) {
+		primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+		h := start(t, nil, primary, standby)
+		c := connectAs(t, h.addr, "u")
+		target, node, text := primary, 0, "INSERT INTO x DEFAULT VALUES"
+		if tc.read {
+			target, node, text = standby, 1, "SELECT x"
+		}
+		if fast {
+			c.goFast("SELECT x")
+		}
+		target.scripted(on(text, tc.answer, tc.end))
+		got := c.query(text)
+		if got != tc.want && strings.HasPrefix(tc.want, got) { // an error after the first ReadyForQuery
+			got += " " + c.answer()
+		}
+		if got != tc.want {
+			t.Errorf("got  %s\nwant %s", got, tc.want)
+		}
+		target.scripted(nil)
+		if strings.HasSuffix(got, "Z(I)") {
+			if got := c.query("SELECT y"); !slices.Contains([]string{"T D(standby) C(SELECT 1) Z(I)", onPrimary}, got) {
+				t.Errorf("the session's next read: %s", got)
+			}
+			if got := c.query("INSERT INTO y DEFAULT VALUES"); got != "C(INSERT) Z(I)" {
+				t.Errorf("the session's next write: %s", got)
+			}
+		}
+		before := target.opened.Load()
+		c.Close()
+		h.settled(t, 0)
+		h.settled(t, 1)
+		d := connectAs(t, h.addr, "u")
+		if got := d.query("SELECT y"); got != "T D(standby) C(SELECT 1) Z(I)" {
+			t.Errorf("another session's read: %s", got)
+		}
+		// Settings that differ between the nodes' logins and this connection may be told first.
+		if got := d.query("INSERT INTO y DEFAULT VALUES"); !strings.HasSuffix(got, "C(INSERT) Z(I)") {
+			t.Errorf("another session's write: %s", got)
+		}
+		if reused := target.opened.Load() == before; tc.kept && !reused {
+			t.Errorf("node %d's connection is not used again", node)
+		}
+	})
 }
 
 // A bad connection must be closed even if the server leaves it open.

@@ -24,7 +24,7 @@ type seat struct {
 	// reserved: it is one of the last, which are for superusers; none: there are no more.
 	reserved, none bool
 	owner          seatOwner // who took it; empty until then
-	leave          func()    // gives it back, once
+	left           bool
 }
 
 // sit gives a new client its seat.
@@ -33,11 +33,16 @@ func (srv *Server) sit() *seat {
 	set, count := srv.settings.Load(), srv.clients.Add(1)
 	st.none = count > int64(set.limits.MaxClients)
 	st.reserved = count > int64(set.limits.MaxClients-set.limits.ReservedClients)
-	st.leave = sync.OnceFunc(func() {
-		srv.clients.Add(-1)
-		srv.seats.leave(st.owner)
-	})
 	return st
+}
+
+// leave gives the seat back, once. It belongs to the client's goroutine, as all of the seat.
+func (st *seat) leave() {
+	if !st.left {
+		st.left = true
+		st.srv.clients.Add(-1)
+		st.srv.seats.leave(st.owner)
+	}
 }
 
 // take counts the seat for a user who has proved who he is, or says which limit forbids it.

@@ -24,6 +24,9 @@ func (s *session) send(l *lease) error {
 	if len(prefix) > 0 || s.needsParse(l) {
 		b = s.assemble(l, prefix)
 	}
+	if l.prepares() {
+		s.early()
+	}
 	for i := range u.msgs {
 		l.expectFor(&u.msgs[i])
 	}
@@ -117,41 +120,34 @@ func (s *session) prefix(l *lease) []byte {
 		if l.slot == balancer.ToRead {
 			begin = s.beginRead
 		}
-		b = appendRun(b, l, begin)
+		b = appendRun(b, l, begin, true)
 		l.status = wire.TxOpen // before a Sync or Query no server says so
 		l.applied = 0
 		if v := s.unit.verdict; tx == balancer.TxOpen && v != nil && (v.Single == parser.KindSetTransaction || v.Single == parser.KindBegin) {
 			// The block has read already, elsewhere: the server must refuse
 			// another isolation level as it does after a query.
-			b = appendRun(b, l, "SELECT")
+			b = appendRun(b, l, "SELECT", true)
 		}
 	}
 	if lacks {
 		b = s.appendPending(b, l)
 	}
-	if u := &s.unit; block && !s.beginBound && !u.simple && (!u.binds || u.foreign || u.opaque) {
-		// The unit may ask for the unnamed portal, which the client never made.
+	if block && !s.beginBound {
+		// The client never made the unnamed portal: it may ask for it, as may pg_cursors. That the unit makes one is not sure.
 		b = wire.AppendMessage(b, wire.Close, "P\x00")
 		l.expect(expected{reply: replyClose, swallow: true})
 	}
 	if l.asks {
 		b = appendAskCommit(b, l)
 	}
-	// The messages above ended the connection's unnamed statement.
-	if p := s.stmts.unnamed; p != nil {
-		l.loses(p)
-	}
-	for i := range s.unit.msgs {
-		if p := s.unit.msgs[i].stmt; p != nil && p.name == "" {
-			l.loses(p)
-		}
-	}
+	s.losesUnnamed(l) // the messages above ended it
 	s.out = b[:0]
 	return b
 }
 
 // appendSettings brings the connection to the session's settings.
 func (s *session) appendSettings(b []byte, l *lease) []byte {
+	l.traces = true
 	l.expect(expected{reply: replyQuery, swallow: true, replay: true, version: s.state.version})
 	return wire.AppendQuery(b, difference(l.carried.settings, s.state.settings))
 }
@@ -170,18 +166,19 @@ func (s *session) appendPending(b []byte, l *lease) []byte {
 	if sql.Len() == 0 {
 		return b
 	}
+	l.traces = true
 	l.expect(expected{reply: replyQuery, swallow: true, replay: true})
 	return wire.AppendQuery(b, sql.String())
 }
 
-// appendRun appends the extended messages that run sql, unseen by the client.
-func appendRun(b []byte, l *lease, sql string) []byte {
+// appendRun appends the extended messages that run sql, unseen by the client; begins: without it there is no block for the unit.
+func appendRun(b []byte, l *lease, sql string, begins bool) []byte {
 	b = wire.AppendMessage(b, wire.Parse, "\x00", sql, "\x00\x00\x00")
 	b = wire.AppendMessage(b, wire.Bind, "\x00\x00\x00\x00\x00\x00\x00\x00")
 	b = wire.AppendMessage(b, wire.Execute, "\x00\x00\x00\x00\x00")
-	l.expect(expected{reply: replyParse, swallow: true})
-	l.expect(expected{reply: replyBind, swallow: true})
-	l.expect(expected{reply: replyExecute, swallow: true})
+	for _, r := range [...]reply{replyParse, replyBind, replyExecute} {
+		l.expect(expected{reply: r, swallow: true, begins: begins})
+	}
 	return b
 }
 
@@ -236,7 +233,7 @@ func (s *session) appendExecuted(b []byte, l *lease) []byte {
 func (s *session) needsParse(l *lease) bool {
 	for i := range s.unit.msgs {
 		m := &s.unit.msgs[i]
-		m.inject = false
+		m.inject, m.standIn = false, false
 		if m.gone || m.instead != nil {
 			return true
 		}
@@ -271,6 +268,10 @@ func (s *session) assemble(l *lease, prefix []byte) []byte {
 			// The connection may have one of howdah's own.
 			b = wire.AppendMessage(b, wire.Close, "S\x00")
 		}
+		if m.standIn = s.unit.mustStandIn(l, m); m.standIn {
+			b = s.appendStandIn(b, l, m, in[m.off:m.off+m.size])
+			continue
+		}
 		if m.stmt != nil && l.shares(m.stmt) {
 			b = s.appendShared(b, l, m, in[m.off:m.off+m.size])
 			continue
@@ -293,7 +294,7 @@ func (s *session) assemble(l *lease, prefix []byte) []byte {
 
 // expectFor notes what the server owes for a message of the unit.
 func (l *lease) expectFor(m *message) {
-	if m.gone || m.evicted != nil || m.inject {
+	if m.gone || m.evicted != nil || m.inject || m.standIn {
 		l.expectBefore(m)
 	}
 	switch m.typ {
@@ -336,6 +337,9 @@ func (l *lease) expectBefore(m *message) {
 	}
 	if m.inject {
 		l.expect(expected{reply: replyParse, swallow: true, stmt: m.stmt})
+	}
+	if m.standIn {
+		l.expectOne(replyParse).swallow = true
 	}
 }
 

@@ -21,13 +21,46 @@ import (
 // session is one logged-in client. All fields belong to the goroutine that
 // runs it, but for those named in cancel.go and wakeup.
 type session struct {
-	srv    *Server
-	set    *settings // as of the last unit
-	client *wire.Conn
+	// What every read needs comes first, and together: with many sessions none of it is in the
+	// processor's caches when a read arrives.
+	srv      *Server
+	client   *wire.Conn
+	set      *settings // as of the last unit
+	leases   [2]*lease // by balancer.Target
+	fastPath fastPath
+	flight   flight
+	// fastDrainFn is s.fastDrain, made once, as returnedFn is of s.returned.
+	fastDrainFn func() error
+	returnedFn  func(error)
+	grantedFn   func() // made for the first wait
+	draining    *lease
+	// began is when (cluster.Now) the unit was sent; reason and detail are why it went there.
+	began int64
+	cancelling
+	pid uint32
+	// wakeup tells why a blocked read of the client was interrupted; set by others.
+	wakeup atomic.Uint32
+	// served: requests were read by Serve since upkeep looked for the client's end.
+	served atomic.Bool
+	// shared: the session hands its connections on between transactions (pool.mode).
+	shared bool
+	// skipping: an error that the server did not make was reported in an
+	// extended cycle; messages are dropped until Sync.
+	skipping bool
+	reason   balancer.Reason
+	// cycle is the lease that got messages since the last Sync, nil if none did.
+	cycle *lease
+	stmts statements
+	names names
+	state state
+	// in is what the balancer is asked with; in.Session holds what the session
+	// remembers for it.
+	in   balancer.Input
+	unit unit
+
+	detail string
 	log    *slog.Logger
 	rand   rand.PCG
-
-	pid    uint32
 	secret cancelKey
 	// stream is the server connection of a replication connection, nil of other sessions; toPrimary: it is
 	// to be the primary's. ended: it is over.
@@ -41,22 +74,12 @@ type session struct {
 	database uint64 // what stands for key.Database in Server.lessons
 	cred     auth.Credentials
 
-	// in is what the balancer is asked with; in.Session holds what the session
-	// remembers for it.
-	in    balancer.Input
-	unit  unit
-	stmts statements
-	state state
-	names names
 	// newDefaults: a statement has changed what later sessions begin with.
 	newDefaults bool
 	// remade are databases that statements made, dropped or renamed.
 	remade []string
 
-	leases [2]*lease // by balancer.Target
-	lastID uint64    // the last lease's id
-	// shared: the session hands its connections on between transactions (pool.mode).
-	shared bool
+	lastID uint64 // the last lease's id
 	// usesSequences: sessions like this ask for values of sequences. wroteOn is the shared
 	// connection where it wrote last; others may have it now.
 	usesSequences bool
@@ -65,12 +88,6 @@ type session struct {
 	statementMode bool
 	// superuser: the user who logged in is one. It is known before the session can be found by others.
 	superuser bool
-
-	// cycle is the lease that got messages since the last Sync, nil if none did.
-	cycle *lease
-	// skipping: an error that the server did not make was reported in an
-	// extended cycle; messages are dropped until Sync.
-	skipping bool
 
 	// begin is the statement that opens the transaction block on a server
 	// connection on which it is not open yet; beginRead is the same for a read node.
@@ -84,10 +101,6 @@ type session struct {
 	// asked is when (cluster.Now) the read was sent whose answer has not begun, 0 if
 	// nobody wants to know.
 	asked int64
-	// began is when (cluster.Now) the unit was sent; reason and detail are why it went there.
-	began  int64
-	reason balancer.Reason
-	detail string
 	// stale are statements that were deallocated on the primary and may still
 	// exist on the read node.
 	stale []*prepared
@@ -100,23 +113,20 @@ type session struct {
 	out     []byte
 	side    []byte // the same, for messages made while out is in use
 	instead []byte // the message that takes the place of a server's, see replace
-	// drain is s.drainLease for draining, made once.
-	drainFn  func() error
-	draining *lease
-	// serveFn is s.serveArrived, made once. planned: it has read a unit that run must
-	// dispatch; serveErr: the error that ends the session.
-	serveFn  func() bool
-	planned  bool
-	serveErr error
+	// drainFn is s.drainLease for draining, made once.
+	drainFn func() error
+	// serveFn is s.serveArrived, made once. usual: it has found that what has arrived must go the usual way.
+	serveFn func() wire.Next
+	usual   bool
 
-	cancelling
-	// wakeup tells why a blocked read of the client was interrupted; set by others.
-	wakeup atomic.Uint32
-	// busyFor is how long upkeep has seen the session at work; only upkeep uses it.
-	busyFor time.Duration
-	// served: requests were read by Serve since upkeep looked for the client's end.
-	served atomic.Bool
-	watch  watcher
+	// busyFor and idleFor are how long upkeep has seen the session at work, or idle; rested: it was told to rest since its last
+	// request, hasRested: ever. Only upkeep uses them.
+	busyFor, idleFor  time.Duration
+	rested, hasRested bool
+	mayRest           atomic.Bool // it is logged in, and no replication connection
+	// silentSince is when timeouts.client_idle began to run; zero while it does not. Interrupts do not start it anew.
+	silentSince time.Time
+	watch       watcher
 	// watched is the connection on which the idle session listens; nil if it does not.
 	watched atomic.Pointer[pool.Server]
 	// shown is what operators see of the session; announces is what PGPOOL SET has changed.
@@ -131,6 +141,7 @@ const (
 	wakeSettings             // there are new settings
 	wakeLook                 // the client's connection may have ended: read it
 	wakeEnd                  // somebody has ended the session
+	wakeRest                 // it was idle for long enough to rest
 )
 
 // clientError is a failed read or write of the client's connection: nobody is left to tell.
@@ -153,35 +164,47 @@ var (
 	errServerLost = errors.New("server connection lost")
 	// errStopped ends an idle session because the server stops.
 	errStopped = &wire.Error{Code: "57P01", Message: "terminating connection due to administrator command", Hint: "howdah is stopping."}
+	// errResting ends run, but not the session.
+	errResting = errors.New("the session rests")
 	// errIdle ends a session that was silent for too long.
 	errIdle = &wire.Error{Code: "57P05", Message: "terminating connection due to idle-session timeout", Hint: "The limit is timeouts.client_idle."}
 )
 
-// run serves the client until it leaves or is sent away.
-func (s *session) run(ctx context.Context) error {
+// run serves the client until it leaves or is sent away, or until it is to rest: then it may be run again, by any goroutine.
+func (s *session) run(ctx context.Context) (err error) {
 	if s.stream != nil {
 		return s.runStream()
 	}
-	defer s.end()
-	s.drainFn = func() error { return s.drainLease(s.draining) }
-	s.serveFn = s.serveArrived
-	for {
-		typ, err := s.awaitMessage()
-		if err == nil {
+	defer func() {
+		if err != errResting {
+			s.end()
+		}
+	}()
+	if s.serveFn == nil {
+		s.drainFn = func() error { return s.drainLease(s.draining) }
+		s.serveFn, s.fastDrainFn, s.returnedFn = s.serveArrived, s.fastDrain, s.returned
+		s.mayRest.Store(true)
+	}
+	for err == nil {
+		var typ byte
+		if typ, err = s.awaitMessage(); err == nil {
 			err = s.handle(ctx, typ)
 		}
-		if err != nil {
-			return err
-		}
 	}
+	return err
 }
 
 // handle deals with the message, or the unit that begins with it, at the start of the client's buffer.
 func (s *session) handle(ctx context.Context, typ byte) error {
-	if s.planned {
-		s.planned = false
-		return s.dispatch(ctx)
+	if !s.served.Load() {
+		s.served.Store(true)
 	}
+	if s.fastPath.open && !s.usual {
+		if did, err := s.fast(s.client.Buffered(), false); did != fastNothing || err != nil {
+			return err
+		}
+	}
+	s.usual = false
 	s.set = s.srv.settings.Load()
 	skip := s.skipping || (s.cycle != nil && s.cycle.ignoring)
 	switch typ {
@@ -217,40 +240,27 @@ func (s *session) handle(ctx context.Context, typ byte) error {
 	return &wire.Error{Code: "08P01", Message: fmt.Sprintf("invalid frontend message type %d", typ)}
 }
 
-// serveArrived handles units as they arrive, inside the client's Serve, for as
-// long as they are of the common kind: whole, and sure not to read from the
-// client while they run, as COPY FROM STDIN does. It returns false when one is
-// not, or when anything else is to be looked at; then the loop of run goes on.
-func (s *session) serveArrived() bool {
+// serveArrived serves reads as they arrive, within the client's Serve, for as long as they can do without being planned, or waiting. When there is anything
+// else to be done, the loop of run goes on.
+func (s *session) serveArrived() wire.Next {
 	for {
 		in := s.client.Buffered()
 		if len(in) == 0 {
-			s.show()
-			if !s.served.Load() {
-				s.served.Store(true)
+			if s.wakeup.Load() != 0 || s.srv.stopping.Load() {
+				return wire.ServeEnd
 			}
-			return s.wakeup.Load() == 0 && !s.srv.stopping.Load() && !s.state.listening && s.cycle == nil
+			return wire.ServeOn
 		}
-		if s.skipping || s.cycle != nil || !wholeUnit(in) {
-			return false
+		if !s.fastPath.open || s.wakeup.Load()&wakeEnd != 0 {
+			return wire.ServeEnd
 		}
-		s.set = s.srv.settings.Load()
-		var err error
-		if in[0] == wire.Query {
-			err = s.readQuery()
-		} else {
-			err = s.readExtended()
-		}
-		if err == nil {
-			if !s.unit.common() {
-				s.planned = true
-				return false
-			}
-			err = s.dispatch(s.srv.context)
-		}
-		if err != nil {
-			s.serveErr = err
-			return false
+		did, _ := s.fast(in, true)
+		switch did {
+		case fastNothing:
+			s.usual = s.flight.state == flightNone
+			return wire.ServeEnd
+		case fastSent:
+			return wire.ServeLater
 		}
 	}
 }
@@ -259,7 +269,12 @@ func (s *session) serveArrived() bool {
 // message stays in the buffer.
 func (s *session) awaitMessage() (byte, error) {
 	for {
-		if b := s.client.Buffered(); len(b) > 0 {
+		if s.flight.state != flightNone {
+			if err := s.landFlight(); err != nil {
+				return 0, err
+			}
+		}
+		if b := s.client.Buffered(); len(b) > 0 && s.wakeup.Load()&wakeEnd == 0 {
 			return b[0], nil
 		}
 		if s.wakeup.Load() != 0 {
@@ -284,11 +299,11 @@ func (s *session) awaitMessage() (byte, error) {
 func (s *session) awaitClient() error {
 	var err error
 	idle := s.set.timeouts.ClientIdle
+	if idle == 0 {
+		s.silentSince = time.Time{} // it may be limited again
+	}
 	if idle == 0 && !s.state.listening {
 		err = s.client.Serve(s.serveFn)
-		if s.serveErr != nil {
-			return s.serveErr
-		}
 	} else {
 		err = s.fillBefore(idle)
 		s.stopWatch()
@@ -311,13 +326,17 @@ func (s *session) fillBefore(idle time.Duration) error {
 	if idle == 0 {
 		return s.client.Fill()
 	}
-	end := time.Now().Add(idle)
+	if s.silentSince.IsZero() {
+		s.silentSince = time.Now()
+	}
+	end := s.silentSince.Add(idle)
 	s.client.SetReadDeadline(end)
 	if s.wakeup.Load() != 0 {
 		s.client.SetReadDeadline(time.Unix(1, 0)) // the deadline just set must not hide it
 	}
 	err := s.client.Fill()
 	if err == nil {
+		s.silentSince = time.Time{}
 		s.client.SetReadDeadline(time.Time{})
 	} else if errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(end) {
 		return errIdle
@@ -333,8 +352,8 @@ func (s *session) interrupt(why uint32) {
 
 // wake deals with an interrupt.
 func (s *session) wake() error {
+	s.client.SetReadDeadline(time.Time{}) // first: one that comes now is seen at once, or by its deadline
 	why := s.wakeup.Swap(0)
-	s.client.SetReadDeadline(time.Time{})
 	if why&wakeEnd != 0 {
 		return errEnded
 	}
@@ -345,6 +364,9 @@ func (s *session) wake() error {
 		if err := s.readIdle(); err != nil {
 			return err
 		}
+	}
+	if why&wakeRest != 0 {
+		return errResting
 	}
 	return nil
 }
@@ -424,135 +446,6 @@ func (s *session) clientStatus() byte {
 	return wire.TxOpen
 }
 
-// end gives the leases back.
-func (s *session) end() {
-	if s.left != nil {
-		s.left() // to make its connections clean takes a while, in which there is no client
-	}
-	s.stopWatch()
-	defer s.writes.ended()
-	for slot, l := range s.leases {
-		if l != nil {
-			s.leases[slot] = nil
-			s.giveBack(l)
-		}
-	}
-	s.doubtDefinitions()
-}
-
-// endTimeout bounds how long an ending session waits for outstanding answers
-// before it closes a server connection instead of giving it back.
-const endTimeout = 2 * time.Second
-
-// giveBack returns a lease to the pool, or closes it if it cannot be made clean.
-func (s *session) giveBack(l *lease) {
-	if s.endUse(l) {
-		s.srv.pool.Release(l.srv)
-	}
-}
-
-// endUse ends what the session has under way on a lease that it gives back. False: the connection was of no use afterwards, and is closed.
-func (s *session) endUse(l *lease) bool {
-	s.srv.loads.lent(l.srv.Node, -1)
-	if l.copyIn || l.passing > 0 || l.ignoring || l.cycling || l.lastWords != nil {
-		s.srv.pool.Discard(l.srv)
-		return false
-	}
-	if l.slot == balancer.ToPrimary && s.state.hadTemp && !l.owes() {
-		// DISCARD ALL leaves its temporary schema, which the next session would find (pg_my_temp_schema()).
-		s.srv.pool.Discard(l.srv)
-		return false
-	}
-	if l.owes() && !s.settle(l) {
-		s.cancelLeft(l)
-		s.srv.pool.Discard(l.srv)
-		return false
-	}
-	if l.inTransaction() {
-		if !s.rollback(l) {
-			s.srv.pool.Discard(l.srv)
-			return false
-		}
-	}
-	if len(l.srv.Buffered()) > 0 {
-		// The client went away in the middle of an answer.
-		s.srv.pool.Discard(l.srv)
-		return false
-	}
-	return true
-}
-
-// leave gives back a lease of a session that goes on elsewhere. It does not wait for a server that may be lost, nor for the
-// connection's reset.
-func (s *session) leave(l *lease) {
-	if n := s.srv.cluster.View().Node(l.srv.Node); n == nil || n.State != cluster.StateUp {
-		s.srv.loads.lent(l.srv.Node, -1)
-		s.srv.pool.Discard(l.srv)
-	} else if s.endUse(l) {
-		s.srv.sessions.Go(func() { s.srv.pool.Release(l.srv) }) // ends after the pool's limit for a reset
-	}
-}
-
-// settle waits for the answers to howdah's own messages. Answers that the
-// client asked for are not waited for: it is gone, and they may take long.
-func (s *session) settle(l *lease) bool {
-	for i := l.head; i < len(l.owed); i++ {
-		if !l.owed[i].swallow {
-			return false
-		}
-	}
-	l.srv.SetDeadline(time.Now().Add(endTimeout))
-	defer l.srv.SetDeadline(time.Time{})
-	for l.owes() {
-		if err := s.process(l); err != nil {
-			return false
-		}
-		if l.owes() && l.srv.Fill() != nil {
-			return false
-		}
-	}
-	return !l.ignoring
-}
-
-// leftTimeout bounds how long the end of what a client left running is waited for, cancelAgain how long
-// for one cancel request's effect.
-const (
-	leftTimeout = 10 * time.Second
-	cancelAgain = 500 * time.Millisecond
-)
-
-// cancelLeft stops what a client that went away left running, so that it does not go on for
-// nothing. A server ignores a cancel request that is faster than the statement itself, and a running one
-// does not notice that its client is gone: so the request is repeated until the server has closed its side.
-// The connection is of no use afterwards.
-func (s *session) cancelLeft(l *lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), leftTimeout)
-	defer cancel()
-	if c, ok := l.srv.NetConn().(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite() // it is closed soon, whatever this says
-	}
-	for ctx.Err() == nil {
-		if err := l.srv.Cancel(ctx); err != nil {
-			s.log.Debug("cancel what a client left running", "error", err)
-		}
-		if hasEnded(l.srv, time.Now().Add(cancelAgain)) {
-			return
-		}
-	}
-	s.log.Warn("what a client left running could not be canceled", "node", l.srv.Node)
-}
-
-// hasEnded reads what a server still says, and reports whether it has closed its side before a deadline.
-func hasEnded(srv *pool.Server, deadline time.Time) bool {
-	srv.SetDeadline(deadline)
-	for {
-		srv.Discard(len(srv.Buffered()))
-		if err := srv.Fill(); err != nil {
-			return !errors.Is(err, os.ErrDeadlineExceeded)
-		}
-	}
-}
-
 // showsNoData is whether statements of the kind neither change data nor show
 // any, so that no read need be newer after them.
 func showsNoData(v *parser.Verdict) bool {
@@ -569,23 +462,22 @@ func showsNoData(v *parser.Verdict) bool {
 	return false
 }
 
-// rollback ends an open block before the lease is given back.
-func (s *session) rollback(l *lease) bool {
-	l.expect(expected{reply: replyQuery, swallow: true})
-	return l.srv.Write(wire.AppendQuery(s.out[:0], "ROLLBACK")) == nil && s.settle(l) && !l.inTransaction()
-}
-
 // noteUse records when a lease's answer was complete, for the horizon.
 func (s *session) noteUse(l *lease) {
-	now := cluster.Now()
+	v := s.unit.verdict
+	s.noteUsed(l, routeOf(v), v == nil || !showsNoData(v))
+}
+
+// noteUsed is noteUse for a unit of the route; showed: the client may have seen data, or changed some.
+func (s *session) noteUsed(l *lease, route int, showed bool) {
+	now, bs := cluster.Now(), &s.in.Session
 	l.used = now
-	s.srv.latencies.count(l.srv.Node, routeOf(s.unit.verdict), s.pid, time.Duration(now-s.began))
-	if l.slot == balancer.ToPrimary {
-		if v := s.unit.verdict; v == nil || !showsNoData(v) {
-			s.in.Session.FloorPrimary = now
-			s.srv.cluster.NoteUse()
-		}
-	} else {
-		s.in.Session.LastReadNode, s.in.Session.LastReadTime, s.in.Session.Ahead = l.srv.Node, now, true
+	s.srv.latencies.count(l.srv.Node, route, s.pid, time.Duration(now-s.began))
+	switch {
+	case l.slot != balancer.ToPrimary:
+		bs.LastReadNode, bs.LastReadTime, bs.Ahead = l.srv.Node, now, true
+	case showed:
+		bs.FloorPrimary = now
+		s.srv.cluster.NoteUse()
 	}
 }

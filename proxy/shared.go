@@ -65,6 +65,7 @@ func (l *lease) gets(p *prepared, limit int) (evicted *shelved) {
 		return l.carried.statements.put(p.shared, p.definitions, limit)
 	}
 	p.on[l.slot] = l.id
+	l.traces = l.traces || p.name != ""
 	return nil
 }
 

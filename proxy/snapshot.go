@@ -104,7 +104,7 @@ func (s *session) snapshot() Session {
 		out.State = "Idle in transaction"
 	}
 	switch s.cancelState.Load() {
-	case cancelServer, cancelUnderWay:
+	case cancelServer, cancelUnderWay, cancelEarly, cancelKept:
 		out.State = "Execute command"
 	case cancelWait, cancelQueued:
 		out.State = "Waiting"

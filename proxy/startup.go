@@ -256,7 +256,7 @@ func (srv *Server) receive(c *wire.Conn, st *seat, log *slog.Logger) (*session, 
 		return nil, log, srv.refuseStartup(c, log, err)
 	}
 	if from != c.NetConn().RemoteAddr() {
-		log = srv.log.With("client", from.String(), "forwarded_by", c.NetConn().RemoteAddr().String())
+		log = srv.log.With("client", loggedAddr{from}, "forwarded_by", loggedAddr{c.NetConn().RemoteAddr()})
 	}
 	if addr, ok := addressOf(from); ok && !srv.rates.admit(addr, time.Now(), set.rates) {
 		return nil, log, errTooManyLogins // before anything is read or computed

@@ -76,5 +76,6 @@ func (srv *Server) stats() [][2]string {
 	for c := cureNone + 1; c < cures; c++ {
 		rows = append(rows, [2]string{"healed_" + cureNames[c], number(srv.metrics.healed[c].Load())})
 	}
+	rows = append(rows, [2]string{"fast_reads", number(srv.traffic.fastReads())})
 	return append(rows, [2]string{"lessons", strconv.FormatInt(srv.lessons.count.Load(), 10)})
 }

@@ -37,6 +37,11 @@ const trafficShards = 4
 type traffic struct {
 	nodes   [maxLoads][trafficShards]trafficCounts
 	reasons [trafficShards][reasonCounters]atomic.Uint64
+	// fast are the reads that were not planned (fastpath.go).
+	fast [trafficShards]struct {
+		count atomic.Uint64
+		_     [128 - 8]byte
+	}
 }
 
 type trafficCounts struct {
@@ -77,6 +82,9 @@ func (t *traffic) decided(pid uint32, r balancer.Reason) {
 	}
 }
 
+// wentFast counts a read that was not planned.
+func (t *traffic) wentFast(pid uint32) { t.fast[pid%trafficShards].count.Add(1) }
+
 // tagKinds are the first words of tags (PostgreSQL: src/include/tcop/cmdtaglist.h) that do not count as other.
 var tagKinds = []struct {
 	word []byte
@@ -109,6 +117,15 @@ func (srv *Server) Traffic(id cluster.NodeID) Traffic {
 	}
 	return Traffic{n[trafficSelect], n[trafficInsert], n[trafficUpdate], n[trafficDelete], n[trafficDDL], n[trafficOther],
 		n[trafficPanic], n[trafficFatal], n[trafficError]}
+}
+
+// fastReads is how many reads were not planned.
+func (t *traffic) fastReads() uint64 {
+	n := uint64(0)
+	for shard := range t.fast {
+		n += t.fast[shard].count.Load()
+	}
+	return n
 }
 
 // Decisions returns how often each reason has decided, by its name. A statement that is decided

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -36,6 +37,12 @@ func (s *session) answerHere() (done bool, err error) {
 		return false, nil
 	}
 	v := u.verdict
+	switch v.Single {
+	case parser.KindBegin, parser.KindCommit, parser.KindRollback:
+		if !s.withoutParameters() {
+			return false, nil
+		}
+	}
 	switch {
 	case v.Single == parser.KindBegin && bs.Tx == balancer.TxNone && s.state.listening:
 		// A server that does not know of the block would have the client notified within it.
@@ -49,6 +56,41 @@ func (s *session) answerHere() (done bool, err error) {
 		return true, s.answerSelf(v, "ROLLBACK", func() { s.state.rollback(); s.endBlock() })
 	}
 	return false, nil
+}
+
+// withoutParameters reports whether the unit's statements have none, and its Bind messages give none: a server would
+// refuse a number that is not the statement's.
+func (s *session) withoutParameters() bool {
+	in := s.client.Buffered()
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if m.typ != wire.Parse && m.typ != wire.Bind {
+			continue
+		}
+		_, rest, _ := wire.CString(in[m.off+wire.HeaderSize : m.off+m.size])
+		_, rest, ok := wire.CString(rest)
+		switch {
+		case !ok || m.stmt == nil:
+			return false
+		case m.typ == wire.Parse && string(rest) != "\x00\x00":
+			return false
+		case m.typ == wire.Bind && (m.stmt.parameters(rest) != 0 || !bindsNone(rest)):
+			return false
+		}
+	}
+	return true
+}
+
+// bindsNone reports whether a Bind gives no value; rest is what follows the statement's name: the formats, the values, and
+// the formats of the result, which a statement without one does not look at.
+func bindsNone(rest []byte) bool {
+	for range 2 {
+		if len(rest) < 2 || rest[0] != 0 || rest[1] != 0 {
+			return false
+		}
+		rest = rest[2:]
+	}
+	return len(rest) >= 2 && len(rest) == 2+2*int(binary.BigEndian.Uint16(rest))
 }
 
 // beginTag is the command tag of BEGIN or START TRANSACTION.
@@ -166,6 +208,9 @@ func (s *session) answerNothing() (bool, error) {
 				return false, nil // PREPARE may have made it
 			}
 			s.closeHere(m)
+			if string(s.client.Buffered()[m.off+wire.HeaderSize:m.off+m.size]) == "P\x00" {
+				s.beginBound = false
+			}
 			b = wire.AppendMessage(b, wire.CloseComplete)
 		default:
 			return false, nil
@@ -256,6 +301,31 @@ func (s *session) abortTransaction() {
 	s.endOthers(nil)
 }
 
+// refusedBegin takes note that the server refuses the BEGIN before the unit, and so ignores the unit: a cancel request may
+// hit the BEGIN, or a timeout. Nothing is told the client before the server is ready again: it would be told that there is no block.
+func (l *lease) refusedBegin(msg []byte) {
+	l.refused = append([]byte(nil), msg...)
+	if next := l.next(); next != nil {
+		next.swallow = true // the unit's Sync
+	}
+}
+
+// beginRefused gives the client the server's reason, for the statement that came with the BEGIN: of its block it knows already,
+// which has failed.
+func (s *session) beginRefused(l *lease) error {
+	u := &s.unit
+	s.cycle = nil
+	s.abortTransaction()
+	b := append(s.out[:0], l.refused...)
+	l.refused, l.failed, l.ended = nil, false, false
+	if u.ready {
+		b = wire.AppendReady(b, s.clientStatus())
+	} else {
+		s.skipping = true
+	}
+	return s.answered(b)
+}
+
 // endOthers rolls back the block on all leases but l: they only read in it, or what
 // they did in it is lost with the rest.
 // The answers are read when the lease is used next.
@@ -305,6 +375,7 @@ func (s *session) finishTransaction(l *lease) error {
 			bs.TxPrimary = l.slot == balancer.ToPrimary
 		}
 		bs.Tx, bs.TxNode = balancer.TxOpen, l.srv.Node
+		s.beginBound = s.beginBound && !s.unit.mayEndPortal()
 		if ended {
 			s.endOthers(l) // COMMIT AND CHAIN began another one here
 		}

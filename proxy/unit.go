@@ -16,6 +16,7 @@ type message struct {
 	typ       byte
 	taken     bool      // a Parse whose name is taken: the server refuses it
 	inject    bool      // stmt's Parse must be sent before it
+	standIn   bool      // the empty statement stands in for stmt
 	reused    bool      // a Parse of a shared statement that the connection has
 	named     bool      // a Parse of a shared statement that is made under the client's name too
 	unknown   bool      // it closes a statement that was not made by Parse
@@ -47,10 +48,13 @@ type unit struct {
 	simple bool // a single Query
 	ready  bool // it ends with ReadyForQuery: a Query, FunctionCall or Sync is its last message
 	flush  bool // its last message is a Flush; neither: the unit was cut because of its length
-	names  bool // it makes, describes or runs a statement
-	opaque bool // part of it is not understood
+	// settles: it was cut off to learn what the server says to it, before more of its cycle is understood.
+	settles bool
+	names   bool // it makes, describes or runs a statement
+	opaque  bool // part of it is not understood
 	// keepsPortal: a portal of it may be used by a later unit of the transaction.
 	keepsPortal bool
+	unrun       bool // it makes the unnamed portal, and does not run it
 	sent        bool // a server has got it
 	continues   bool // the cycle had earlier units there
 	executes    int
@@ -69,37 +73,6 @@ type unit struct {
 	refusedCode string
 	// conduct is what the functions and procedures do that it calls.
 	conduct parser.Conduct
-}
-
-// wholeUnit reports whether in, which is not empty, holds a whole unit that ends with a Query or Sync.
-func wholeUnit(in []byte) bool {
-	for len(in) >= wire.HeaderSize {
-		typ, size, err := wire.Header(in)
-		if err != nil || size > len(in) {
-			return false
-		}
-		switch typ {
-		case wire.Query, wire.Sync:
-			return true
-		case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
-		default:
-			return false
-		}
-		in = in[size:]
-	}
-	return false
-}
-
-// common reports whether the unit is understood and cannot read from the client while it runs.
-func (u *unit) common() bool {
-	if u.opaque || u.verdict == nil || u.rest > 0 {
-		return false
-	}
-	switch u.verdict.Single {
-	case parser.KindSelect, parser.KindWrite, parser.KindBegin, parser.KindCommit, parser.KindRollback, parser.KindSet, parser.KindShow:
-		return true
-	}
-	return false
 }
 
 // parses counts the unit's Parse messages; one whose name is taken counts for two.
@@ -137,6 +110,17 @@ func (u *unit) mayEndBlock() bool {
 			case parser.KindCommit, parser.KindRollback, parser.KindTwoPhase, parser.KindCall, parser.KindUnknown, parser.KindExecute:
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// mayEndPortal reports whether the unit, carried out, can have closed the unnamed portal or put another one in its place.
+func (u *unit) mayEndPortal() bool {
+	for i := range u.msgs {
+		switch u.msgs[i].typ {
+		case wire.Bind, wire.Close, wire.Query:
+			return true
 		}
 	}
 	return false
@@ -241,6 +225,7 @@ func (u *unit) add(v *parser.Verdict) {
 		u.merged.Own = u.merged.Own || v.Own
 		u.merged.Trustable = trusted && !reads
 		u.merged.Commented = u.merged.Commented || v.Commented
+		u.merged.Traceless = u.merged.Traceless && v.Traceless
 		u.merged.Hint = stricter(u.merged.Hint, v.Hint)
 		u.merged.Fingerprint = 0
 	}
@@ -364,11 +349,18 @@ func (s *session) readExtended() error {
 			return nil
 		}
 		if typ == wire.FunctionCall {
-			return nil // a unit of its own, in the same cycle
+			// A unit of its own, in the same cycle. It is the primary's, and so is what has not been answered before it.
+			u.add(nil)
+			s.stmts.spare = nil
+			return nil
 		}
 		if typ == wire.Terminate {
 			// Without a Sync nothing before it would have been committed.
 			return errTerminated
+		}
+		if u.stateful && s.namesDeallocated(typ, msg[wire.HeaderSize:]) {
+			u.settles = true
+			return nil // it begins another unit of the cycle
 		}
 		if err := s.planMessage(typ, msg, off); err != nil {
 			return err
@@ -377,6 +369,7 @@ func (s *session) readExtended() error {
 		u.size = off
 		if typ == wire.Sync {
 			u.ready = true
+			u.keepsPortal = u.keepsPortal || u.unrun
 			return nil
 		}
 		if typ == wire.Flush || u.rest > 0 || off >= s.set.maxBuffered || len(u.msgs) >= maxUnitMessages {
@@ -387,6 +380,45 @@ func (s *session) readExtended() error {
 			return nil
 		}
 	}
+}
+
+// namesDeallocated reports whether a message names a statement that a DEALLOCATE of the unit may have ended: whether
+// it has is known when the server has answered.
+func (s *session) namesDeallocated(typ byte, body []byte) bool {
+	name, ok := namedStatement(typ, body)
+	if !ok || len(name) == 0 || s.stmts.find(name) == nil {
+		return false
+	}
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if m.typ != wire.Execute || m.verdict == nil || m.verdict.Single != parser.KindDeallocate {
+			continue
+		}
+		if object := m.verdict.Statements[0].Object; object == "" || object == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// namedStatement is the name of the prepared statement that an extended message makes, uses or closes.
+func namedStatement(typ byte, body []byte) (name []byte, ok bool) {
+	switch typ {
+	case wire.Bind:
+		if _, body, ok = wire.CString(body); !ok {
+			return nil, false
+		}
+	case wire.Describe, wire.Close:
+		if len(body) == 0 || body[0] != 'S' {
+			return nil, false
+		}
+		body = body[1:]
+	case wire.Parse:
+	default:
+		return nil, false
+	}
+	name, _, ok = wire.CString(body)
+	return name, ok
 }
 
 // planMessage understands one extended message.
@@ -408,7 +440,7 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 			if m.stmt != nil && m.stmt.name != "" {
 				u.bound = m.stmt
 			}
-			if len(portal) > 0 {
+			if u.unrun = len(portal) == 0; !u.unrun {
 				u.keepsPortal = true
 			}
 		}
@@ -430,6 +462,7 @@ func (s *session) planMessage(typ byte, msg []byte, off int) error {
 			u.add(s.resolve(m.verdict))
 			u.executes++
 			u.foreign = u.foreign || !u.binds
+			u.unrun = u.unrun && len(portal) > 0
 			if binary.BigEndian.Uint32(rest) != 0 {
 				u.keepsPortal = true
 			}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	following.Go(func() { srv.followNodes(ctx) })
 	defer following.Wait()
 	defer srv.catalogs.running.Wait() // they end with the sessions' context
+	var freed release
 	for {
 		select {
 		case <-ctx.Done():
@@ -30,32 +32,77 @@ func (srv *Server) Run(ctx context.Context) error {
 		case <-ticker.C:
 			srv.lessons.expire(cluster.Now())
 			v := srv.cluster.View()
+			rests := 0
 			srv.registry.each(func(s *session) {
-				s.lookAfter(ctx)
+				if s.lookAfter(ctx) {
+					rests++
+				}
 				s.cutOffFrom(v) // one that did not see in time that its server was lost
 			})
+			if freed.isDue(rests) {
+				following.Go(debug.FreeOSMemory) // takes milliseconds
+			}
 			srv.catalogs.noteFailover()
 		}
 	}
 }
 
-// lookAfter looks whether the session's client is still there.
-func (s *session) lookAfter(ctx context.Context) {
+// release decides when memory that is not needed any more goes back to the operating system: when so many sessions have come to rest after their
+// logins that it counts. Go does so by itself too, slowly, and keeps as much as it last needed.
+type release struct {
+	rests int // since the last one
+	pause int // rounds of upkeep before the next one
+}
+
+const (
+	releaseAfter = 500
+	releasePause = 10
+)
+
+// isDue is called at each round of upkeep with the number of sessions that rest for the first time, and reports whether memory is to be given back. It
+// is, when no more come to rest.
+func (r *release) isDue(rests int) bool {
+	r.rests += rests
+	r.pause = max(r.pause-1, 0)
+	if r.rests < releaseAfter || rests > 0 || r.pause > 0 {
+		return false
+	}
+	*r = release{pause: releasePause}
+	return true
+}
+
+// lookAfter looks whether the session's client is still there, and reports whether it has told the session to rest for the first time.
+func (s *session) lookAfter(ctx context.Context) (rests bool) {
 	if s.cancelState.Load() != cancelNothing {
 		s.busyFor += upkeepEvery
 		if after := s.srv.settings.Load().timeouts.ClientCheck; after > 0 && s.busyFor >= after {
 			s.busyFor = 0
 			s.cancelIfGone(ctx)
 		}
-		return
+		return false
 	}
 	s.busyFor = 0
-	// An end of the stream that came together with the last request makes no
-	// event of its own, and Serve does not read once more to find it.
-	if s.served.Swap(false) && hungUp(s.client) {
-		s.interrupt(wakeLook)
+	if s.served.Swap(false) {
+		s.idleFor, s.rested = 0, false
+		// An end of the stream that came together with the last request makes no
+		// event of its own, and Serve does not read once more to find it.
+		if hungUp(s.client) {
+			s.interrupt(wakeLook)
+		}
+		return false
 	}
+	if s.idleFor += upkeepEvery; s.idleFor >= restAfter && !s.rested && s.mayRest.Load() {
+		first := !s.hasRested
+		s.rested, s.hasRested = true, true
+		s.interrupt(wakeRest)
+		return first
+	}
+	return false
 }
+
+// restAfter is how long a session is idle before it rests: it gives up the stack that its work has made grow. Go's garbage
+// collector would halve that at each of its runs, which are rare where nothing is allocated.
+const restAfter = upkeepEvery
 
 // cancelIfGone cancels what a server does for a client that went away: the
 // session itself looks at its client only when there is something to tell.

@@ -8,61 +8,72 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // Conn is one connection and the bytes read from it that nobody used yet. It
-// is not safe for concurrent use, but for SetReadDeadline and Close.
+// is not safe for concurrent use, but for SetReadDeadline and what NetConn returns.
 type Conn struct {
-	nc  net.Conn
-	raw syscall.RawConn // nil if nc is no socket (a pipe)
+	// What every request and answer needs comes first, and together (two lines of a processor's cache).
+	sock *socket.Conn // nil if nc is no socket (a pipe)
+	fd   uintptr      // of sock, which stays open until Close
+	buf  []byte       // nil while nothing is unread
+	r, w int          // buf[r:w] is unread
+	want int          // size of the next buffer to take
+	// empty: the last attempt to read found less than there was room for, so that what comes later makes the socket ready, and
+	// there is no need to try before that.
+	empty    bool
+	held     bool // sock is read by nobody else
+	streamed bool // Stream has it
 	// secure is nil without TLS. Then the socket is read and written as it is.
 	secure *secure
+	// handle is Serve's, answered Ask's, err what Serve is to return.
+	handle   func() Next
+	answered func(error)
+	err      error
+	fault    string // what handle panicked with
 
-	buf  []byte // nil while nothing is unread
-	r, w int    // buf[r:w] is unread
-	want int    // size of the next buffer to take
-
-	// The callbacks given to raw and what passes between them and their
-	// callers; made once, so that reading and writing allocate nothing.
-	onRead, onWrite, onExchange, onServe func(fd uintptr) bool
-	handle                               func() bool // Serve's
-
-	// served: Serve's handle runs, so that socket cannot be closed meanwhile, whoever calls Close.
-	served bool
-	socket uintptr
-
-	out   []byte // onWrite, onExchange: still to be sent
-	wait  bool   // wait until the socket is ready
-	errno syscall.Errno
-	eof   bool
-
-	streamed bool // Stream has it
+	nc net.Conn
 }
 
-// NewConn takes ownership of nc.
+// NewConn takes ownership of nc. A socket is taken out of package net's hands; then nc is closed, and NetConn is another.
 func NewConn(nc net.Conn) *Conn {
 	c := &Conn{nc: nc, want: smallBuffer}
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		if raw, err := nc.(syscall.Conn).SyscallConn(); err == nil {
-			c.raw = raw
-			c.onRead, c.onWrite, c.onExchange, c.onServe = c.readReady, c.writeReady, c.exchangeReady, c.serveReady
-		}
+	if taken, err := socket.Take(nc); err == nil {
+		c.nc = taken
 	}
+	c.hold()
 	return c
 }
 
+// hold makes the Conn the socket's reader.
+func (c *Conn) hold() {
+	if sock, ok := c.nc.(*socket.Conn); ok && sock.Begin() == nil {
+		c.sock, c.fd, c.held, c.empty = sock, sock.FD(), true, false
+	}
+}
+
+// letGo lets others read the socket, by NetConn.
+func (c *Conn) letGo() {
+	if c.held {
+		c.held = false
+		c.sock.End()
+	}
+}
+
 // NetConn returns the connection beneath; reading or writing it directly
-// breaks the framing.
+// breaks the framing. It may be closed by any goroutine; reads and writes then end with an error.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Close closes the connection and gives its buffer back. The Conn must not be
 // in use by another goroutine.
 func (c *Conn) Close() error {
 	c.release()
-	if c.secure != nil && !c.streamed { // a stream could not say farewell without waiting
+	if c.secure != nil && !c.streamed && c.held { // a stream could not say farewell without waiting
 		c.secure.close()
 	}
+	c.letGo()
 	return c.nc.Close()
 }
 
@@ -101,7 +112,7 @@ func (c *Conn) Fill() error {
 // TryFill is Fill without waiting: ok is false if nothing has arrived. On a
 // connection that is no socket it never reads.
 func (c *Conn) TryFill() (ok bool, err error) {
-	if c.raw == nil {
+	if c.sock == nil {
 		return false, nil
 	}
 	return c.fill(false)
@@ -111,104 +122,67 @@ func (c *Conn) fill(wait bool) (bool, error) {
 	if c.buf != nil {
 		c.makeRoom()
 	}
-	had := c.w
-	if c.raw == nil {
+	if c.sock == nil {
 		return c.fillPlain()
 	}
-	c.wait, c.errno, c.eof = wait, 0, false
-	if err := c.filled(c.raw.Read(c.onRead)); err != nil {
-		return false, err
+	err := c.sock.Check()
+	if err == nil && wait && c.empty {
+		err = c.sock.Wait()
 	}
-	return c.w > had, nil
+	for err == nil {
+		if ok, err := c.receive(); ok || err != nil || !wait {
+			return ok, err
+		}
+		err = c.sock.Wait()
+	}
+	c.empty = false
+	return false, err
 }
 
-// filled is what became of a read by readReady.
-func (c *Conn) filled(err error) error {
-	switch {
-	case err != nil:
-		return err
-	case c.errno != 0:
-		return c.socketError("recv")
-	case c.eof:
-		return io.EOF
+// receive reads what is there, without waiting: ok is whether there was something. There must be room.
+func (c *Conn) receive() (ok bool, err error) {
+	if c.buf == nil {
+		c.buf = buffers.get(c.want)
 	}
-	c.adapt()
-	return nil
-}
-
-// receive and transmit are recv and send, through TLS if there is.
-
-func (c *Conn) receive(fd uintptr, p []byte) (int, syscall.Errno) {
+	var n int
+	var errno syscall.Errno
 	if c.secure != nil {
-		return c.secure.read(fd, p)
+		n, errno = c.secure.read(c.fd, c.buf[c.w:])
+	} else {
+		n, errno = socket.Recv(c.fd, c.buf[c.w:], 0)
 	}
-	return recv(fd, p, 0)
+	if n > 0 && errno == 0 {
+		c.w += n
+		c.empty = c.w < len(c.buf) && !c.sock.Ended() && (c.secure == nil || !c.secure.failed)
+		c.adapt()
+		return true, nil
+	}
+	if c.r == c.w {
+		c.release()
+	}
+	if c.empty = errno == syscall.EAGAIN; c.empty {
+		return false, nil
+	}
+	if errno == 0 {
+		return false, io.EOF
+	}
+	return false, c.socketError("recv", errno)
 }
 
-func (c *Conn) transmit(fd uintptr, p []byte) (int, syscall.Errno) {
+// transmit sends what the socket takes now, through TLS if there is.
+func (c *Conn) transmit(p []byte) (int, syscall.Errno) {
 	if c.secure != nil {
-		return c.secure.write(fd, p)
+		return c.secure.write(c.fd, p)
 	}
-	return send(fd, p)
+	return socket.Send(c.fd, p)
 }
 
 // socketError is the error behind errno.
-func (c *Conn) socketError(call string) error {
-	if c.secure != nil && c.errno == errTLS {
+func (c *Conn) socketError(call string, errno syscall.Errno) error {
+	if c.secure != nil && errno == errTLS {
 		return c.secure.err
 	}
-	return os.NewSyscallError(call, c.errno)
-}
-
-// Serve waits for bytes, calls handle, and goes on so for as long as handle
-// returns true, which it may only do when it has used up all that is unread.
-// handle may write to the connection but must not read it. When Serve
-// returns nil, handle has returned false. Nothing may be unread before.
-//
-// Within one Serve the socket's readiness is watched all the time, so that no
-// attempt to read is made in vain between one request and the next. On a
-// connection that is no socket it is Fill, and handle is not called.
-func (c *Conn) Serve(handle func() bool) error {
-	if c.raw == nil {
-		return c.Fill()
-	}
-	c.errno, c.eof, c.handle = 0, false, handle
-	err := c.raw.Read(c.onServe)
-	c.handle = nil
-	return c.filled(err)
-}
-
-func (c *Conn) serveReady(fd uintptr) bool {
-	c.served, c.socket = true, fd
-	defer func() { c.served = false }()
-	for {
-		if c.buf == nil {
-			c.buf = buffers.get(c.want)
-		}
-		n, errno := c.receive(fd, c.buf[c.w:])
-		switch {
-		case errno == syscall.EAGAIN:
-			c.release()
-			return false
-		case errno != 0:
-			c.errno = errno
-			return true
-		case n == 0:
-			c.eof = true
-			return true
-		}
-		c.w += n
-		full := c.w == len(c.buf)
-		c.adapt()
-		if !c.handle() {
-			return true
-		}
-		if !full {
-			// Less came than there was room for: the socket was empty then, and
-			// what comes later makes it ready again.
-			return false
-		}
-	}
+	return os.NewSyscallError(call, errno)
 }
 
 // fillPlain serves connections that are no sockets: they keep their
@@ -237,33 +211,6 @@ func (c *Conn) adapt() {
 	} else if c.w < smallBuffer/2 {
 		c.want = smallBuffer
 	}
-}
-
-// readReady reads once; it runs inside raw.Read. Returning false waits for
-// the socket to become readable and calls it again.
-func (c *Conn) readReady(fd uintptr) bool {
-	if c.buf == nil {
-		c.buf = buffers.get(c.want)
-	}
-	n, errno := c.receive(fd, c.buf[c.w:])
-	switch {
-	case errno == syscall.EAGAIN:
-		if c.r == c.w {
-			c.release()
-		}
-		return !c.wait
-	case errno != 0:
-		c.errno = errno
-	case n == 0:
-		c.eof = true
-	default:
-		c.w += n
-		return true
-	}
-	if c.r == c.w {
-		c.release()
-	}
-	return true
 }
 
 // makeRoom makes the buffer have free space at its end.
@@ -359,20 +306,25 @@ func (c *Conn) Alive() error {
 // AwaitReadable waits until the connection has something to read (or its end)
 // and leaves it there; with TLS it may be nothing that TryFill returns. It may run beside the owner, who must not read meanwhile.
 func (c *Conn) AwaitReadable() error {
-	if c.raw == nil {
+	if c.sock == nil {
 		return errors.ErrUnsupported
 	}
 	if c.secure != nil && c.secure.more {
 		return nil
 	}
-	var errno syscall.Errno
-	err := c.raw.Read(func(fd uintptr) bool {
+	defer c.sock.Tell() // whoever reads next may wait for what this has been told
+	err := c.sock.Check()
+	for err == nil {
 		var b [1]byte
-		_, errno = recv(fd, b[:], syscall.MSG_PEEK)
-		return errno != syscall.EAGAIN
-	})
-	if err == nil && errno != 0 {
-		err = os.NewSyscallError("recv", errno)
+		_, errno := socket.Recv(c.fd, b[:], syscall.MSG_PEEK)
+		switch errno {
+		case 0:
+			return nil
+		case syscall.EAGAIN:
+			err = c.sock.Wait()
+		default:
+			return os.NewSyscallError("recv", errno)
+		}
 	}
 	return err
 }

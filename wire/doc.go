@@ -6,5 +6,8 @@
 // buffer: it takes one from a pool when bytes have arrived and gives it back
 // when they are used up, so that an idle connection costs little memory.
 //
+// How a Conn waits is package socket's: mostly it is a loop that serves many, and not a goroutine, that finds out that there is something to
+// read (Serve, Ask).
+//
 // The package knows nothing of SQL, sessions or servers.
 package wire

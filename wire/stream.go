@@ -23,6 +23,7 @@ func (c *Conn) Stream() (io.ReadWriter, error) {
 		s.Reader, s.Writer = c.secure.conn, c.secure.conn
 	}
 	c.streamed = true
+	c.letGo()
 	return s, nil
 }
 

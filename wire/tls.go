@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // AcceptTLS shakes hands as the TLS server; afterwards all that is read and written is
@@ -34,16 +36,21 @@ func (c *Conn) TLS() *tls.ConnectionState {
 }
 
 func (c *Conn) startTLS(side func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) error {
-	if c.raw == nil || c.secure != nil {
+	if c.sock == nil || c.secure != nil {
 		return errors.New("TLS handshake: needs a plain socket")
 	}
 	s := &secure{transport: transport{Conn: c.nc, early: append([]byte(nil), c.Buffered()...)}}
 	c.release()
 	s.conn = side(&s.transport, config)
-	if err := s.conn.Handshake(); err != nil {
+	c.letGo() // for the handshake
+	err := s.conn.Handshake()
+	if c.hold(); err == nil && !c.held {
+		err = net.ErrClosed
+	}
+	if err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
-	s.transport.established = true
+	s.transport.established, s.transport.fd = true, c.fd
 	c.secure = s
 	return nil
 }
@@ -56,6 +63,8 @@ type secure struct {
 	// although the socket has none.
 	more bool
 	err  error // what errTLS stands for
+	// failed: the last read ended with an error, or the end, that comes again at the next one, although the socket may have nothing.
+	failed bool
 }
 
 // errTLS stands for an error of crypto/tls among the socket's; secure.err has it.
@@ -75,6 +84,7 @@ func (s *secure) read(fd uintptr, p []byte) (n int, _ syscall.Errno) {
 		n += m
 	}
 	s.more = err == nil
+	s.failed = err != nil && !errors.Is(err, errWouldBlock)
 	if len(s.transport.out) > 0 { // an alert, or the answer to a change of keys
 		s.transport.flush(fd)
 	}
@@ -113,12 +123,8 @@ func (s *secure) owes() bool { return s != nil && len(s.transport.out) > 0 }
 
 // close says farewell as far as that needs no waiting, so that the peer sees no attack in the end.
 func (s *secure) close() {
-	sc, ok := s.transport.Conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	if raw, err := sc.SyscallConn(); err == nil && s.conn.CloseWrite() == nil {
-		raw.Write(func(fd uintptr) bool { s.transport.flush(fd); return true })
+	if s.conn.CloseWrite() == nil {
+		s.transport.flush(s.transport.fd)
 	}
 	s.transport.release()
 }
@@ -154,7 +160,7 @@ func (t *transport) Read(p []byte) (int, error) {
 	if !t.established {
 		return t.Conn.Read(p)
 	}
-	n, errno := recv(t.fd, p, 0)
+	n, errno := socket.Recv(t.fd, p, 0)
 	switch {
 	case errno == syscall.EAGAIN:
 		return 0, errWouldBlock
@@ -187,7 +193,7 @@ func (t *transport) Write(p []byte) (int, error) {
 // flush sends what it can without waiting; EAGAIN says that not all could be sent.
 func (t *transport) flush(fd uintptr) syscall.Errno {
 	for len(t.out) > 0 {
-		n, errno := send(fd, t.out)
+		n, errno := socket.Send(fd, t.out)
 		if errno != 0 {
 			return errno
 		}

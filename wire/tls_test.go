@@ -78,14 +78,13 @@ func TestTLSExchange(t *testing.T) {
 		const rounds = 1000
 		running.Go(func() {
 			n := 0
-			err := server.Serve(func() bool {
+			for n < rounds {
+				if err := server.Serve(nil); err != nil {
+					t.Errorf("serve: %v", err)
+				}
 				n++
 				server.Write(server.Buffered())
 				server.Discard(len(server.Buffered()))
-				return n < rounds
-			})
-			if err != nil {
-				t.Errorf("serve: %v", err)
 			}
 		})
 		request := wire.AppendQuery(nil, "SELECT 1")
@@ -307,5 +306,31 @@ func TestTLSAllocatesLittle(t *testing.T) {
 	once()
 	if n := testing.AllocsPerRun(1000, once); n > 6 { // crypto/tls makes one for each attempt to read; the race detector one more // crypto/tls's own, two for each record read
 		t.Fatalf("%v allocations per message there and back", n)
+	}
+}
+
+// A farewell that comes together with data is found although the socket does not end.
+func TestTLSFarewellWithData(t *testing.T) {
+	forServer, forClient := tlsConfigs(t, tls.VersionTLS13)
+	a, b := pair(t)
+	server, peer := wire.NewConn(a), tls.Client(b, forClient)
+	defer server.Close()
+	server.SetDeadline(time.Now().Add(10 * time.Second))
+	accepted := make(chan error, 1)
+	go func() { accepted <- server.AcceptTLS(forServer) }()
+	if err := peer.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-accepted; err != nil {
+		t.Fatal(err)
+	}
+	peer.Write([]byte("last words"))
+	peer.CloseWrite()
+	time.Sleep(20 * time.Millisecond) // both are there
+	if err := server.Fill(); err != nil || string(server.Buffered()) != "last words" {
+		t.Fatalf("got %q, %v", server.Buffered(), err)
+	}
+	if err := server.Fill(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want io.EOF", err)
 	}
 }

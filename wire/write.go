@@ -17,49 +17,42 @@ func (c *Conn) Write(p []byte) error {
 	if c.streamed {
 		return errStreamed
 	}
-	if c.raw == nil {
+	if c.sock == nil {
 		_, err := c.nc.Write(p)
 		return err
-	}
-	if c.served && c.secure == nil {
-		// The usual case, an answer that the socket takes at once, without the runtime's locks.
-		if n, errno := send(c.socket, p); errno == 0 {
-			p = p[n:]
-		}
-		if len(p) == 0 {
-			return nil
-		}
 	}
 	_, err := c.write(p, true)
 	return err
 }
 
-// write sends p and returns how much of it was sent; without wait it stops
-// where the socket would block. With TLS some of that may lie here (secure.owes).
-func (c *Conn) write(p []byte, wait bool) (int, error) {
-	c.out, c.wait, c.errno = p, wait, 0
-	err := c.raw.Write(c.onWrite)
-	n := len(p) - len(c.out)
-	c.out = nil
-	if err == nil && c.errno != 0 {
-		err = c.socketError("send")
+// TryWrite sends what the socket takes of p at once, and returns how much that was.
+func (c *Conn) TryWrite(p []byte) (int, error) {
+	if c.streamed {
+		return 0, errStreamed
 	}
-	return n, err
+	if c.sock == nil {
+		return 0, nil
+	}
+	return c.write(p, false)
 }
 
-func (c *Conn) writeReady(fd uintptr) bool {
-	for len(c.out) > 0 || c.secure.owes() {
-		n, errno := c.transmit(fd, c.out)
-		if errno == syscall.EAGAIN {
-			return !c.wait
+// write sends p and returns how much of it was sent; without wait it stops
+// where the socket would block. With TLS some of that may lie here (secure.owes).
+func (c *Conn) write(p []byte, wait bool) (sent int, err error) {
+	err = c.sock.CheckWrite()
+	for err == nil && (sent < len(p) || c.secure.owes()) {
+		n, errno := c.transmit(p[sent:])
+		sent += n
+		switch {
+		case errno == syscall.EAGAIN && !wait:
+			return sent, nil
+		case errno == syscall.EAGAIN:
+			err = c.sock.WaitWrite()
+		case errno != 0:
+			err = c.socketError("send", errno)
 		}
-		if errno != 0 {
-			c.errno = errno
-			return true
-		}
-		c.out = c.out[n:]
 	}
-	return true
+	return sent, err
 }
 
 // WriteDuplex sends all of p to a peer that may itself be blocked until what
@@ -67,7 +60,7 @@ func (c *Conn) writeReady(fd uintptr) bool {
 // reads c without waiting (TryFill) and deals with what came. On a connection
 // that is no socket it is Write.
 func (c *Conn) WriteDuplex(p []byte, drain func() error) error {
-	if c.raw == nil {
+	if c.sock == nil {
 		return c.Write(p)
 	}
 	n, err := c.write(p, false)
@@ -91,41 +84,39 @@ func (c *Conn) WriteDuplex(p []byte, drain func() error) error {
 }
 
 // Exchange sends all of p, as WriteDuplex, and waits for bytes to read, as Fill.
-// Nothing may be unread before. It saves the attempt to read before there can be an answer:
-// the socket's readiness is watched from before the sending on, so that
-// whatever makes it readable later is seen.
+// Nothing may be unread before. It saves the attempt to read before there can be an answer.
 func (c *Conn) Exchange(p []byte, drain func() error) error {
-	if c.raw == nil || c.r != c.w {
+	if c.sock == nil || c.r != c.w {
 		if err := c.WriteDuplex(p, drain); err != nil {
 			return err
 		}
 		return c.Fill()
 	}
+	if err := c.sock.Check(); err != nil {
+		return err
+	}
 	c.makeRoom()
-	c.out, c.wait, c.errno, c.eof = p, true, 0, false
-	err := c.raw.Read(c.onExchange)
-	rest := c.out
-	c.out = nil
-	if err == nil && c.errno == 0 && (len(rest) > 0 || c.secure.owes()) {
+	for len(p) > 0 {
+		n, errno := c.transmit(p)
+		if errno == syscall.EAGAIN {
+			break
+		}
+		if errno != 0 {
+			return c.socketError("send", errno)
+		}
+		p = p[n:]
+	}
+	if len(p) > 0 || c.secure.owes() {
 		// The socket did not take all of it at once. What drain reads it also deals with.
-		return c.WriteDuplex(rest, drain)
+		return c.WriteDuplex(p, drain)
 	}
-	return c.filled(err)
-}
-
-// exchangeReady sends first and reads when called again, once the socket is readable.
-func (c *Conn) exchangeReady(fd uintptr) bool {
-	if len(c.out) == 0 {
-		return c.readReady(fd)
+	for {
+		if err := c.sock.Wait(); err != nil {
+			c.empty = false
+			return err
+		}
+		if ok, err := c.receive(); ok || err != nil {
+			return err
+		}
 	}
-	n, errno := c.transmit(fd, c.out)
-	if errno == syscall.EAGAIN {
-		return true
-	}
-	if errno != 0 {
-		c.errno = errno
-		return true
-	}
-	c.out = c.out[n:]
-	return len(c.out) > 0 || c.secure.owes()
 }

@@ -65,7 +65,7 @@ var bouncerParams = map[string]bouncerParam{
 		return told(number("pool.max_user_connections")(b.importer, s), "on each server")
 	}},
 	"max_db_client_connections": as(number("limits.max_db_client_connections")), "max_user_client_connections": as(number("limits.max_user_client_connections")),
-	"reserve_pool_size": not(Unneeded, "pool.max_per_user is one limit; waiting is first come, first served"), "reserve_pool_timeout": not(Unneeded, "there is no reserve pool"),
+	"reserve_pool_size": not(Unneeded, "pool.max_per_user is one limit; who waits is served fairly between users"), "reserve_pool_timeout": not(Unneeded, "there is no reserve pool"),
 	"server_round_robin": not(Unneeded, byBouncer), "server_reset_query": {take: (*bouncer).reset}, "server_reset_query_always": not(Unneeded, "a connection is reset when its session ends, never between transactions"),
 	"server_check_query": not(Unneeded, "a connection is looked at before its use, without a query"), "server_check_delay": not(Unneeded, "a connection is looked at before its use, without a query"),
 	"server_fast_close": not(Unneeded, byBouncer), "server_lifetime": as(seconds("pool.max_age", "s")), "server_idle_timeout": as(seconds("pool.idle_timeout", "s")),

@@ -38,7 +38,7 @@ func (s *Server) handler(who identify) http.Handler {
 	mux.Handle("GET /api/v1/openapi.json", readers(who, http.HandlerFunc(openAPI)))
 	mux.Handle("GET /api/v1/{command}", readers(who, http.HandlerFunc(s.look)))
 	mux.Handle("POST /api/v1/{command}", readers(who, http.HandlerFunc(s.command)))
-	mux.Handle("GET /debug/pprof/{profile}", readers(who, http.HandlerFunc(profile)))
+	mux.Handle("GET /debug/pprof/{profile}", readers(who, http.HandlerFunc(s.profile)))
 	return secure(mux)
 }
 

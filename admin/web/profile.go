@@ -17,15 +17,22 @@ var profiles = map[string]http.Handler{
 	"threadcreate": pprof.Handler("threadcreate"),
 }
 
-// profile answers an operator who looks for where time or memory goes. It costs a few percent of the processor while it runs.
-func profile(w http.ResponseWriter, r *http.Request) {
-	if callerOf(r).Role < admin.RoleAdmin {
-		refuse(w, &admin.Denied{Command: "a profile"})
-		return
-	}
-	p := profiles[r.PathValue("profile")]
+// profile answers an operator who looks for where time or memory goes. It costs a few percent of the processor while it runs, so
+// it is logged as changes are.
+func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
+	name, by := r.PathValue("profile"), callerOf(r)
+	p := profiles[name]
 	if p == nil {
 		http.NotFound(w, r)
+		return
+	}
+	var err error
+	if by.Role < admin.RoleAdmin {
+		err = &admin.Denied{Command: "a profile"}
+	}
+	s.Admin.Note(r.Context(), by, "profile", []string{name}, err)
+	if err != nil {
+		refuse(w, err)
 		return
 	}
 	p.ServeHTTP(w, r)

@@ -16,7 +16,7 @@ import (
 const (
 	goalToPgBouncer = 1.2
 	goalToPgpool    = 0.5
-	goalIdleBytes   = 16 << 10
+	goalIdleBytes   = 8 << 10
 )
 
 // report is everything that a run found.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,6 +29,15 @@ func main() {
 	}
 }
 
+// isFree fails if something else listens on howdah's port: it would be taken for howdah.
+func isFree(port int) error {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return fmt.Errorf("port %d is not free (bin/demo -port N takes another): %w", port, err)
+	}
+	return l.Close()
+}
+
 // run is the whole demo. It returns when ctx ends or something fails, and has then
 // stopped and removed what it made.
 func run(ctx context.Context, out io.Writer, bin string, port int) (err error) {
@@ -36,6 +46,9 @@ func run(ctx context.Context, out io.Writer, bin string, port int) (err error) {
 	}
 	if _, err := os.Stat(bin); err != nil {
 		return fmt.Errorf("find howdah (make build makes it): %w", err)
+	}
+	if err := isFree(port); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "howdah-demo-")
 	if err != nil {
@@ -94,7 +107,7 @@ func startHowdah(bin, dir string, port, page int, cluster *pgcluster.Cluster) (*
 		Settings: map[string]any{"admin.http.addresses": []string{"127.0.0.1"}, "admin.http.port": page, "admin.http.anonymous": true},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w\n(if port %d is taken: make demo, or go run ./integration/demo -port N)", err, port)
+		return nil, err
 	}
 	return server, nil
 }

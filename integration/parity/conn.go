@@ -123,6 +123,24 @@ func (c *conn) awaitReady() error {
 	return c.awaitFrames('Z', owed)
 }
 
+// awaitSettled waits for the ReadyForQuery behind a description of so many parameters. What came before is
+// awaited with it.
+func (c *conn) awaitSettled(parameters int) error {
+	c.owed = 0
+	return c.await("the end of all answers", func() bool {
+		ready := false
+		for i := len(c.frames) - 1; i >= 0; i-- {
+			f := &c.frames[i]
+			if f.Kind == 't' && binary.BigEndian.Uint16(f.Payload) == uint16(parameters) {
+				c.seen['Z'] = c.counts['Z']
+				return ready
+			}
+			ready = ready || f.Kind == 'Z'
+		}
+		return false
+	})
+}
+
 // awaitEOF waits until the server closes.
 func (c *conn) awaitEOF() error {
 	err := c.await("the end", func() bool { return c.closed })

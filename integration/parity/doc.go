@@ -20,6 +20,8 @@
 //	                                       opened as user postgres at the first use
 //	wait                                   until every Sync, Query and FunctionCall is answered
 //	await D 2                              until two more frames of that type came
+//	settle 7                               until all is answered, where nobody can count the answers: by an
+//	                                       empty statement of so many parameters as no other has
 //	eof                                    until the server closes
 //	cancel                                 sends a cancel request for the connection
 //	direct "SQL"                           runs on the primary, past howdah

@@ -87,6 +87,8 @@ func (r *run) step(s Step) error {
 		return c.awaitReady()
 	case "await":
 		return r.await(c, s)
+	case "settle":
+		return r.settle(c, s)
 	case "eof":
 		return c.awaitEOF()
 	case "cancel":
@@ -108,6 +110,28 @@ func (r *run) await(c *conn, s Step) error {
 		return err
 	}
 	return c.awaitFrames(s.text(0)[0], max(1, int(count)))
+}
+
+// settle waits for all answers, however many they are: those of an empty statement with a number of
+// parameters that no other of the script has, which any block allows, come last.
+func (r *run) settle(c *conn, s Step) error {
+	number, err := s.number(0)
+	if err != nil {
+		return err
+	}
+	types := make([]byte, 4*number)
+	for at := 0; at < len(types); at += 4 {
+		binary.BigEndian.PutUint32(types[at:], 23)
+	}
+	name := cstring(nil, "settle")
+	parse := append(appendCount(append(name[:len(name):len(name)], 0), int(number)), types...)
+	object := append([]byte{'S'}, name...)
+	for _, message := range [][]byte{frame('P', parse), frame('D', object), frame('C', object), frame('S', nil)} {
+		if err := c.send(message); err != nil {
+			return err
+		}
+	}
+	return c.awaitSettled(int(number))
 }
 
 // conn returns the named connection, opening it the usual way if it is new.

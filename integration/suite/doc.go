@@ -7,7 +7,10 @@
 //
 //	go run ./integration/suite -howdah bin/howdah                   both suites, session pooling
 //	go run ./integration/suite -howdah bin/howdah -mode transaction   the same, connections shared
+//	go run ./integration/suite -howdah bin/howdah -fast               as operators run it: plain reads are sent before they are planned
 //	go run ./integration/suite -howdah bin/howdah -suite regress -out DIR
+//
+// Without -fast howdah logs each decision, and what was decided about SELECTs is counted; for that each must be taken.
 //
 // PostgreSQL's source of the servers' version is wanted for the scripts (-source, or fetched from
 // Debian's archive into the user's cache directory), and Debian's postgresql-server-dev for pg_regress and

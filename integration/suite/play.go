@@ -27,8 +27,10 @@ type outcome struct {
 	// ignored are the tests of which the schedule says so: their answers are random.
 	ignored map[string]bool
 	took    time.Duration
-	// reads are how many SELECTs each node ran, in a run through howdah, and share is what was decided about them.
+	// reads are how many SELECTs each node ran, in a run through howdah, fast how many of them were not planned, and share is
+	// what was decided about them, nil if that was not logged.
 	reads []int64
+	fast  int64
 	share *share
 }
 
@@ -60,7 +62,7 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 			return nil, err
 		}
 		server, err = howdahtest.Launch(o.howdah, files, port, howdahtest.Options{Cluster: cluster, Weights: []float64{0, 1, 1}, Settings: map[string]any{
-			"log.level": "debug", "pool.mode": o.mode, "routing.consistency": "none", "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
+			"log.level": map[bool]string{true: "info", false: "debug"}[o.fast], "pool.mode": o.mode, "routing.consistency": "none", "pool.backend_pids": "server", "auth.hba": []string{"host all all 127.0.0.1/32 trust", "local all all trust"},
 		}})
 		if err != nil {
 			return nil, err
@@ -72,7 +74,7 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 		return nil, err
 	}
 	if through {
-		err = result.finish(ctx, src, port, out, server)
+		err = result.finish(ctx, o, src, port, out, server)
 	}
 	fmt.Fprintf(w, "%s, %s: %d tests in %s, %d not as PostgreSQL expects %v\n", suite, map[bool]string{true: "through howdah", false: "direct"}[through],
 		len(result.outputs), result.took.Round(time.Second), len(result.failed), result.failed)
@@ -80,8 +82,11 @@ func play(ctx context.Context, w io.Writer, o *options, src *source, suite, out 
 }
 
 // finish takes down what howdah knows of the run, and stops it.
-func (o *outcome) finish(ctx context.Context, src *source, port int, out string, server *howdahtest.Server) (err error) {
+func (o *outcome) finish(ctx context.Context, opt *options, src *source, port int, out string, server *howdahtest.Server) (err error) {
 	if o.reads, err = readsByNode(ctx, src, port); err != nil {
+		return err
+	}
+	if o.fast, err = fastReads(ctx, src, port); err != nil {
 		return err
 	}
 	decisions, err := show(ctx, src, port, "howdah.decisions")
@@ -89,7 +94,9 @@ func (o *outcome) finish(ctx context.Context, src *source, port int, out string,
 		return err
 	}
 	err = server.Stop()
-	o.share = shareOf(server.Log(), "node0")
+	if !opt.fast {
+		o.share = shareOf(server.Log(), "node0")
+	}
 	return errors.Join(err, os.WriteFile(filepath.Join(out, "decisions.txt"), []byte(decisions), 0o644),
 		os.WriteFile(filepath.Join(out, "howdah.log"), []byte(server.Log()), 0o644))
 }
@@ -123,6 +130,20 @@ func readsByNode(ctx context.Context, src *source, port int) ([]int64, error) {
 		reads = append(reads, n)
 	}
 	return reads, nil
+}
+
+// fastReads asks howdah how many SELECTs it sent before they were planned.
+func fastReads(ctx context.Context, src *source, port int) (int64, error) {
+	text, err := show(ctx, src, port, "howdah.stats")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if n, found := strings.CutPrefix(strings.TrimSpace(line), "fast_reads|"); found {
+			return strconv.ParseInt(n, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("read howdah's counters: there is no fast_reads in %q", text)
 }
 
 // regress runs pg_regress, or its kin for isolation tests, against a port.

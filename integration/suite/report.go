@@ -83,8 +83,8 @@ func report(w io.Writer, suite string, direct, through *outcome, known map[strin
 		for _, n := range through.reads {
 			all += n
 		}
-		fmt.Fprintf(w, "%s: %d SELECTs, %.0f %% of them on standbys\n", suite, all, percent(all-primary, all))
-		if suite == "regress" {
+		fmt.Fprintf(w, "%s: %d SELECTs, %.0f %% of them on standbys, %d not planned\n", suite, all, percent(all-primary, all), through.fast)
+		if suite == "regress" && through.share != nil {
 			through.share.print(w, suite)
 		}
 	}

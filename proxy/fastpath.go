@@ -1,0 +1,476 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/howdah/howdah/balancer"
+	"github.com/howdah/howdah/cluster"
+	"github.com/howdah/howdah/parser"
+	"github.com/howdah/howdah/pool"
+	"github.com/howdah/howdah/wire"
+)
+
+// Most of what an application sends are reads that change nothing of its session, one after
+// another, to the node that served the one before. Such a read need not be planned message by
+// message, nor its answer be expected reply by reply: it is sent as it is, and if the answer is the
+// usual one, it is given to the client as it is. In all other cases (an error, a notice, a row that has not all
+// come) the read is planned then, as if it had been sent so, and goes on the usual way.
+//
+// Both ways must do the same. Whatever is decided between the arrival of a unit and its sending is therefore
+// remembered of the last read that went the usual way (remember), and looked at again where it can
+// have changed without one (fast).
+
+// fastPath is what the session remembers of its last read, while nothing else came after it.
+type fastPath struct {
+	open bool // false: the next unit goes the usual way
+	slot balancer.Target
+	node cluster.NodeID
+	// lease is the one that served it, id its id; nil if the session shares its connections.
+	lease *lease
+	id    uint64
+	// set, view and known are what the decision was made with. judged is the verdict on the text of
+	// the last read that was looked at with known, resolved what it is then.
+	set              *settings
+	view             *cluster.View
+	known            *knowing
+	judged, resolved *parser.Verdict
+}
+
+// read is a unit of one read, as it lies in the client's buffer, whole and nothing behind it.
+type read struct {
+	in      []byte
+	verdict *parser.Verdict
+	// parse is a whole Parse message of the unnamed statement, nil if there is none.
+	parse []byte
+	// binds and describes: the answer has a BindComplete, and a RowDescription.
+	binds, describes bool
+}
+
+// The messages of a read that are always the same.
+var (
+	describeUnnamed = wire.AppendMessage(nil, wire.Describe, "P\x00")
+	executeUnnamed  = wire.AppendMessage(nil, wire.Execute, "\x00\x00\x00\x00\x00")
+	emptySync       = wire.AppendMessage(nil, wire.Sync)
+)
+
+// remember takes note of a unit that went the usual way to its end, outside of a block: whether the next one may
+// be spared that.
+func (s *session) remember(l *lease) {
+	st, bs := &s.state, &s.in.Session
+	switch {
+	case s.reason != balancer.ReasonKept || bs.Settings.Balance != balancer.BalanceSession || bs.Settings.Choice != balancer.ChoiceWeight:
+	case s.statementMode || s.set.tracksWrites() || s.set.debug || s.set.notices || s.set.logsStatements ||
+		s.set.log.Statements || s.set.log.ClientMessages || s.serverVerbosity() != verbosityNone || s.announces.any():
+	case !isPlain(s.unit.verdict) || s.unit.conduct != 0 || l.slot == balancer.ToPrimary && bs.Ahead:
+	case st.pin != balancer.PinNone || st.keep() != keepNothing || st.review || st.rerouted || len(st.pending) > 0:
+	case l.version != st.version || !l.isClean() || s.leases[l.slot] != l:
+	case len(s.stale) > 0 || len(s.stmts.portals) > 0 || len(s.writes.pending) > 0 || len(s.remade) > 0 || s.newDefaults:
+	case s.names.redefined.done || len(s.names.unchecked) > 0 || s.in.View.Orders.Holding:
+	case l.srv.Node != bs.ReadNode || (l.slot == balancer.ToPrimary) != (l.srv.Node == s.in.View.Primary):
+	default:
+		s.fastPath = fastPath{open: true, slot: l.slot, node: l.srv.Node, set: s.set, view: s.in.View, known: s.names.known}
+		if !s.shared {
+			s.fastPath.lease, s.fastPath.id = l, l.id
+		}
+	}
+}
+
+// isPlain is whether a verdict is of one read about which there is nothing to say: no comment with wishes, no
+// books of the session's to keep.
+func isPlain(v *parser.Verdict) bool {
+	return v != nil && v.Access == parser.AccessRead && v.Single == parser.KindSelect &&
+		!v.Stateful && !v.Redefines && !v.Own && !v.Commented && !v.CreatesTemp
+}
+
+// fastDid is what became of a unit.
+type fastDid uint8
+
+const (
+	fastNothing fastDid = iota // it must go the usual way, or, if a flight is under way, on with that
+	fastServed                 // it is done
+	fastSent                   // answered will be called
+)
+
+// fast serves the unit that the client's buffer holds if it is a read that can do without being planned. looped: it is called by
+// a loop that serves others too, and must not wait; then there is no error.
+func (s *session) fast(in []byte, looped bool) (fastDid, error) {
+	f := &s.fastPath
+	l := f.lease
+	if s.leases[f.slot] != l || l != nil && (l.id != f.id || l.owes()) || f.set != s.srv.settings.Load() {
+		return fastNothing, nil
+	}
+	r := &s.flight.read
+	*r = read{in: in}
+	if !s.recognize(r, l, looped) {
+		return fastNothing, nil
+	}
+	if d := s.names.database; d != nil && d.current.Load() != f.known {
+		return fastNothing, nil
+	}
+	if r.verdict != f.judged {
+		v, conduct := s.resolved(r.verdict)
+		if conduct != 0 || !isPlain(v) || len(s.names.unchecked) > 0 || s.names.known != f.known {
+			return fastNothing, nil
+		}
+		f.judged, f.resolved = r.verdict, v
+	}
+	v := f.resolved
+	if s.srv.lessons.count.Load() != 0 && (v.Fingerprint == 0 || s.learned(v, cluster.Now())) {
+		return fastNothing, nil
+	}
+	view := s.srv.cluster.View()
+	if view != f.view && !s.stillFast(view, v) {
+		return fastNothing, nil
+	}
+	if l == nil {
+		did, err := fastNothing, error(nil)
+		if l, did, err = s.fastLease(looped); l == nil {
+			return did, err
+		}
+	}
+	return s.fastOn(l, looped)
+}
+
+// fastOn is fast when there is a lease.
+func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
+	f := &s.fastPath
+	now := cluster.Now()
+	if now >= s.srv.recent.next.Load() {
+		return fastNothing, nil
+	}
+	if now-l.used >= checkEvery {
+		if ok, err := l.srv.TryFill(); ok || err != nil {
+			return fastNothing, nil // stillThere sees to it
+		}
+	}
+	s.busy(l.srv)
+	if s.srv.cluster.View() != f.view || s.mustNotSend(f.view, l) { // looked at when busy, as mustHold says
+		return s.refrain(looped), nil
+	}
+	s.srv.traffic.decided(s.pid, balancer.ReasonKept)
+	s.began = now
+	if !f.resolved.Traceless {
+		l.traces = true
+	}
+	if looped {
+		return s.launch(l), nil
+	}
+	s.draining = l
+	return fastServed, s.land(l, l.srv.Exchange(s.flight.read.in, s.fastDrainFn))
+}
+
+// refrain makes the session idle again when nothing has been sent.
+func (s *session) refrain(looped bool) fastDid {
+	if !looped {
+		s.idle()
+	} else if !s.idleNow() {
+		s.flight.state = flightCanceled
+	}
+	return fastNothing
+}
+
+// fastLease borrows a connection for a read of a session that shares its connections. If it returns none, the unit
+// is done, or goes the usual way with what has been borrowed.
+func (s *session) fastLease(looped bool) (l *lease, did fastDid, err error) {
+	f := &s.fastPath
+	n := f.view.Node(f.node)
+	var srv *pool.Server
+	if !looped {
+		srv, err = s.claim(n)
+		return s.fastBorrow(srv, err)
+	}
+	if srv = s.srv.pool.ClaimIdle(n, &s.key, &s.line); srv == nil {
+		return nil, s.queue(n), nil
+	}
+	if s.mustTell(srv) {
+		s.srv.pool.Park(srv)
+		return nil, fastNothing, nil
+	}
+	return s.fastBorrow(srv, nil)
+}
+
+// mustTell is whether the client may have to be told something about the connection first, for which one may have to wait.
+func (s *session) mustTell(srv *pool.Server) bool {
+	return s.fastPath.slot == balancer.ToPrimary && srv.Defaults != s.compared
+}
+
+// fastBorrow makes a lease of what was claimed: a connection, or as nil the right to open one, or nothing but an error.
+func (s *session) fastBorrow(srv *pool.Server, err error) (l *lease, did fastDid, _ error) {
+	f := &s.fastPath
+	if err != nil {
+		if perr := s.planArrived(); perr != nil {
+			return nil, fastServed, perr
+		}
+		return nil, fastServed, s.afterUnit(s.report(err))
+	}
+	if srv == nil {
+		s.srv.pool.Forgo(f.view.Node(f.node), s.key)
+		return nil, fastNothing, nil
+	}
+	l = s.borrow(srv, f.slot)
+	if f.slot == balancer.ToPrimary {
+		if err := s.tellDifferences(srv); err != nil {
+			return nil, fastServed, err
+		}
+	}
+	if l.version != s.state.version || l.carried.unsure || s.isOutdated() {
+		return nil, fastNothing, nil
+	}
+	return l, fastNothing, nil
+}
+
+// isOutdated is whether what the decision was made with has changed, as it may have while the session waited for a connection.
+func (s *session) isOutdated() bool {
+	d := s.names.database
+	return s.fastPath.set != s.srv.settings.Load() || d != nil && d.current.Load() != s.fastPath.known
+}
+
+// recognize reads the unit. It takes a Query, or up to one each of Parse and Describe around Bind and Execute, of
+// unnamed portals and to the last row.
+func (s *session) recognize(r *read, l *lease, looped bool) bool {
+	if len(r.in) > maxFast {
+		return false
+	}
+	judge := s.judge
+	if looped {
+		judge = s.judgeNow
+	}
+	typ, body, rest := firstMessage(r.in)
+	if typ == wire.Query {
+		text, more, ok := wire.CString(body)
+		if !ok || len(more) > 0 || len(rest) > 0 {
+			return false
+		}
+		r.verdict = judge(text)
+		return r.verdict != nil
+	}
+	if typ == wire.Parse {
+		name, more, ok := wire.CString(body)
+		text, _, ok2 := wire.CString(more)
+		if !ok || !ok2 || len(name) > 0 || !bytes.HasSuffix(rest, emptySync) {
+			return false
+		}
+		r.parse, r.verdict = r.in[:len(r.in)-len(rest)], judge(text)
+		typ, body, rest = firstMessage(rest)
+	}
+	if typ != wire.Bind {
+		return false
+	}
+	portal, more, ok := wire.CString(body)
+	name, _, ok2 := wire.CString(more)
+	if !ok || !ok2 || len(portal) > 0 || len(name) > 0 && r.parse != nil {
+		return false
+	}
+	r.binds = true
+	if r.describes = bytes.HasPrefix(rest, describeUnnamed); r.describes {
+		rest = rest[len(describeUnnamed):]
+	}
+	if len(rest) != len(executeUnnamed)+len(emptySync) || !bytes.HasPrefix(rest, executeUnnamed) || !bytes.HasSuffix(rest, emptySync) {
+		return false
+	}
+	if r.parse == nil {
+		p := s.stmts.find(name)
+		if p == nil || l == nil || !l.has(p) || p.changed || !p.known() || r.describes && len(name) > 0 && p.told == 0 {
+			return false
+		}
+		r.verdict = p.verdict
+	}
+	return r.verdict != nil
+}
+
+// firstMessage takes the first message from in; its type is 0 if it is not whole.
+func firstMessage(in []byte) (typ byte, body, rest []byte) {
+	if len(in) < wire.HeaderSize {
+		return 0, nil, nil
+	}
+	typ, size, err := wire.Header(in)
+	if err != nil || size > len(in) {
+		return 0, nil, nil
+	}
+	return typ, in[wire.HeaderSize:size], in[size:]
+}
+
+// maxFast bounds what goes the fast way, in bytes: more is worth being planned.
+const maxFast = 8 << 10
+
+// stillFast asks the balancer about a new view.
+func (s *session) stillFast(view *cluster.View, v *parser.Verdict) bool {
+	f, in := &s.fastPath, &s.in
+	if view.Orders.Holding || f.lease != nil && view.IsPast(f.node, f.lease.srv.Run) {
+		return false
+	}
+	in.View, in.Verdict, in.Learned = view, v, false
+	d := balancer.Decide(in)
+	if d.Reason != balancer.ReasonKept || d.Target != f.slot || d.Node != f.node {
+		return false
+	}
+	f.view = view
+	return true
+}
+
+// land gives the client the answer to the read that was sent on the lease; err is what became of that.
+func (s *session) land(l *lease, err error) error {
+	if err != nil || !s.fastPath.open {
+		return s.resume(l, err)
+	}
+	s.srv.cluster.NoteAnswer(l.srv.Node)
+	answer := l.srv.Buffered()
+	tag, ok := s.flight.read.answered(answer)
+	if !ok {
+		return s.resume(l, nil)
+	}
+	s.noteLanded(l, tag)
+	err = s.client.Write(answer)
+	s.idle()
+	return s.given(l, err)
+}
+
+// given is landed if the client has the answer, unless err says that it does not want it any more.
+func (s *session) given(l *lease, err error) error {
+	if err != nil {
+		l.srv.Discard(len(l.srv.Buffered())) // the connection is of use to others
+		return clientError{err}
+	}
+	s.landed(l)
+	return nil
+}
+
+// noteLanded keeps the books of an answer that the client gets.
+func (s *session) noteLanded(l *lease, tag []byte) {
+	s.srv.traffic.completed(l.srv.Node, s.pid, tag)
+	s.srv.traffic.wentFast(s.pid)
+	s.noteRead(l, &s.flight.read)
+}
+
+// landed is what follows when the client has it.
+func (s *session) landed(l *lease) {
+	if !s.served.Load() {
+		s.served.Store(true)
+	}
+	l.srv.Discard(len(l.srv.Buffered()))
+	s.client.Discard(len(s.flight.read.in))
+	s.noteUsed(l, RouteRead, true)
+	if s.shared {
+		s.park(l)
+	}
+}
+
+// answered is whether b is the whole and usual answer to the read, and the tag of its end.
+func (r *read) answered(b []byte) (tag []byte, ok bool) {
+	end := len(b) - wire.HeaderSize - 1
+	if end < 0 || b[end] != wire.ReadyForQuery || b[end+wire.HeaderSize] != wire.TxIdle {
+		return nil, false
+	}
+	b = b[:end]
+	if r.parse != nil {
+		if len(b) < wire.HeaderSize || b[0] != wire.ParseComplete {
+			return nil, false
+		}
+		b = b[wire.HeaderSize:]
+	}
+	if r.binds {
+		if len(b) < wire.HeaderSize || b[0] != wire.BindComplete {
+			return nil, false
+		}
+		b = b[wire.HeaderSize:]
+	}
+	columns := r.describes || !r.binds
+	for len(b) > wire.HeaderSize {
+		size := 1 + int(binary.BigEndian.Uint32(b[1:]))
+		if size <= wire.HeaderSize || size > len(b) {
+			return nil, false
+		}
+		switch b[0] {
+		case wire.RowDescription:
+			if !columns {
+				return nil, false
+			}
+			columns = false
+		case wire.DataRow:
+			if columns {
+				return nil, false
+			}
+		case wire.CommandComplete:
+			return b[wire.HeaderSize:], size == len(b) && !columns
+		default:
+			return nil, false
+		}
+		b = b[size:]
+	}
+	return nil, false
+}
+
+// noteRead keeps the books of statements: what planning it would have done.
+func (s *session) noteRead(l *lease, r *read) {
+	st := &s.stmts
+	switch {
+	case !r.binds:
+		if st.unnamed != nil {
+			s.unit.number++
+			st.displaceUnnamed(s.unit.number)
+		}
+	case r.parse != nil:
+		p := st.unnamed
+		if p == nil || !bytes.Equal(p.parse, r.parse) || p.verdict != r.verdict {
+			s.unit.number++
+			p = st.parsed(nil, r.parse, r.verdict, s.unit.number)
+		}
+		p.told, p.found, p.changed, p.borrowed = 0, 0, false, false
+		l.gets(p, 0)
+	}
+}
+
+// fastDrain is drainLease for a unit that is not planned yet.
+func (s *session) fastDrain() error {
+	if s.fastPath.open {
+		if err := s.planSent(s.draining); err != nil {
+			return err
+		}
+	}
+	return s.drainLease(s.draining)
+}
+
+// planArrived plans the whole unit in the client's buffer.
+func (s *session) planArrived() error {
+	s.fastPath.open = false
+	s.reason, s.detail = balancer.ReasonKept, ""
+	if s.client.Buffered()[0] == wire.Query {
+		return s.readQuery()
+	}
+	return s.readExtended()
+}
+
+// planSent plans the unit when it has been sent.
+func (s *session) planSent(l *lease) error {
+	if err := s.planArrived(); err != nil {
+		return err
+	}
+	s.cycle = l
+	s.beginExchange(l, s.began)
+	for i := range s.unit.msgs {
+		m := &s.unit.msgs[i]
+		if m.stmt != nil && m.makes() {
+			l.gets(m.stmt, 0)
+		}
+		l.expectFor(m)
+	}
+	l.cycling = false
+	return nil
+}
+
+// resume goes on the usual way with a unit that has been sent; err is what became of the sending.
+func (s *session) resume(l *lease, err error) error {
+	if s.fastPath.open {
+		if perr := s.planSent(l); perr != nil {
+			s.idle()
+			return perr
+		}
+	}
+	if err != nil {
+		err = asServerError(err)
+	} else {
+		err = s.relay(l)
+	}
+	return s.afterUnit(s.carriedOut(s.srv.context, l, err))
+}

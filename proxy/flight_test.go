@@ -1,0 +1,172 @@
+package proxy_test
+
+import (
+	"encoding/binary"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/howdah/howdah/configs"
+	"github.com/howdah/howdah/wire"
+)
+
+// Those that read all the time are never idle, although nothing wakes their goroutines: but for one read in 50 ms, of any of them.
+func TestReadersDoNotRest(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, nil, primary, standby)
+	var clients []*client
+	for range 60 {
+		c := connectAs(t, h.addr, "u")
+		c.goFast("SELECT x")
+		clients = append(clients, c)
+	}
+	before := resting() // logins took their time
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		for _, c := range clients {
+			c.query("SELECT x")
+		}
+		if n := resting() - before; n > 0 {
+			t.Fatalf("%d sessions rest", n)
+		}
+	}
+}
+
+// A client that leaves while it is answered costs no server connection.
+func TestClientLeavesInFlight(t *testing.T) {
+	for _, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
+		t.Run(mode, func(t *testing.T) {
+			primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+			h := start(t, func(c *configs.Config) { c.Pool.Mode = mode }, primary, standby)
+			for range 10 {
+				c := connectAs(t, h.addr, "u")
+				c.goFast("SELECT x")
+				asked, left := make(chan struct{}), make(chan struct{})
+				standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+					if typ == wire.Query && string(body) == "SELECT x\x00" {
+						close(asked)
+						<-left
+					}
+					return pass
+				})
+				c.send(wire.AppendQuery(nil, "SELECT x"))
+				<-asked
+				raw, _ := c.NetConn().(syscall.Conn).SyscallConn()
+				raw.Control(func(fd uintptr) {
+					unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+				})
+				c.Close() // a reset: howdah's write fails at once
+				standby.scripted(nil)
+				time.Sleep(5 * time.Millisecond) // it is on its way
+				close(left)
+				h.settled(t, 1)
+			}
+			if n := standby.opened.Load(); n != 1 {
+				t.Errorf("%d connections were opened", n)
+			}
+		})
+	}
+}
+
+// A read that waits for a connection goes by the rules of when it is sent.
+func TestRulesChangeInTheQueue(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	var config configs.Config
+	h := start(t, func(c *configs.Config) {
+		c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
+		config = *c
+	}, primary, standby)
+	holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
+	holder.goFast("SELECT y")
+	c.goFast("SELECT x")
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+		if typ == wire.Query && string(body) == "SELECT y\x00" {
+			close(asked)
+			<-goOn
+		}
+		return pass
+	})
+	holder.send(wire.AppendQuery(nil, "SELECT y"))
+	<-asked
+	c.send(wire.AppendQuery(nil, "SELECT x"))
+	h.waits(t, 1)
+	config.Routing.PrimaryPatterns = []string{"^select x"}
+	if err := h.proxy.Reconfigure(&config); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
+		t.Errorf("got %s", got)
+	}
+	holder.answer()
+	h.settled(t, 1)
+}
+
+// A read that waits for a connection in a loop is told of it, canceled, or refused as any other, and leaves no trace in the queue.
+func TestFlightsInTheQueue(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, func(c *configs.Config) {
+		c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
+		c.Pool.NoticeAfter, c.Pool.WaitTimeout = 50*time.Millisecond, 400*time.Millisecond
+	}, primary, standby)
+	holder := connectAs(t, h.addr, "u")
+	holder.goFast("SELECT y")
+	c := dial(t, h.addr)
+	c.send(startupPacket("user", "u", "database", "d"))
+	var key []byte
+	for typ := byte(0); typ != wire.ReadyForQuery; {
+		var msg []byte
+		var err error
+		if typ, msg, err = c.Next(1000); err != nil {
+			t.Fatal(err)
+		}
+		if typ == wire.BackendKeyData {
+			key = append(key, msg[wire.HeaderSize:]...)
+		}
+	}
+	const onStandby = "T D(standby) C(SELECT 1) Z(I)"
+	for round, want := range []string{
+		"N(NOTICE 00000) " + onStandby,
+		"E(ERROR 57014) Z(I)",
+		"N(NOTICE 00000) E(ERROR 53300) Z(I)",
+	} {
+		c.goFast("SELECT x")
+		asked, goOn := make(chan struct{}), make(chan struct{})
+		standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+			if typ == wire.Query && string(body) == "SELECT y\x00" {
+				close(asked)
+				<-goOn
+			}
+			return pass
+		})
+		holder.send(wire.AppendQuery(nil, "SELECT y"))
+		<-asked
+		c.send(wire.AppendQuery(nil, "SELECT x"))
+		h.waits(t, 1)
+		if round == 1 {
+			cancel := dial(t, h.addr)
+			b := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
+			cancel.send(append(binary.BigEndian.AppendUint32(b, 80877102), key...))
+			cancel.readAll()
+		}
+		if round == 0 {
+			time.AfterFunc(150*time.Millisecond, func() { close(goOn) })
+		}
+		if got := c.answer(); got != want {
+			t.Errorf("round %d: got %s, want %s", round, got, want)
+		}
+		if round > 0 {
+			close(goOn)
+		}
+		if got := holder.answer(); got != onStandby {
+			t.Errorf("round %d: who had the connection got %s", round, got)
+		}
+		standby.scripted(nil)
+		if got := c.query("SELECT x"); got != onStandby {
+			t.Errorf("round %d: afterwards %s", round, got)
+		}
+		h.settled(t, 1)
+	}
+}

@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/howdah/howdah/wire/socket"
+)
+
+// Next is how Serve goes on.
+type Next uint8
+
+const (
+	ServeOn    Next = iota // all that was unread has been used: wait for more
+	ServeEnd               // Serve returns
+	ServeLater             // Resume says
+)
+
+// Serve waits for bytes, calls handle, and goes on so as handle, or later Resume, says. handle is called by one goroutine at a time, but mostly
+// by one that serves many connections: it must not wait for anything, nor read from the connection. What it cannot do without that
+// is for Serve's caller. When Serve returns nil, handle or Resume has said so. Nothing may be unread before.
+//
+// The socket's readiness is watched all the time, so that no
+// attempt to read is made in vain between one request and the next. Without a socket, or with TLS, Serve is Fill, and handle is not called.
+func (c *Conn) Serve(handle func() Next) error {
+	if c.sock == nil || c.secure != nil {
+		return c.Fill()
+	}
+	if c.r == c.w {
+		c.release()
+	}
+	c.handle, c.err = handle, nil
+	if !c.serve(!c.empty) {
+		c.sock.Park()
+	}
+	c.handle = nil
+	if c.fault != "" {
+		panic(c.fault)
+	}
+	return c.err
+}
+
+// serve handles what is there and then waits, by serving; it reports whether Serve is to return. try: there may be something to read.
+func (c *Conn) serve(try bool) (done bool) {
+	for {
+		if try {
+			ok, err := c.receive()
+			if err != nil {
+				c.err = err
+				return true
+			}
+			if ok {
+				switch c.handled() {
+				case ServeEnd:
+					return true
+				case ServeLater:
+					return false
+				}
+				if !c.empty {
+					continue
+				}
+			}
+		}
+		waits, err := c.sock.Handle((*serving)(c))
+		if waits {
+			return false
+		}
+		if err != nil {
+			c.err, c.empty = err, false
+			return true
+		}
+		try = true
+	}
+}
+
+// handled calls handle. If that panics Serve does.
+func (c *Conn) handled() (next Next) {
+	defer func() {
+		if p := recover(); p != nil {
+			next, c.fault = ServeEnd, fmt.Sprintf("%v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.handle()
+}
+
+// Resume goes on with a Serve whose handle has said ServeLater: ServeOn or ServeEnd. It may be called by any goroutine, once.
+func (c *Conn) Resume(next Next) {
+	if next == ServeEnd || c.serve(!c.empty) {
+		c.sock.Unpark()
+	}
+}
+
+// Post has f called soon, by a goroutine that serves many connections; as Serve's handle, f must not wait. It does not wait either. It is for sockets only.
+func (c *Conn) Post(f func()) { c.sock.Post(f) }
+
+// serving is a Conn that waits for a request, in Serve.
+type serving Conn
+
+func (s *serving) Readable() {
+	if c := (*Conn)(s); c.serve(true) {
+		c.sock.Unpark()
+	}
+}
+
+func (s *serving) Interrupted() {
+	c := (*Conn)(s)
+	c.err, c.empty = c.sock.Check(), false
+	c.sock.Unpark()
+}
+
+// Asked is what became of Ask.
+type Asked uint8
+
+const (
+	NotAsked     Asked = iota // nothing was sent: the socket takes nothing, or cannot be asked so
+	AskedInPart               // a part was sent
+	AskedWaits                // answered will be called
+	AskedAnswers              // there is something to read
+	AskedFails                // it was sent, but there will be no answer
+)
+
+// Ask sends p and has answered called, by another goroutine, when something has been read, or with Fill's error when nothing will be. It never waits itself. Only
+// after AskedWaits answered is called, and may be running already. n is how much was sent, err the error of AskedFails.
+// Nothing may be unread before.
+func (c *Conn) Ask(p []byte, answered func(error)) (became Asked, n int, err error) {
+	if c.sock == nil || c.secure != nil || c.r != c.w || c.sock.Check() != nil || c.sock.CheckWrite() != nil {
+		return NotAsked, 0, nil
+	}
+	c.release()
+	n, errno := socket.Send(c.fd, p)
+	switch {
+	case errno != 0 || n == 0:
+		return NotAsked, 0, nil
+	case n < len(p):
+		return AskedInPart, n, nil
+	}
+	c.answered = answered
+	for {
+		waits, err := c.sock.Handle((*asking)(c))
+		switch {
+		case waits:
+			return AskedWaits, n, nil
+		case err != nil:
+			return AskedFails, n, err
+		}
+		if ok, err := c.receive(); err != nil {
+			return AskedFails, n, err
+		} else if ok {
+			return AskedAnswers, n, nil
+		}
+	}
+}
+
+// asking is a Conn that waits for an answer, by Ask.
+type asking Conn
+
+func (a *asking) Readable() {
+	c := (*Conn)(a)
+	for {
+		ok, err := c.receive()
+		if ok || err != nil {
+			c.answered(err)
+			return
+		}
+		waits, err := c.sock.Handle(a)
+		if waits {
+			return
+		}
+		if err != nil {
+			c.answered(err)
+			return
+		}
+	}
+}
+
+func (a *asking) Interrupted() {
+	c := (*Conn)(a)
+	c.empty = false
+	c.answered(c.sock.Check())
+}

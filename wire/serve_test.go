@@ -1,0 +1,235 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/howdah/howdah/wire"
+)
+
+// relay gives each request of a client to a server and the answer to the client, without a goroutine that waits, as sessions do.
+type relay struct {
+	client, server *wire.Conn
+	became         [wire.AskedFails + 1]atomic.Int32
+	failed         chan error
+}
+
+func (r *relay) handle() wire.Next {
+	became, _, err := r.server.Ask(r.client.Buffered(), r.answered)
+	r.became[became].Add(1)
+	switch became {
+	case wire.AskedWaits:
+		return wire.ServeLater
+	case wire.AskedAnswers:
+		return r.give()
+	}
+	r.failed <- err
+	return wire.ServeEnd
+}
+
+func (r *relay) answered(err error) {
+	if err != nil {
+		r.failed <- err
+		r.client.Resume(wire.ServeEnd)
+		return
+	}
+	r.client.Resume(r.give())
+}
+
+func (r *relay) give() wire.Next {
+	answer := r.server.Buffered()
+	n, err := r.client.TryWrite(answer)
+	if err != nil || n < len(answer) {
+		r.failed <- errors.New("the client does not read")
+		return wire.ServeEnd
+	}
+	r.client.Discard(len(r.client.Buffered()))
+	r.server.Discard(len(answer))
+	return wire.ServeOn
+}
+
+// newRelay returns a relay, and the other ends of its connections.
+func newRelay(t *testing.T) (r *relay, client, server net.Conn) {
+	t.Helper()
+	a, client := pair(t)
+	b, server := pair(t)
+	r = &relay{client: wire.NewConn(a), server: wire.NewConn(b), failed: make(chan error, 1)}
+	t.Cleanup(func() { r.client.Close(); r.server.Close() })
+	return r, client, server
+}
+
+func TestAsk(t *testing.T) {
+	var running sync.WaitGroup
+	for range 20 {
+		r, client, server := newRelay(t)
+		running.Go(func() {
+			if err := r.client.Serve(r.handle); !errors.Is(err, io.EOF) {
+				t.Errorf("serve: %v", err)
+			}
+			r.server.NetConn().Close()
+		})
+		running.Go(func() { // echoes in capitals
+			buf := make([]byte, 100)
+			for {
+				n, err := server.Read(buf)
+				if err != nil {
+					return
+				}
+				server.Write(bytes.ToUpper(buf[:n]))
+			}
+		})
+		running.Go(func() {
+			buf := make([]byte, 5)
+			client.SetDeadline(time.Now().Add(20 * time.Second))
+			for range 300 {
+				client.Write([]byte("hello"))
+				if _, err := io.ReadFull(client, buf); err != nil || string(buf) != "HELLO" {
+					t.Errorf("got %q, %v", buf, err)
+					break
+				}
+			}
+			client.Close()
+		})
+	}
+	running.Wait()
+}
+
+// What ends a wait for an answer is told, and Serve's caller can go on.
+func TestAskFails(t *testing.T) {
+	for what, tc := range map[string]struct {
+		do   func(r *relay, server net.Conn)
+		want error
+	}{
+		"the server ends":     {func(_ *relay, server net.Conn) { server.Close() }, io.EOF},
+		"a deadline passes":   {func(r *relay, _ net.Conn) { r.server.SetDeadline(time.Now().Add(10 * time.Millisecond)) }, os.ErrDeadlineExceeded},
+		"it has passed":       {func(r *relay, _ net.Conn) { r.server.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		"somebody closes":     {func(r *relay, _ net.Conn) { r.server.NetConn().Close() }, net.ErrClosed},
+		"nothing can be sent": {nil, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r, client, server := newRelay(t)
+			if tc.do == nil {
+				r.server.SetDeadline(time.Unix(1, 0))
+			}
+			served := make(chan error)
+			go func() { served <- r.client.Serve(r.handle) }()
+			client.Write([]byte("hello"))
+			if tc.do != nil {
+				server.SetDeadline(time.Now().Add(10 * time.Second))
+				if _, err := io.ReadFull(server, make([]byte, 5)); err != nil {
+					t.Fatal(err)
+				}
+				tc.do(r, server)
+			}
+			if err := <-r.failed; !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if err := <-served; err != nil {
+				t.Errorf("serve: %v", err)
+			}
+			if string(r.client.Buffered()) != "hello" {
+				t.Errorf("unread is %q", r.client.Buffered())
+			}
+			if tc.do == nil && r.became[wire.NotAsked].Load() != 1 {
+				t.Error("it was sent")
+			}
+		})
+	}
+}
+
+// An interrupt of the client is seen when the answer has been given.
+func TestServeInterruptedWhileAsking(t *testing.T) {
+	r, client, server := newRelay(t)
+	served := make(chan error)
+	go func() { served <- r.client.Serve(r.handle) }()
+	client.Write([]byte("hello"))
+	if _, err := io.ReadFull(server, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	r.client.SetReadDeadline(time.Unix(1, 0))
+	select {
+	case err := <-served:
+		t.Fatalf("serve: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	server.Write([]byte("answer"))
+	client.SetDeadline(time.Now().Add(10 * time.Second))
+	got := make([]byte, 6)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "answer" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := <-served; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("serve: %v", err)
+	}
+	// What comes afterwards is served.
+	r.client.SetReadDeadline(time.Time{})
+	go func() { served <- r.client.Serve(func() wire.Next { return wire.ServeEnd }) }()
+	client.Write([]byte("more"))
+	if err := <-served; err != nil || string(r.client.Buffered()) != "more" {
+		t.Errorf("unread is %q, %v", r.client.Buffered(), err)
+	}
+}
+
+// The last request and the client's end may come together.
+func TestServeEnd(t *testing.T) {
+	for range 50 {
+		a, b := pair(t)
+		c := wire.NewConn(a)
+		b.Write([]byte("hello"))
+		b.Close()
+		n := 0
+		err := c.Serve(func() wire.Next {
+			n += len(c.Buffered())
+			c.Discard(len(c.Buffered()))
+			return wire.ServeOn
+		})
+		if n != 5 || !errors.Is(err, io.EOF) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		c.Close()
+	}
+}
+
+// A handle that panics does so in Serve, not in who serves other connections too.
+func TestServePanics(t *testing.T) {
+	r, client, _ := newRelay(t)
+	got := make(chan any)
+	go func() {
+		defer func() { got <- recover() }()
+		r.client.Serve(func() wire.Next { panic("a defect") })
+	}()
+	time.Sleep(10 * time.Millisecond) // so that a loop is the one who calls it, mostly
+	client.Write([]byte("x"))
+	if p, ok := (<-got).(string); !ok || !strings.Contains(p, "a defect") || !strings.Contains(p, "TestServePanics") {
+		t.Errorf("it panics with %q", p)
+	}
+}
+
+func TestPost(t *testing.T) {
+	r, _, _ := newRelay(t)
+	var running sync.WaitGroup
+	var called atomic.Int32
+	for range 8 {
+		running.Go(func() {
+			for i := range 500 {
+				running.Add(1)
+				r.client.Post(func() { called.Add(1); running.Done() })
+				if i%50 == 0 {
+					time.Sleep(time.Millisecond) // the loop comes to rest
+				}
+			}
+		})
+	}
+	running.Wait()
+	if called.Load() != 4000 {
+		t.Errorf("called %d times", called.Load())
+	}
+}
