@@ -46,11 +46,7 @@ func (s *session) runUnit(ctx context.Context) error {
 	if done, err := s.answerHere(); done || err != nil {
 		return err
 	}
-	l, err := s.place(ctx)
-	if err != nil {
-		return s.report(err)
-	}
-	return s.carryOut(ctx, l)
+	return s.placeAnew(ctx)
 }
 
 // carryOut runs the unit on the lease, and if need be again elsewhere.

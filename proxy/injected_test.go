@@ -314,6 +314,57 @@ func TestServerLeavesAnIdleSession(t *testing.T) {
 	}
 }
 
+// A new connection breaks off at the statement that is made on it before the client's unit is sent: that has run nowhere, and runs elsewhere.
+func TestServerLeavesBeforeTheUnit(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text, want string
+		often      int64 // so many connections break off
+		words      []byte
+	}{
+		"read":              {"SELECT x", "2 D(primary) C(SELECT 1) Z(I)", 1, failure("FATAL", "57P01")},
+		"read, no word":     {"SELECT x", "2 D(primary) C(SELECT 1) Z(I)", 1, nil},
+		"write":             {"INSERT INTO x DEFAULT VALUES RETURNING y", "2 C(INSERT) Z(I)", 3, failure("FATAL", "57P01")},
+		"write, no word":    {"INSERT INTO x DEFAULT VALUES RETURNING y", "2 C(INSERT) Z(I)", 3, nil},
+		"write, never ends": {"INSERT INTO x DEFAULT VALUES RETURNING y", "E(ERROR 40001) Z(I)", 1 << 30, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+			h := start(t, nil, primary, standby)
+			c := connectAs(t, h.addr, "u")
+			c.send(join(wire.AppendMessage(nil, wire.Parse, "s\x00", tc.text, "\x00\x00\x00"), wire.AppendMessage(nil, wire.Describe, "Ss\x00"), wire.AppendMessage(nil, wire.Sync)))
+			if got := c.answer(); got != "1 t T Z(I)" {
+				t.Fatal(got)
+			}
+			time.Sleep(10 * time.Millisecond) // the connection is looked at before its next use
+			standby.cutSessions()
+			primary.cutSessions()
+			node := standby
+			if !strings.HasPrefix(tc.text, "SELECT") {
+				node = primary
+			}
+			var broken atomic.Int64
+			node.scripted(func(c *fakeConn, typ byte, body []byte) answer {
+				if typ != wire.Parse || broken.Add(1) > tc.often {
+					return pass
+				}
+				c.Write(tc.words)
+				return hangUp
+			})
+			c.send(join(wire.AppendMessage(nil, wire.Bind, "\x00s\x00\x00\x00\x00\x00\x00\x00"), wire.AppendMessage(nil, wire.Execute, "\x00\x00\x00\x00\x00"), wire.AppendMessage(nil, wire.Sync)))
+			if got := c.answer(); got != tc.want {
+				t.Errorf("got %s", got)
+			}
+			if broken.Load() < min(tc.often, 2) {
+				t.Errorf("%d connections broke off", broken.Load())
+			}
+			node.scripted(nil)
+			if got := c.query("INSERT INTO x DEFAULT VALUES"); got != "C(INSERT) Z(I)" {
+				t.Errorf("afterwards: %s", got)
+			}
+		})
+	}
+}
+
 // A client that has more than it may hold in memory is served all the same.
 func TestLongMessages(t *testing.T) {
 	primary := newFake(t, "primary", false)

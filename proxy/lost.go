@@ -23,6 +23,7 @@ func (e serverError) Unwrap() error { return e.err }
 // serverFailed deals with an exchange that broke off because the server's
 // connection did:
 //
+//	the server has got nothing of the unit > as if the connection had been idle
 //	nothing of a read has reached the client > it runs again elsewhere
 //	the session has nothing there that cannot be made again > one error, and it goes on
 //	otherwise, or if just this backend was terminated > it ends, as with its own backend
@@ -37,7 +38,8 @@ func (s *session) serverFailed(l *lease, err error) error {
 	}
 	node := l.srv.Node
 	s.srv.cluster.Report(node, err)
-	again := l.slot == balancer.ToRead && (l.holding || l.healing)
+	unsent := s.isUnsent(l)
+	again := l.slot == balancer.ToRead && (l.holding || l.healing || unsent)
 	if l.slot == balancer.ToPrimary {
 		// Whatever took effect there must be visible to the session's next read.
 		s.in.Session.FloorPrimary = cluster.Now()
@@ -55,6 +57,10 @@ func (s *session) serverFailed(l *lease, err error) error {
 		s.srv.metrics.healed[cureServer].Add(1)
 		s.log.Info("a standby was lost under a read; it runs again elsewhere", "node", node, "error", err)
 		return s.runAgain(s.srv.context, node)
+	case unsent:
+		s.unit.reruns++
+		s.log.Info("a connection was lost before it got the statement; another one does", "node", node, "error", err)
+		return s.placeAnew(s.srv.context)
 	case l.passing > 0 || l.copyIn || s.holds(l):
 		return s.endWith(l, err)
 	case l.lastWords != nil && s.onlyBackend(node):
@@ -66,6 +72,21 @@ func (s *session) serverFailed(l *lease, err error) error {
 		return s.commitFailed(l, lost)
 	}
 	return s.report(lost)
+}
+
+// maxUnsent bounds how often a unit is sent to a primary anew, in case that its server ends each connection at what prepares the unit.
+const maxUnsent = 8
+
+// isUnsent is whether a lease that breaks off had got nothing of the unit, nor has anything else that the session needs: it had been
+// sent what must come first, as a statement that the unit runs.
+func (s *session) isUnsent(l *lease) bool {
+	if s.unit.sent || s.cycle != nil || l.cycling {
+		return false
+	}
+	if l.slot == balancer.ToRead {
+		return s.mayHold(l)
+	}
+	return !s.holds(l) && !l.inTransaction() && s.unit.reruns < maxUnsent
 }
 
 // dropLease closes a lease's connection.
@@ -116,7 +137,9 @@ func (s *session) lostError(node cluster.NodeID, lastWords []byte) *wire.Error {
 	e := &wire.Error{Code: "08007", Message: fmt.Sprintf("the connection to backend %s was lost", name),
 		Detail: "Whether the statement took effect is not known.",
 		Hint:   "The session goes on. Check before you run the statement again."}
-	if v := s.unit.verdict; v != nil && v.Access <= parser.AccessRead {
+	if v := s.unit.verdict; !s.unit.sent && !s.unit.continues {
+		e.Code, e.Detail, e.Hint = "40001", "The statement was not sent.", "Run it again."
+	} else if v != nil && v.Access <= parser.AccessRead {
 		e.Code, e.Detail, e.Hint = "40001", "The statement only read.", "Run it again."
 	}
 	if lastWords != nil {

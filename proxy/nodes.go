@@ -134,10 +134,15 @@ func (s *session) holdAndPlace(ctx context.Context) error {
 	hold := holdTimer{session: s}
 	err := hold.wait(ctx, s.set.failover.Hold, func(v *cluster.View) bool { return !v.Orders.Holding && s.srv.cluster.MayWrite(v) })
 	hold.end()
-	var l *lease
-	if err == nil {
-		l, err = s.place(ctx)
+	if err != nil {
+		return s.report(err)
 	}
+	return s.placeAnew(ctx)
+}
+
+// placeAnew runs a unit that no server has got where it is to run now.
+func (s *session) placeAnew(ctx context.Context) error {
+	l, err := s.place(ctx)
 	if err != nil {
 		return s.report(err)
 	}
