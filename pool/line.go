@@ -13,10 +13,10 @@ type Line struct {
 	// Notice asks for a call of Wait's notice after Settings.NoticeAfter.
 	Notice bool
 
-	ready chan grant // made for the first wait
+	ready chan grant // made for the first Wait that waits
 	// granted is ClaimLater's, nil once it was called. Whoever grants uses it, then whoever waits.
 	granted func()
-	// held is what Granted or ClaimLater leave to Wait.
+	// held is what is there for Granted or Wait: what ClaimLater found or was granted.
 	held  grant
 	holds bool
 
@@ -48,15 +48,34 @@ type grant struct {
 // tell gives a waiter a grant.
 func (w *Line) tell(g grant) {
 	granted := w.granted
+	if granted == nil {
+		w.ready <- g // from now on the line is the waiter's again, unless the wait only is a long one
+		return
+	}
+	if g.longer {
+		w.makeReady() // for what comes after it
+	}
 	w.granted = nil
-	w.ready <- g // from now on the line is the waiter's again, unless the wait only is a long one
-	if granted != nil {
-		granted()
+	w.hold(g)
+	granted()
+}
+
+// makeReady sees to it that Wait can wait.
+func (w *Line) makeReady() {
+	if w.ready == nil {
+		w.ready = make(chan grant, grants)
 	}
 }
 
-// hold leaves a grant to Wait.
+// hold keeps a grant until somebody asks for it.
 func (w *Line) hold(g grant) { w.held, w.holds = g, true }
+
+// take returns the grant that was kept.
+func (w *Line) take() grant {
+	g := w.held
+	w.held, w.holds = grant{}, false
+	return g
+}
 
 // grants is how many a waiter may find when it looks: the last one, and before it that it waits for long.
 const grants = 2
@@ -136,12 +155,10 @@ func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, granted func())
 
 // Granted returns the connection after ClaimLater's call of granted; nil if it is not as simple as that: then Wait must be called, which may wait.
 func (p *Pool) Granted(line *Line) *Server {
-	g := <-line.ready
-	if g.server != nil && g.server.usable(line.node) {
-		return g.server
+	if g := &line.held; g.server == nil || !g.server.usable(line.node) {
+		return nil
 	}
-	line.hold(g)
-	return nil
+	return line.take().server
 }
 
 // Return leaves what Granted returned to Wait.
@@ -166,9 +183,9 @@ func (p *Pool) takeKnown(set *Settings, n *cluster.Node, line *Line, key *Key) *
 // called by the waiter, once.
 func (p *Pool) Wait(line *Line, notice func()) (*Server, error) {
 	for {
-		g := line.held
+		var g grant
 		if line.holds {
-			line.held, line.holds = grant{}, false
+			g = line.take()
 		} else {
 			g = <-line.ready
 		}

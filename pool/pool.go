@@ -190,8 +190,8 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle b
 		np.drop(g)
 		return nil, false, err
 	}
-	if line.ready == nil {
-		line.ready = make(chan grant, grants)
+	if line.granted == nil {
+		line.makeReady()
 	}
 	line.node, line.key = n, key
 	np.enqueue(g, line, now)

@@ -244,11 +244,10 @@ func (np *nodePool) closes(g *group) {
 
 // claim gives a newcomer the right to open a connection if it may have it, in the place of those that gave way.
 func (np *nodePool) claim(set *Settings, g *group, now time.Time) (gave []swapped, claimed bool) {
-	// Whoever waits could not open one either, else grant had let it.
+	if g.waiters.first != nil {
+		return nil, false // whoever waits could not open one either, else grant had let it
+	}
 	for !np.mayOpen(set, g, nil) {
-		if g.waiters.first != nil {
-			return gave, false
-		}
 		victim := np.victim(set, g, now)
 		if victim == nil {
 			return gave, false

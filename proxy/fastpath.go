@@ -145,7 +145,7 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 		}
 	}
 	s.busy(l.srv)
-	if s.srv.cluster.View() != f.view || s.mustNotSend(f.view, l) { // looked at when busy, as mustHold says
+	if !s.maySend(l) { // asked when busy, as mustHold says
 		return s.refrain(looped), nil
 	}
 	s.srv.traffic.decided(s.pid, balancer.ReasonKept)
@@ -158,6 +158,16 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 	}
 	s.draining = l
 	return fastServed, s.land(l, l.srv.Exchange(s.flight.read.in, s.fastDrainFn))
+}
+
+// maySend is whether the read may be sent on the lease now. The view can have changed since it was decided about, often if it waited
+// for a connection.
+func (s *session) maySend(l *lease) bool {
+	f := &s.fastPath
+	if view := s.srv.cluster.View(); view != f.view && (view.IsPast(l.srv.Node, l.srv.Run) || !s.stillFast(view, f.resolved)) {
+		return false
+	}
+	return !s.mustNotSend(f.view, l)
 }
 
 // refrain makes the session idle again when nothing has been sent.

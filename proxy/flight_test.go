@@ -104,6 +104,49 @@ func TestRulesChangeInTheQueue(t *testing.T) {
 	h.settled(t, 1)
 }
 
+// A read that waits for a connection while the nodes are probed goes the fast way all the same: each probe makes a new view, which
+// mostly says what the one before said.
+func TestViewsChangeInTheQueue(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, func(c *configs.Config) { c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1 }, primary, standby)
+	holder, c, other := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
+	holder.goFast("SELECT y")
+	c.goFast("SELECT x")
+	var asked, goOn chan struct{}
+	standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+		if typ == wire.Query && string(body) == "SELECT y\x00" {
+			close(asked)
+			<-goOn
+		}
+		return pass
+	})
+	const rounds = 10
+	before := other.fastReads()
+	for range rounds {
+		asked, goOn = make(chan struct{}), make(chan struct{})
+		holder.send(wire.AppendQuery(nil, "SELECT y"))
+		<-asked
+		c.send(wire.AppendQuery(nil, "SELECT x"))
+		h.waits(t, 1)
+		seen := h.cluster.View()
+		h.cluster.Refresh()
+		for end := time.Now().Add(patience); h.cluster.View() == seen; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the view does not change")
+			}
+		}
+		close(goOn)
+		for who, from := range []*client{holder, c} {
+			if got := from.answer(); got != "T D(standby) C(SELECT 1) Z(I)" {
+				t.Fatalf("%d: got %s", who, got)
+			}
+		}
+	}
+	if fast := other.fastReads() - before; fast < 3*rounds/2 { // of two in each; some are planned for other reasons
+		t.Errorf("%d of %d reads went the fast way", fast, 2*rounds)
+	}
+}
+
 // A read that waits for a connection in a loop is told of it, canceled, or refused as any other, and leaves no trace in the queue.
 func TestFlightsInTheQueue(t *testing.T) {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
