@@ -59,6 +59,7 @@ func contenders() []contender {
 		{name: "howdah3", about: "three backends, reads routed", nodes: 3, program: "howdah", launch: launchHowdah},
 		{name: base, about: "session mode", nodes: 1, program: "pgbouncer", pkg: "pgbouncer", launch: launchPgBouncer},
 		{name: "haproxy", about: "tcp mode", nodes: 1, program: "haproxy", pkg: "haproxy", launch: launchHAProxy},
+		{name: "haproxy3", about: "three backends, sessions balanced", nodes: 3, program: "haproxy", pkg: "haproxy", launch: launchHAProxy},
 		{name: "pgpool", about: "one backend", nodes: 1, program: "pgpool", pkg: "pgpool2", launch: launchPgpool},
 		{name: "pgpool3", about: "three backends, reads routed", nodes: 3, program: "pgpool", pkg: "pgpool2", launch: launchPgpool},
 	}

@@ -83,7 +83,8 @@ func launchHAProxy(s site) (command, error) {
 }
 
 func haproxyConfig(s site) string {
-	return fmt.Sprintf(`global
+	var b strings.Builder
+	fmt.Fprintf(&b, `global
     maxconn %d
 defaults
     mode tcp
@@ -94,8 +95,11 @@ frontend clients
     bind 127.0.0.1:%d
     default_backend servers
 backend servers
-    server pg0 127.0.0.1:%d
-`, s.clients, s.port, s.backends[0])
+`, s.clients, s.port)
+	for i, port := range s.backends {
+		fmt.Fprintf(&b, "    server pg%d 127.0.0.1:%d\n", i, port)
+	}
+	return b.String()
 }
 
 func launchPgpool(s site) (command, error) {

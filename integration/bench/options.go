@@ -55,7 +55,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.StringVar(&modes, "modes", "simple,extended,prepared", "query modes (pgbench -M), comma separated; empty measures the idle clients alone")
 	fs.StringVar(&what, "kinds", "session,transaction,tls,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, TLS, storms of logins, large results as rows and by COPY")
 	fs.StringVar(&shared, "shared-clients", "8,64,1000,10000", "client counts of transaction pooling, comma separated")
-	fs.StringVar(&names, "contenders", "direct,howdah,howdah3,pgbouncer,haproxy,pgpool,pgpool3", "who takes part, comma separated")
+	fs.StringVar(&names, "contenders", "direct,howdah,howdah3,pgbouncer,haproxy,haproxy3,pgpool,pgpool3", "who takes part, comma separated")
 	fs.IntVar(&o.scale, "scale", 10, "pgbench scale factor (100,000 rows each)")
 	fs.IntVar(&o.jobs, "jobs", min(2, runtime.NumCPU()), "pgbench threads (pgbench -j)")
 	fs.Float64Var(&o.sampling, "sampling", 0.1, "share of the transactions whose latency is logged, for the p99")
@@ -165,7 +165,7 @@ func (o options) loads() []load {
 		case kindTLS:
 			modes, clients = []string{"prepared"}, []int{tlsClients}
 		case kindStorm:
-			modes, clients = []string{"simple"}, []int{stormClients}
+			modes = []string{"simple"}
 		case kindRows, kindCopy:
 			modes, clients = []string{""}, []int{streamClients}
 		}
@@ -181,7 +181,6 @@ func (o options) loads() []load {
 // The clients of the kinds that have a fixed number.
 const (
 	tlsClients    = 64
-	stormClients  = 8
 	streamClients = 2
 )
 

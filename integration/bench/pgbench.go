@@ -102,12 +102,18 @@ func parseLog(r io.Reader, into []float64) ([]float64, error) {
 	return into, sc.Err()
 }
 
-// run puts the load on port for b.seconds.
-func (b pgbench) run(ctx context.Context, port int, l load) (s summary, p50, p99 float64, err error) {
-	prefix := filepath.Join(b.dir, "log")
-	out, err := b.exec(ctx, port, l,
-		"-T", strconv.Itoa(b.seconds), "-l", "--log-prefix="+prefix,
-		"--sampling-rate="+strconv.FormatFloat(b.sampling, 'f', -1, 64))
+// run puts the load on port for b.seconds, and, if watch is not nil, for the second before what that is to see.
+func (b pgbench) run(ctx context.Context, port int, l load, watch *steady) (s summary, p50, p99 float64, err error) {
+	prefix, seconds := filepath.Join(b.dir, "log"), b.seconds
+	if watch != nil {
+		seconds++
+	}
+	args := []string{"-T", strconv.Itoa(seconds), "-l", "--log-prefix=" + prefix,
+		"--sampling-rate=" + strconv.FormatFloat(b.sampling, 'f', -1, 64)}
+	if watch != nil {
+		args = append(args, interval...)
+	}
+	out, err := b.exec(ctx, port, l, watch, args...)
 	if err != nil {
 		return s, 0, 0, err
 	}
@@ -124,7 +130,7 @@ const warmTransactions = 20_000
 // warmUp fills the contender's pools and caches, and shows that it serves.
 func (b pgbench) warmUp(ctx context.Context, port int, l load) error {
 	each := max(2, min(50, warmTransactions/l.clients))
-	out, err := b.exec(ctx, port, l, "-t", strconv.Itoa(each))
+	out, err := b.exec(ctx, port, l, nil, "-t", strconv.Itoa(each))
 	if err != nil {
 		return err
 	}
@@ -141,7 +147,7 @@ func (b pgbench) initialize(ctx context.Context, port, scale int) error {
 	return nil
 }
 
-func (b pgbench) exec(ctx context.Context, port int, l load, args ...string) (string, error) {
+func (b pgbench) exec(ctx context.Context, port int, l load, watch *steady, args ...string) (string, error) {
 	all := append([]string{"-n", "-S", "-M", l.mode, "-c", strconv.Itoa(l.clients),
 		"-j", strconv.Itoa(min(b.jobs, l.clients))}, args...)
 	if l.kind == kindStorm {
@@ -154,10 +160,13 @@ func (b pgbench) exec(ctx context.Context, port int, l load, args ...string) (st
 	if l.kind == kindTLS {
 		cmd.Env = append(cmd.Env, "PGSSLMODE=require")
 	}
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if watch == nil {
+		watch = &steady{cpu: func() (time.Duration, error) { return 0, nil }}
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, watch
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("pgbench %s: %w: %s", strings.Join(all, " "), err, lastLines(errOut.String()))
+		return "", fmt.Errorf("pgbench %s: %w: %s", strings.Join(all, " "), err, lastLines(watch.others.String()))
 	}
 	return out.String(), nil
 }

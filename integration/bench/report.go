@@ -273,8 +273,9 @@ behind them and route each session's reads; the rest have the primary alone.
 const columnsText = `Compare the ratios, not the absolute numbers, which belong to
 this machine and its hour. A ratio (÷ PgBouncer) is the median of the ratios taken within each round.
 *CPU µs/tx* is the time on CPU of the proxy's own processes (all threads and children, from the scheduler's
-accounts) for each transaction, logins included; PostgreSQL's and pgbench's own are not in it. *± %* is half the
-range of that number over the rounds. Latencies are pgbench's: the average over all transactions, the 99th percentile over a
+accounts) for each transaction; PostgreSQL's and pgbench's own are not in it. It is taken from a second after the last client's login
+on, when all is steady, but where logins are what is measured. *± %* is half the range of that number over the middle half of the
+rounds. haproxy3 routes nothing and shows what three backends, instead of one, cost a proxy on this machine. Latencies are pgbench's: the average over all transactions, the 99th percentile over a
 sample of them. *Servers held* are the server connections that exist because of the clients; *then served* clients ran one query
 each after their login, and so, in session pooling, hold one.
 `

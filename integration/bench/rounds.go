@@ -77,9 +77,7 @@ func (m measurer) measure(ctx context.Context, field []running, loads []load) (r
 	return all, nil
 }
 
-// turn is one run of pgbench. The CPU time includes the clients' logins and what
-// follows their leaving as far as it happens before pgbench ends; over seconds
-// of load both vanish.
+// turn is one run of pgbench. The CPU time is that of its steady part; of a storm, whose logins are what is measured, all of it.
 func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
 	before, err := m.cpu(c)
 	if err != nil {
@@ -88,7 +86,11 @@ func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
 	if l.kind.streams() {
 		return m.streamed(ctx, c, l, before)
 	}
-	s, p50, p99, err := m.bench.run(ctx, c.port, l)
+	var watch *steady
+	if l.kind != kindStorm {
+		watch = &steady{cpu: func() (time.Duration, error) { return m.cpu(c) }}
+	}
+	s, p50, p99, err := m.bench.run(ctx, c.port, l, watch)
 	if err != nil {
 		return result{}, err
 	}
@@ -97,10 +99,14 @@ func (m measurer) turn(ctx context.Context, c running, l load) (result, error) {
 		return result{}, err
 	}
 	r := result{tps: s.tps, average: s.average, p50: p50, p99: p99, cpu: math.NaN()}
-	if c.proc != nil {
+	switch {
+	case c.proc == nil:
+	case watch == nil:
 		r.cpu = float64(after-before) / float64(time.Microsecond) / float64(s.transactions)
+	default:
+		r.cpu, err = watch.perTransaction()
 	}
-	return r, nil
+	return r, err
 }
 
 // streamed is turn for what is measured in bytes.

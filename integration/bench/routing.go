@@ -42,7 +42,7 @@ func (m measurer) lookRouting(ctx context.Context, c running, l load, readers fu
 	bench := m.bench
 	bench.seconds = routingSeconds
 	// Here, not in the goroutine: children are started by the main goroutine.
-	_, _, _, err := bench.run(ctx, c.port, l)
+	_, _, _, err := bench.run(ctx, c.port, l, nil)
 	if err != nil {
 		cancel()
 	}

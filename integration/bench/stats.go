@@ -34,15 +34,15 @@ func medianRatio(values, base []float64) float64 {
 	return median(ratios)
 }
 
-// spread is the half width of the values' range relative to their median: 0.05
-// says that every round was within about 5 % of it.
+// spread is half the range of the middle half of the values relative to their median: 0.05
+// says that every second round was within about 5 % of it.
 func spread(values []float64) float64 {
 	s := measured(values)
 	m := median(s)
 	if len(s) < 2 || m == 0 {
 		return math.NaN()
 	}
-	return (slices.Max(s) - slices.Min(s)) / 2 / m
+	return (percentile(s, 75) - percentile(s, 25)) / 2 / m
 }
 
 // percentile is the nearest-rank percentile (p in 0..100]. It sorts samples.
