@@ -112,18 +112,17 @@ func TestViewsChangeInTheQueue(t *testing.T) {
 	holder, c, other := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
 	holder.goFast("SELECT y")
 	c.goFast("SELECT x")
-	var asked, goOn chan struct{}
-	standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
-		if typ == wire.Query && string(body) == "SELECT y\x00" {
-			close(asked)
-			<-goOn
-		}
-		return pass
-	})
 	const rounds = 10
 	before := other.fastReads()
 	for range rounds {
-		asked, goOn = make(chan struct{}), make(chan struct{})
+		asked, goOn := make(chan struct{}), make(chan struct{})
+		standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+			if typ == wire.Query && string(body) == "SELECT y\x00" {
+				close(asked)
+				<-goOn
+			}
+			return pass
+		})
 		holder.send(wire.AppendQuery(nil, "SELECT y"))
 		<-asked
 		c.send(wire.AppendQuery(nil, "SELECT x"))
