@@ -19,7 +19,7 @@ func listenTCP(host, port string, floating []netip.Addr) (net.Listener, error) {
 	addr, err := netip.ParseAddr(host)
 	floats := err == nil && slices.Contains(floating, addr)
 	config.Control = func(_, _ string, raw syscall.RawConn) error {
-		if err := inherited(raw); err != nil || !floats {
+		if err := errors.Join(inherited(raw), deferred(raw)); err != nil || !floats {
 			return err
 		}
 		return freebind(raw, addr.Is6())
@@ -43,6 +43,21 @@ func inherited(raw syscall.RawConn) error {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount))
+	}); controlErr != nil {
+		return controlErr
+	}
+	return err
+}
+
+// deferFor is for how long the kernel keeps a client that is silent, in seconds (TCP_DEFER_ACCEPT, tcp(7)).
+const deferFor = 1
+
+// deferred has the kernel hand over a client when its first packet is there, which saves waiting for that. Who says nothing
+// is handed over a little later.
+func deferred(raw syscall.RawConn) error {
+	var err error
+	if controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferFor)
 	}); controlErr != nil {
 		return controlErr
 	}

@@ -94,7 +94,7 @@ var bouncerParams = map[string]bouncerParam{
 	"admin_users": not(ByHand, "users of the doors are in admin.users_file; on admin.socket root and howdah's own user need no password"), "stats_users": not(ByHand, "admin.readers are those of admin.users_file that may only look"),
 	"user": not(Unneeded, "the service manager says who runs howdah"), "service_name": not(Unneeded, byBouncer), "job_name": not(Unneeded, byBouncer), "conffile": not(Unneeded, byBouncer), "resolv_conf": not(Unneeded, "the system's resolver is used"),
 	"dns_max_ttl": not(Unneeded, "names are looked up for every new connection"), "dns_nxdomain_ttl": not(Unneeded, "names are looked up for every new connection"), "dns_zone_check_period": not(Unneeded, "names are looked up for every new connection"),
-	"tcp_defer_accept": not(Unneeded, socketOnly), "tcp_socket_buffer": not(Unneeded, socketOnly), "tcp_keepalive": not(Unneeded, "on"), "tcp_keepcnt": not(Unneeded, socketOnly), "tcp_keepidle": not(Unneeded, socketOnly),
+	"tcp_defer_accept": not(Unneeded, "on"), "tcp_socket_buffer": not(Unneeded, socketOnly), "tcp_keepalive": not(Unneeded, "on"), "tcp_keepcnt": not(Unneeded, socketOnly), "tcp_keepidle": not(Unneeded, socketOnly),
 	"tcp_keepintvl": not(Unneeded, socketOnly), "tcp_user_timeout": not(Unneeded, "timeouts.client_check finds clients that are gone"),
 }
 
