@@ -88,7 +88,8 @@ func (l *lease) knows(p *prepared) bool {
 	return e != nil && e.definitions >= p.definitions && e.columns == p.told
 }
 
-// serves is whether a shared statement can run on the connection as it is: it is there, and the client knows its columns or none. That is its use.
+// serves is whether a shared statement can run on the connection as it is: it is there, and if the client was told of columns
+// it has these. It counts as its use.
 func (l *lease) serves(p *prepared) bool {
 	e := l.carried.statements.use(p.shared, p.definitions)
 	return e != nil && (p.told == 0 || e.columns == p.told)

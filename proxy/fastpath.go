@@ -40,9 +40,9 @@ type fastPath struct {
 // read is a unit of one read, as it lies in the client's buffer, whole and nothing behind it.
 type read struct {
 	in []byte
-	// out is what the server gets of it: in itself, or for shared, a statement with another name on shared connections, a copy in session.out.
+	// out is what the server gets: in, or if it runs a shared statement, a copy with that one's name (rename).
 	out     []byte
-	shared  *prepared
+	shared  *prepared // nil: it runs none
 	verdict *parser.Verdict
 	// parse is a whole Parse message of the unnamed statement, nil if there is none.
 	parse []byte
