@@ -201,6 +201,52 @@ func fastReadsLookAgain(t *testing.T, f *fixture) {
 	})
 }
 
+// TestPreparedReadsGoFastShared: so do reads of statements that programs prepared by name, and keep, where each borrows one of two connections.
+func TestPreparedReadsGoFastShared(t *testing.T) {
+	t.Parallel()
+	f := newShared(t, 2, nil)
+	f.readings(t)
+	if out, err := f.command(t.Context(), "pgbench", "-i", "-s", "1", "-q").CombinedOutput(); err != nil {
+		t.Fatalf("pgbench -i: %v\n%s", err, out)
+	}
+	must(t, f.cluster.WaitReplay(t.Context(), 0))
+	r := newReader(t, f)
+	const clients, transactions = 16, 300
+	before := r.stat("fast_reads")
+	f.pgbench(t, "-n", "-c", fmt.Sprint(clients), "-j", "2", "-t", fmt.Sprint(transactions), "-M", "prepared", "-b", "select-only")
+	if n := r.stat("fast_reads") - before; n < clients*transactions/2 {
+		t.Errorf("%d of pgbench's %d reads went the fast way", n, clients*transactions)
+	}
+	var conns []*pgx.Conn
+	for range 4 {
+		conn, err := pgx.Connect(t.Context(), f.dsn("default_query_exec_mode=cache_statement"))
+		must(t, err)
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		conns = append(conns, conn)
+	}
+	const rounds = 100
+	before = r.stat("fast_reads")
+	for i := range rounds {
+		for j, conn := range conns {
+			var name string
+			id := i*len(conns) + j + 1
+			must(t, conn.QueryRow(t.Context(), "SELECT name FROM readings WHERE id = $1", id).Scan(&name))
+			if want := fmt.Sprintf("reading %d", id); name != want {
+				t.Fatalf("got %q, want %q", name, want)
+			}
+			if i%10 == 9 {
+				err := conn.QueryRow(t.Context(), "SELECT name FROM readings WHERE id = 1 / ($1 - 1)", 1).Scan(&name)
+				if e, ok := err.(*pgconn.PgError); !ok || e.Code != "22012" {
+					t.Fatalf("a read that divides by zero ends with %v", err)
+				}
+			}
+		}
+	}
+	if n := r.stat("fast_reads") - before; n < rounds*len(conns)/2 {
+		t.Errorf("%d of %d reads by pgx went the fast way", n, rounds*len(conns))
+	}
+}
+
 // reloadBalance has howdah take another routing.balance.
 func (f *fixture) reloadBalance(t *testing.T, balance string) {
 	t.Helper()

@@ -134,7 +134,12 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	// Nor does it where each query borrows a connection.
 	for _, st := range steadies() {
 		t.Run("Shared"+st.name, func(t *testing.T) {
-			newAsker(t, st, func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }).allocatesNothing(t)
+			a := newAsker(t, st, func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction })
+			before, number := a.fastReads(), a.number
+			a.allocatesNothing(t)
+			if fast, all := a.fastReads()-before, a.number-number; fast < all/2 {
+				t.Errorf("%d of %d reads went the fast way", fast, all)
+			}
 		})
 	}
 	// Nor where it waits for one that another session has.

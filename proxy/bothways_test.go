@@ -55,6 +55,10 @@ var asked = [][]byte{
 	wire.AppendMessage(nil, wire.FunctionCall, "\x00\x00\x00\x01"),
 	wire.AppendMessage(nil, wire.Bind),
 	wire.AppendMessage(nil, wire.Parse, "\x00SELECT x\x00"),
+	wire.AppendMessage(nil, wire.Bind, "\x00k\x00\x00\x00\x00\x00\x00\x00"), // take prepares k
+	wire.AppendMessage(nil, wire.Describe, "Sk\x00"),
+	wire.AppendMessage(nil, wire.Close, "Sk\x00"),
+	wire.AppendMessage(nil, wire.Parse, "k\x00SELECT x\x00\x00\x00"),
 }
 
 // answered are the messages of the first answer. None begins a COPY FROM STDIN, in which both sides speak, and what the client gets
@@ -90,6 +94,8 @@ var answered = [][]byte{
 	row1[:len(row1)-1],
 	long(wire.DataRow, 1000),
 	{wire.DataRow, 0, 0, 0, 3},
+	wire.AppendError(nil, "ERROR", &wire.Error{Code: "0A000", Message: "cached plan must not change result type", Routine: "RevalidateCachedQuery"}),
+	appendColumns(nil, 2),
 }
 
 // chosen are messages as the bytes of a fuzzed input choose them.
@@ -118,6 +124,13 @@ func FuzzBothWays(f *testing.F) {
 	f.Add([]byte{1, 2, 4, 5, 12, 2, 4, 5}, []byte{7, 0}, true)
 	f.Add([]byte{2, 4, 5, 2, 4, 5}, []byte{5, 2, 3, 0}, false)
 	f.Add([]byte{6, 5, 7, 4, 5, 7, 4, 5, 9, 7, 4, 5}, []byte{4, 0}, true)
+	const bind, close = 38, 40 // of the statement that is prepared before
+	for _, out := range [][]byte{{5, 1, 2, 3, 0}, {5, 2, 3, 0}, {7, 0}, {8, 0}, {10, 0}, {30, 0}, {5, 30, 0}, {5, 31, 2, 3, 0}, {12, 5, 1, 2, 3, 0},
+		{5, 1, 2, 7, 0}, {5, 1, 26, 3, 0}, {5, 1, 2}, {5, 11}, {4, 5, 1, 2, 3, 0}, {}} {
+		f.Add([]byte{bind, 3, 4, 5, bind, 3, 4, 5}, out, true)
+		f.Add([]byte{bind, 4, 5, bind, 3, 4, 5, close, 5, bind, 4, 5}, out, true)
+		f.Add([]byte{bind, 4, 5}, out, false)
+	}
 	var ways [2][2]*way
 	for i, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
 		ways[i] = [2]*way{newWay(f, mode, "info"), newWay(f, mode, "debug")} // who logs decisions must take them
@@ -140,6 +153,7 @@ func FuzzBothWays(f *testing.F) {
 type way struct {
 	h     *harness
 	fakes [2]*fake
+	takes int
 }
 
 func newWay(t testing.TB, mode, level string) *way {
@@ -160,6 +174,13 @@ func (w *way) take(t *testing.T, requests, answer []byte, fast bool) (got []byte
 	} else {
 		c.query("SELECT w")
 		c.query("SELECT w")
+	}
+	w.takes++
+	c.prepare("k", fmt.Sprintf("SELECT k%d", w.takes)) // shared connections know nothing of it, true or false
+	for range 2 {
+		if got := c.execute("k"); got != isRun {
+			t.Fatalf("a prepared read: %s", got)
+		}
 	}
 	for _, f := range w.fakes {
 		f.scripted(once(answer))

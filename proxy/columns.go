@@ -88,6 +88,13 @@ func (l *lease) knows(p *prepared) bool {
 	return e != nil && e.definitions >= p.definitions && e.columns == p.told
 }
 
+// serves is whether a shared statement can run on the connection as it is: it is there, and if the client was told of columns
+// it has these. It counts as its use.
+func (l *lease) serves(p *prepared) bool {
+	e := l.carried.statements.use(p.shared, p.definitions)
+	return e != nil && (p.told == 0 || e.columns == p.told)
+}
+
 // checkColumns makes statements of the unit, whose columns the client was told, on a connection where they are
 // missing or may have others. It does so before the unit is sent: no write must have run when the client gets an error.
 func (s *session) checkColumns(l *lease) error {

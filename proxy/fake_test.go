@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -34,6 +35,8 @@ type fake struct {
 	open    atomic.Int64 // and now
 	cancels atomic.Int64
 	own     atomic.Bool // scripts see howdah's own questions too
+	// tls is what it accepts TLS with; nil: it does not.
+	tls *tls.Config
 	// probes: a probe that connects waits until it is closed.
 	probes atomic.Pointer[chan struct{}]
 	// onCancel sees the process id of a cancel request before it is answered.
@@ -63,6 +66,7 @@ type fakeConn struct {
 	failed   bool   // extended: until Sync
 	unnamed  string // the unnamed statement's text
 	portal   string // the unnamed portal's text
+	bound    bool   // there is one
 	startup  string
 	out      []byte
 	prepared map[string]string
@@ -164,6 +168,12 @@ func (f *fake) serve(client *wire.Conn) {
 		c.Discard(size)
 		switch code {
 		case 80877103, 80877104:
+			if code == 80877103 && f.tls != nil {
+				if c.Write([]byte{'S'}); c.AcceptTLS(f.tls) != nil {
+					return
+				}
+				continue
+			}
 			c.Write([]byte{'N'})
 			continue
 		case 80877102:
@@ -259,6 +269,7 @@ func (c *fakeConn) answer(typ byte, body []byte) {
 	case wire.Query:
 		text, _, _ := wire.CString(body)
 		b = c.run(b, string(text), true)
+		c.bound = c.bound && c.status != wire.TxIdle
 		b = wire.AppendReady(b, c.status)
 	case wire.FunctionCall:
 		b = wire.AppendMessage(b, wire.FunctionCallResponse, "\xff\xff\xff\xff")
@@ -289,6 +300,7 @@ func (c *fakeConn) answer(typ byte, body []byte) {
 				break
 			}
 		}
+		c.bound = true
 		b = wire.AppendMessage(b, wire.BindComplete)
 	case wire.Describe:
 		if bytes.HasPrefix(body, []byte{'S'}) {
@@ -296,6 +308,11 @@ func (c *fakeConn) answer(typ byte, body []byte) {
 		}
 		b = appendColumns(b, 1)
 	case wire.Execute:
+		if !c.bound {
+			b = wire.AppendError(b, "ERROR", &wire.Error{Code: "34000", Message: "portal does not exist"})
+			c.failed = true
+			break
+		}
 		b = c.run(b, c.portal, false)
 	case wire.Close:
 		if name, ok := bytes.CutPrefix(body, []byte{'S'}); ok {
@@ -303,7 +320,7 @@ func (c *fakeConn) answer(typ byte, body []byte) {
 		}
 		b = wire.AppendMessage(b, wire.CloseComplete)
 	case wire.Sync:
-		c.failed = false
+		c.failed, c.bound = false, c.bound && c.status != wire.TxIdle
 		b = wire.AppendReady(b, c.status)
 	}
 	c.out = b
@@ -345,6 +362,9 @@ func (c *fakeConn) run(b []byte, sql string, describe bool) []byte {
 		c.status = wire.TxIdle
 		return wire.AppendMessage(b, wire.CommandComplete, sql, "\x00")
 	default:
+		if sql == "DISCARD ALL" {
+			clear(c.prepared)
+		}
 		word, _, _ := strings.Cut(sql, " ")
 		return wire.AppendMessage(b, wire.CommandComplete, word, "\x00")
 	}

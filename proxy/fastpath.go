@@ -39,7 +39,10 @@ type fastPath struct {
 
 // read is a unit of one read, as it lies in the client's buffer, whole and nothing behind it.
 type read struct {
-	in      []byte
+	in []byte
+	// out is what the server gets: in, or if it runs a shared statement, a copy with that one's name (rename).
+	out     []byte
+	shared  *prepared // nil: it runs none
 	verdict *parser.Verdict
 	// parse is a whole Parse message of the unnamed statement, nil if there is none.
 	parse []byte
@@ -101,7 +104,7 @@ func (s *session) fast(in []byte, looped bool) (fastDid, error) {
 		return fastNothing, nil
 	}
 	r := &s.flight.read
-	*r = read{in: in}
+	*r = read{in: in, out: in}
 	if !s.recognize(r, l, looped) {
 		return fastNothing, nil
 	}
@@ -157,7 +160,7 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 		return s.launch(l), nil
 	}
 	s.draining = l
-	return fastServed, s.land(l, l.srv.Exchange(s.flight.read.in, s.fastDrainFn))
+	return fastServed, s.land(l, l.srv.Exchange(s.flight.read.out, s.fastDrainFn))
 }
 
 // maySend is whether the read may be sent on the lease now. The view can have changed since it was decided about, often if it waited
@@ -224,7 +227,7 @@ func (s *session) fastBorrow(srv *pool.Server, err error) (l *lease, did fastDid
 			return nil, fastServed, err
 		}
 	}
-	if l.version != s.state.version || l.carried.unsure || s.isOutdated() {
+	if l.version != s.state.version || l.carried.unsure || s.isOutdated() || !s.rename(l) {
 		return nil, fastNothing, nil
 	}
 	return l, fastNothing, nil
@@ -235,6 +238,24 @@ func (s *session) isOutdated() bool {
 	d := s.names.database
 	return s.fastPath.set != s.srv.settings.Load() || d != nil && d.current.Load() != s.fastPath.known
 }
+
+// rename has the read name its statement as the connection, which is shared, does. It is false if the usual way would have to
+// do more than that, as the connection lacks the statement, or has it with other columns than the client knows.
+func (s *session) rename(l *lease) bool {
+	r := &s.flight.read
+	if r.shared == nil {
+		return true
+	}
+	if !l.serves(r.shared) {
+		return false
+	}
+	r.out = appendRenamed(s.out[:0], r.in, len(unnamedPortal), r.shared)
+	s.out = r.out[:0]
+	return true
+}
+
+// unnamedPortal is what the body of a Bind begins with that makes the unnamed portal; the statement's name follows.
+const unnamedPortal = "\x00"
 
 // recognize reads the unit. It takes a Query, or up to one each of Parse and Describe around Bind and Execute, of
 // unnamed portals and to the last row.
@@ -281,8 +302,17 @@ func (s *session) recognize(r *read, l *lease, looped bool) bool {
 	}
 	if r.parse == nil {
 		p := s.stmts.find(name)
-		if p == nil || l == nil || !l.has(p) || p.changed || !p.known() || r.describes && len(name) > 0 && p.told == 0 {
+		switch {
+		case p == nil || p.changed || !p.known() || r.describes && len(name) > 0 && p.told == 0:
 			return false
+		case l != nil:
+			if !l.has(p) {
+				return false
+			}
+		case p.shared == "":
+			return false
+		default: // rename looks at the connection
+			r.shared = p
 		}
 		r.verdict = p.verdict
 	}

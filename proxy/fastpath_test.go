@@ -16,14 +16,17 @@ func TestReadsGoFast(t *testing.T) {
 	}{
 		{"session", func(*configs.Config) {}},
 		{"transaction", func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }},
+		{"encrypted", func(c *configs.Config) {
+			c.Pool.Mode, c.Backends[1].TLS = configs.PoolTransaction, configs.BackendTLS{Mode: "require", MinVersion: "TLSv1.3"}
+		}},
 		{"idle timeout", func(c *configs.Config) { c.Timeouts.ClientIdle = time.Hour }},
 	} {
 		for _, st := range steadies() {
-			if mode.name == "transaction" && st.before != nil {
-				continue // its name must be replaced
-			}
 			t.Run(mode.name+" "+st.name, func(t *testing.T) {
 				primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+				if mode.name == "encrypted" { // what is sent to such servers no loop sends
+					standby.tls = selfSigned(t)
+				}
 				h := start(t, mode.change, primary, standby)
 				c := connectAs(t, h.addr, "u")
 				if st.before != nil {

@@ -50,7 +50,7 @@ func (s *session) queue(n *cluster.Node) fastDid {
 func (s *session) launch(l *lease) fastDid {
 	f := &s.flight
 	f.lease = l
-	became, n, err := l.srv.Ask(f.read.in, s.returnedFn)
+	became, n, err := l.srv.Ask(f.read.out, s.returnedFn)
 	switch became {
 	case wire.AskedWaits: // the answer may be there by now: nothing is the caller's any more
 		return fastSent
@@ -166,7 +166,7 @@ func (s *session) landFlight() error {
 		return nil
 	case flightUnsent:
 		s.draining = l
-		return s.land(l, l.srv.Exchange(f.read.in[f.n:], s.fastDrainFn))
+		return s.land(l, l.srv.Exchange(f.read.out[f.n:], s.fastDrainFn))
 	case flightFails:
 		return s.land(l, f.err)
 	case flightAnswered:

@@ -19,16 +19,19 @@ type shelved struct {
 
 // has reports whether the statement is there, made after so many redefinitions, and
 // counts as its use.
-func (sh *shelf) has(name string, definitions uint64) bool {
+func (sh *shelf) has(name string, definitions uint64) bool { return sh.use(name, definitions) != nil }
+
+// use is has, and returns the statement; nil if it is not there.
+func (sh *shelf) use(name string, definitions uint64) *shelved {
 	e := sh.byName[name]
 	if e == nil || e.definitions < definitions {
-		return false
+		return nil
 	}
 	if e != sh.newest {
 		sh.unlink(e)
 		sh.link(e)
 	}
-	return true
+	return e
 }
 
 // put adds a statement that is not there. It returns the one that must be closed
