@@ -168,7 +168,7 @@ func newWay(t testing.TB, mode, level string) *way {
 // connection took some of it away.
 func (w *way) take(t *testing.T, requests, answer []byte, fast bool) (got []byte, whole bool) {
 	c := connectAs(t, w.h.addr, "u")
-	defer c.nc.Close()
+	defer c.Close()
 	if fast {
 		c.goFast("SELECT w")
 	} else {

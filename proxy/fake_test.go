@@ -417,7 +417,7 @@ func dial(t testing.TB, addr string) *client {
 		t.Fatal(err)
 	}
 	c := wire.NewConn(nc)
-	t.Cleanup(func() { c.NetConn().Close() })
+	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
 	return &client{t: t, Conn: c, nc: c.NetConn()}
 }
