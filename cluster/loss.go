@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// bounceWait is how long a standby whose walreceiver was ended has to find its upstream again.
+// bounceWait is how long a standby whose walreceiver was ended, or that was started anew to follow another, has to be back.
 const bounceWait = 2 * time.Second
 
 // alive says why the node may be alive, or may be up again soon, or nothing. These are its rules: what answers,

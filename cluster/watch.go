@@ -243,11 +243,15 @@ func (s *stepping) tendFence(n *Node) {
 }
 
 // tendHooks runs failover_command for a standby that went down, as Pgpool-II does, and
-// failback_command for a node that is taken in again. One that was never up went nowhere.
+// failback_command for a node that is taken in again. One that was never up went nowhere, nor has one that
+// follow_primary_command has just started anew: Pgpool-II's sample of failover_command would drop its replication slot.
 func (s *stepping) tendHooks(n, p *Node) {
 	hooks, tries := s.in.settings.hooks, s.in.settings.tries
 	switch {
 	case n.State == StateDown && n.past.up && n.ID != p.ID && !s.out[n.Name]:
+		if hooks.follow && s.changed > 0 && s.age(s.changed) < bounceWait {
+			break
+		}
 		s.out[n.Name] = true
 		if hooks.command {
 			a := action{kind: actionCommand, node: n.Name, target: s.mainNode()}
