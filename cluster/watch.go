@@ -249,7 +249,7 @@ func (s *stepping) tendHooks(n, p *Node) {
 	hooks, tries := s.in.settings.hooks, s.in.settings.tries
 	switch {
 	case n.State == StateDown && n.past.up && n.ID != p.ID && !s.out[n.Name]:
-		if hooks.follow && s.changed > 0 && s.age(s.changed) < bounceWait {
+		if hooks.follow && n.Since <= s.changed && s.age(s.changed) < bounceWait {
 			break
 		}
 		s.out[n.Name] = true

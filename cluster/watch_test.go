@@ -11,17 +11,19 @@ func TestStandbyThatFollowsIsNotOut(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		follow bool
-		after  time.Duration // since the change
+		down   time.Duration // from the end of the change
+		now    time.Duration
 		want   bool
 	}{
-		{"just restarted", true, bounceWait - time.Millisecond, false},
-		{"it does not come back", true, bounceWait, true},
-		{"nobody restarts it", false, 0, true},
+		{"restarted amid the change", true, -time.Second, bounceWait - time.Millisecond, false},
+		{"and it does not come back", true, -time.Second, bounceWait, true},
+		{"it goes down afterwards", true, time.Millisecond, time.Millisecond, true},
+		{"nobody restarts it", false, -time.Second, 0, true},
 	} {
 		set := &settings{tries: 1, hooks: hookSet{command: true, follow: tc.follow}}
-		view := &View{Nodes: []Node{{ID: 0, Name: "a", State: StateUp, Role: RolePrimary}, {ID: 1, Name: "b", State: StateDown, Role: RoleStandby, past: past{up: true}}}}
+		view := &View{Nodes: []Node{{ID: 0, Name: "a", State: StateUp, Role: RolePrimary}, {ID: 1, Name: "b", State: StateDown, Role: RoleStandby, Since: changed + int64(tc.down), past: past{up: true}}}}
 		s := &stepping{machine: &machine{changed: changed, out: map[string]bool{}, tasks: map[action]*task{}},
-			in: &input{now: changed + int64(tc.after), view: view, settings: set, known: make([]observation, 2)}}
+			in: &input{now: changed + int64(tc.now), view: view, settings: set, known: make([]observation, 2)}}
 		s.tendHooks(&view.Nodes[1], &view.Nodes[0])
 		if s.out["b"] != tc.want || (len(s.actions) == 1) != tc.want {
 			t.Errorf("%s: told %v by %v", tc.name, s.out["b"], s.actions)
