@@ -102,11 +102,12 @@ func parseLog(r io.Reader, into []float64) ([]float64, error) {
 	return into, sc.Err()
 }
 
-// run puts the load on port for b.seconds, and, if watch is not nil, for the second before what that is to see.
+// run puts the load on port for b.seconds, and, if watch is not nil, for the second before what that is to see, and another one: at
+// its very end pgbench reports no progress.
 func (b pgbench) run(ctx context.Context, port int, l load, watch *steady) (s summary, p50, p99 float64, err error) {
 	prefix, seconds := filepath.Join(b.dir, "log"), b.seconds
 	if watch != nil {
-		seconds++
+		seconds += 2
 	}
 	args := []string{"-T", strconv.Itoa(seconds), "-l", "--log-prefix=" + prefix,
 		"--sampling-rate=" + strconv.FormatFloat(b.sampling, 'f', -1, 64)}
