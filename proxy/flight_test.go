@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -69,6 +70,24 @@ func TestClientLeavesInFlight(t *testing.T) {
 	}
 }
 
+// queueBehind has the holder's read take the standby's only connection until goOn is called, and c's wait for that.
+func (h *harness) queueBehind(t *testing.T, standby *fake, holder, c *client) (goOn func()) {
+	t.Helper()
+	asked, gate := make(chan struct{}), make(chan struct{})
+	standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
+		if typ == wire.Query && string(body) == "SELECT y\x00" {
+			close(asked)
+			<-gate
+		}
+		return pass
+	})
+	holder.send(wire.AppendQuery(nil, "SELECT y"))
+	<-asked
+	c.send(wire.AppendQuery(nil, "SELECT x"))
+	h.waits(t, 1)
+	return func() { close(gate) }
+}
+
 // A read that waits for a connection goes by the rules of when it is sent.
 func TestRulesChangeInTheQueue(t *testing.T) {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
@@ -80,23 +99,42 @@ func TestRulesChangeInTheQueue(t *testing.T) {
 	holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
 	holder.goFast("SELECT y")
 	c.goFast("SELECT x")
-	asked, goOn := make(chan struct{}), make(chan struct{})
-	standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
-		if typ == wire.Query && string(body) == "SELECT y\x00" {
-			close(asked)
-			<-goOn
-		}
-		return pass
-	})
-	holder.send(wire.AppendQuery(nil, "SELECT y"))
-	<-asked
-	c.send(wire.AppendQuery(nil, "SELECT x"))
-	h.waits(t, 1)
+	goOn := h.queueBehind(t, standby, holder, c)
 	config.Routing.PrimaryPatterns = []string{"^select x"}
 	if err := h.proxy.Reconfigure(&config); err != nil {
 		t.Fatal(err)
 	}
-	close(goOn)
+	goOn()
+	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
+		t.Errorf("got %s", got)
+	}
+	holder.answer()
+	h.settled(t, 1)
+}
+
+// A read that waits for a connection goes by the nodes as they are when it is sent: not to one that is not to be read any more.
+func TestNodeChangesInTheQueue(t *testing.T) {
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	var config configs.Config
+	h := start(t, func(c *configs.Config) {
+		c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
+		config = *c
+	}, primary, standby)
+	holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
+	holder.goFast("SELECT y")
+	c.goFast("SELECT x")
+	goOn := h.queueBehind(t, standby, holder, c)
+	config.Backends = slices.Clone(config.Backends)
+	config.Backends[1].Weight = 0
+	if err := h.cluster.Reconfigure(config.Backends, config.ReplicationCheck); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); h.cluster.View().Nodes[1].Weight > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("its weight does not change")
+		}
+	}
+	goOn()
 	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
 		t.Errorf("got %s", got)
 	}
@@ -115,18 +153,7 @@ func TestViewsChangeInTheQueue(t *testing.T) {
 	const rounds = 10
 	before := other.fastReads()
 	for range rounds {
-		asked, goOn := make(chan struct{}), make(chan struct{})
-		standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
-			if typ == wire.Query && string(body) == "SELECT y\x00" {
-				close(asked)
-				<-goOn
-			}
-			return pass
-		})
-		holder.send(wire.AppendQuery(nil, "SELECT y"))
-		<-asked
-		c.send(wire.AppendQuery(nil, "SELECT x"))
-		h.waits(t, 1)
+		goOn := h.queueBehind(t, standby, holder, c)
 		seen := h.cluster.View()
 		h.cluster.Refresh()
 		for end := time.Now().Add(patience); h.cluster.View() == seen; time.Sleep(time.Millisecond) {
@@ -134,7 +161,7 @@ func TestViewsChangeInTheQueue(t *testing.T) {
 				t.Fatal("the view does not change")
 			}
 		}
-		close(goOn)
+		goOn()
 		for who, from := range []*client{holder, c} {
 			if got := from.answer(); got != "T D(standby) C(SELECT 1) Z(I)" {
 				t.Fatalf("%d: got %s", who, got)
@@ -175,18 +202,7 @@ func TestFlightsInTheQueue(t *testing.T) {
 		"N(NOTICE 00000) E(ERROR 53300) Z(I)",
 	} {
 		c.goFast("SELECT x")
-		asked, goOn := make(chan struct{}), make(chan struct{})
-		standby.scripted(func(_ *fakeConn, typ byte, body []byte) answer {
-			if typ == wire.Query && string(body) == "SELECT y\x00" {
-				close(asked)
-				<-goOn
-			}
-			return pass
-		})
-		holder.send(wire.AppendQuery(nil, "SELECT y"))
-		<-asked
-		c.send(wire.AppendQuery(nil, "SELECT x"))
-		h.waits(t, 1)
+		goOn := h.queueBehind(t, standby, holder, c)
 		if round == 1 {
 			cancel := dial(t, h.addr)
 			b := binary.BigEndian.AppendUint32(nil, uint32(8+len(key)))
@@ -194,13 +210,13 @@ func TestFlightsInTheQueue(t *testing.T) {
 			cancel.readAll()
 		}
 		if round == 0 {
-			time.AfterFunc(150*time.Millisecond, func() { close(goOn) })
+			time.AfterFunc(150*time.Millisecond, goOn)
 		}
 		if got := c.answer(); got != want {
 			t.Errorf("round %d: got %s, want %s", round, got, want)
 		}
 		if round > 0 {
-			close(goOn)
+			goOn()
 		}
 		if got := holder.answer(); got != onStandby {
 			t.Errorf("round %d: who had the connection got %s", round, got)
