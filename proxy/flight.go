@@ -81,7 +81,7 @@ func (s *session) turn() {
 		}
 		l, _, _ := s.fastBorrow(srv, nil)
 		if l != nil {
-			did, _ = s.fastOn(l, true)
+			did, _ = s.fastOn(l, true) // in a loop there is no error, but a state of the flight
 		}
 		if did == fastNothing { // else nothing is ours any more
 			s.usual = s.flight.state == flightNone
