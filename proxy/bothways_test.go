@@ -107,7 +107,7 @@ func chosen(from [][]byte, by []byte) (b []byte) {
 }
 
 // FuzzBothWays has a session read, and then its client send messages, of which the servers' answer to the first exchange is
-// of any kind too: whether the reads were planned or not, the client gets the same, byte by byte.
+// of any kind too: whether the reads were planned or not, and encrypted or not, the client gets the same, byte by byte.
 func FuzzBothWays(f *testing.F) {
 	whole := []byte{1, 2, 3, 0} // of a SELECT as a Query
 	for _, in := range [][]byte{{0}, {0, 0}, {11}, {0, 15, 0, 16}, {18, 0}, {22}, {24}} {
@@ -131,9 +131,10 @@ func FuzzBothWays(f *testing.F) {
 		f.Add([]byte{bind, 4, 5, bind, 3, 4, 5, close, 5, bind, 4, 5}, out, true)
 		f.Add([]byte{bind, 4, 5}, out, false)
 	}
-	var ways [2][2]*way
+	var ways [2][3]*way
 	for i, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
-		ways[i] = [2]*way{newWay(f, mode, "info"), newWay(f, mode, "debug")} // who logs decisions must take them
+		// Who logs decisions must take them.
+		ways[i] = [...]*way{newWay(f, mode, "debug", false), newWay(f, mode, "info", false), newWay(f, mode, "info", true)}
 	}
 	f.Fuzz(func(t *testing.T, in, out []byte, shared bool) {
 		if len(in) > 30 || len(out) > 30 {
@@ -141,24 +142,31 @@ func FuzzBothWays(f *testing.F) {
 		}
 		requests, answer := chosen(asked, in), chosen(answered, out)
 		w := ways[bit(shared)]
-		fast, whole := w[0].take(t, requests, answer, true)
-		planned, whole2 := w[1].take(t, requests, answer, false)
-		if whole && whole2 && !bytes.Equal(fast, planned) {
-			t.Errorf("the client sends %s\nthe server   %s\nnot planned: %s\nplanned:     %s", inShort(requests), inShort(answer), inShort(fast), inShort(planned))
+		planned, wholePlanned := w[0].take(t, requests, answer, false)
+		for _, fast := range w[1:] { // each takes all: shared connections remember
+			got, whole := fast.take(t, requests, answer, true)
+			if whole && wholePlanned && !bytes.Equal(got, planned) {
+				t.Errorf("the client sends %s\nthe server   %s\nnot planned: %s (encrypted: %v)\nplanned:     %s",
+					inShort(requests), inShort(answer), inShort(got), fast.secure, inShort(planned))
+			}
 		}
 	})
 }
 
 // way is howdah in front of servers.
 type way struct {
-	h     *harness
-	fakes [2]*fake
-	takes int
+	h      *harness
+	fakes  [2]*fake
+	secure bool
+	takes  int
 }
 
-func newWay(t testing.TB, mode, level string) *way {
-	w := &way{fakes: [2]*fake{newFake(t, "primary", false), newFake(t, "standby", true)}}
+func newWay(t testing.TB, mode, level string, secure bool) *way {
+	w := &way{fakes: [2]*fake{newFake(t, "primary", false), newFake(t, "standby", true)}, secure: secure}
 	w.h = start(t, func(c *configs.Config) {
+		if secure {
+			encrypt(t, c, w.fakes[:]...)
+		}
 		c.Pool.Mode, c.Log.Level, c.Routing.LessonTTL, c.Limits.MaxBuffered = mode, level, 0, 64<<10
 	}, w.fakes[:]...)
 	return w
@@ -167,8 +175,12 @@ func newWay(t testing.TB, mode, level string) *way {
 // take returns all that a client gets for its requests, and for a read and a write behind them; whole is false if the end of its
 // connection took some of it away.
 func (w *way) take(t *testing.T, requests, answer []byte, fast bool) (got []byte, whole bool) {
-	c := connectAs(t, w.h.addr, "u")
+	c := dial(t, w.h.addr)
 	defer c.Close()
+	if w.secure {
+		c.secure()
+	}
+	c.login("u")
 	if fast {
 		c.goFast("SELECT w")
 	} else {

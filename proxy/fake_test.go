@@ -416,6 +416,10 @@ func dial(t testing.TB, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, nc)
+}
+
+func newClient(t testing.TB, nc net.Conn) *client {
 	c := wire.NewConn(nc)
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
@@ -437,11 +441,16 @@ func startupPacket(params ...string) []byte {
 func connectAs(t testing.TB, addr, user string, params ...string) *client {
 	t.Helper()
 	c := dial(t, addr)
+	c.login(user, params...)
+	return c
+}
+
+func (c *client) login(user string, params ...string) {
+	c.t.Helper()
 	c.send(startupPacket(append([]string{"user", user, "database", "d"}, params...)...))
 	if got := c.answer(); !strings.HasSuffix(got, "Z(I)") {
-		t.Fatalf("login: %s", got)
+		c.t.Fatalf("login: %s", got)
 	}
-	return c
 }
 
 // readAll reads until the connection ends.

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -16,19 +17,24 @@ func TestReadsGoFast(t *testing.T) {
 	}{
 		{"session", func(*configs.Config) {}},
 		{"transaction", func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }},
-		{"encrypted", func(c *configs.Config) {
-			c.Pool.Mode, c.Backends[1].TLS = configs.PoolTransaction, configs.BackendTLS{Mode: "require", MinVersion: "TLSv1.3"}
-		}},
+		{"encrypted", func(*configs.Config) {}},
+		{"encrypted transaction", func(c *configs.Config) { c.Pool.Mode = configs.PoolTransaction }},
 		{"idle timeout", func(c *configs.Config) { c.Timeouts.ClientIdle = time.Hour }},
 	} {
 		for _, st := range steadies() {
 			t.Run(mode.name+" "+st.name, func(t *testing.T) {
 				primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-				if mode.name == "encrypted" { // what is sent to such servers no loop sends
-					standby.tls = selfSigned(t)
+				encrypted := strings.HasPrefix(mode.name, "encrypted")
+				h := start(t, func(c *configs.Config) {
+					if mode.change(c); encrypted {
+						encrypt(t, c, primary, standby)
+					}
+				}, primary, standby)
+				c := dial(t, h.addr)
+				if encrypted {
+					c.secure()
 				}
-				h := start(t, mode.change, primary, standby)
-				c := connectAs(t, h.addr, "u")
+				c.login("u")
 				if st.before != nil {
 					c.send(st.before)
 					c.answer()

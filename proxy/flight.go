@@ -137,7 +137,7 @@ func (s *session) landNow() bool {
 		return false
 	}
 	s.noteLanded(l, tag)
-	if f.n, f.err = s.client.TryWrite(answer); f.n < len(answer) {
+	if f.n, f.err = s.client.TryWrite(answer); f.n < len(answer) || s.client.Owes() {
 		f.state = flightGiven
 		return false
 	}

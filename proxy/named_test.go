@@ -1,12 +1,7 @@
 package proxy_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"math/big"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,21 +58,6 @@ func (c *client) executeFast(name string) {
 		}
 	}
 	c.execute(name) // what comes after the statistics is planned
-}
-
-// selfSigned is what a server with a certificate of its own accepts TLS with.
-func selfSigned(t *testing.T) *tls.Config {
-	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
 }
 
 // An answer that is not the usual one is understood as that to what was really sent, and told in the client's words.

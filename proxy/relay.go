@@ -63,9 +63,12 @@ func (s *session) process(l *lease) error {
 			if act, err = l.bulk(typ); err != nil {
 				return s.breakOff(l, in, start, pos, err)
 			}
-			if !whole {
+			switch {
+			case !whole:
 				l.passing, l.passSwallow = size-(len(in)-pos), act == swallow
 				size = len(in) - pos
+			case act == forward && bulk && logged == verbosityNone:
+				size += wire.Run(in[pos+size:], typ) // of which the same would be decided
 			}
 		case !whole:
 			return s.flush(l, in, start, pos)

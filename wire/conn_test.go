@@ -68,6 +68,26 @@ func TestNextReturnsWholeMessages(t *testing.T) {
 	}
 }
 
+func TestRun(t *testing.T) {
+	row := wire.AppendMessage(nil, wire.DataRow, "\x00\x00")
+	for b, want := range map[string]int{
+		"":                                0,
+		"D":                               0,
+		string(row):                       len(row),
+		string(row) + string(row) + "Z":   2 * len(row),
+		string(row) + string(row[:6]):     len(row),
+		string(row[:5]):                   0,
+		"D\x00\x00\x00\x03":               0, // no message is so short
+		"D\x00\x00\x00\x04":               5,
+		"D\xff\xff\xff\xff" + string(row): 0,
+		"C" + string(row):                 0,
+	} {
+		if got := wire.Run([]byte(b), wire.DataRow); got != want {
+			t.Errorf("%q: got %d, want %d", b, got, want)
+		}
+	}
+}
+
 func TestNextRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name string

@@ -85,6 +85,19 @@ func Header(b []byte) (typ byte, size int, err error) {
 	return b[0], int(n) + 1, nil
 }
 
+// Run returns the size of the whole messages of one type that b begins with; 0 if there are none.
+func Run(b []byte, typ byte) int {
+	n := 0
+	for len(b)-n >= HeaderSize && b[n] == typ {
+		size := 1 + int(binary.BigEndian.Uint32(b[n+1:]))
+		if size < HeaderSize || size > len(b)-n {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
 // CString splits b after its first zero byte. ok is false if there is none.
 func CString(b []byte) (s, rest []byte, ok bool) {
 	i := bytes.IndexByte(b, 0)

@@ -3,8 +3,6 @@ package wire
 import (
 	"fmt"
 	"runtime/debug"
-
-	"github.com/howdah/howdah/wire/socket"
 )
 
 // Next is how Serve goes on.
@@ -21,9 +19,9 @@ const (
 // is for Serve's caller. When Serve returns nil, handle or Resume has said so. Nothing may be unread before.
 //
 // The socket's readiness is watched all the time, so that no
-// attempt to read is made in vain between one request and the next. Without a socket, or with TLS, Serve is Fill, and handle is not called.
+// attempt to read is made in vain between one request and the next. Without a socket Serve is Fill, and handle is not called.
 func (c *Conn) Serve(handle func() Next) error {
-	if c.sock == nil || c.secure != nil {
+	if c.sock == nil {
 		return c.Fill()
 	}
 	if c.r == c.w {
@@ -113,7 +111,7 @@ type Asked uint8
 
 const (
 	NotAsked     Asked = iota // nothing was sent: the socket takes nothing, or cannot be asked so
-	AskedInPart               // a part was sent
+	AskedInPart               // a part was sent, or with TLS all of it was taken and a part sent: see Owes
 	AskedWaits                // answered will be called
 	AskedAnswers              // there is something to read
 	AskedFails                // it was sent, but there will be no answer
@@ -123,15 +121,15 @@ const (
 // after AskedWaits answered is called, and may be running already. n is how much was sent, err the error of AskedFails.
 // Nothing may be unread before.
 func (c *Conn) Ask(p []byte, answered func(error)) (became Asked, n int, err error) {
-	if c.sock == nil || c.secure != nil || c.r != c.w || c.sock.Check() != nil || c.sock.CheckWrite() != nil {
+	if c.sock == nil || c.r != c.w || c.sock.Check() != nil || c.sock.CheckWrite() != nil {
 		return NotAsked, 0, nil
 	}
 	c.release()
-	n, errno := socket.Send(c.fd, p)
+	n, errno := c.transmit(p)
 	switch {
 	case errno != 0 || n == 0:
 		return NotAsked, 0, nil
-	case n < len(p):
+	case n < len(p) || c.Owes():
 		return AskedInPart, n, nil
 	}
 	c.answered = answered

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -47,13 +48,35 @@ func (r *relay) answered(err error) {
 func (r *relay) give() wire.Next {
 	answer := r.server.Buffered()
 	n, err := r.client.TryWrite(answer)
-	if err != nil || n < len(answer) {
+	if err != nil || n < len(answer) || r.client.Owes() {
 		r.failed <- errors.New("the client does not read")
 		return wire.ServeEnd
 	}
 	r.client.Discard(len(r.client.Buffered()))
 	r.server.Discard(len(answer))
 	return wire.ServeOn
+}
+
+// newSecureRelay is newRelay with TLS of a version on both sides; 0 is none.
+func newSecureRelay(t *testing.T, version uint16) (r *relay, client, server net.Conn) {
+	t.Helper()
+	if r, client, server = newRelay(t); version == 0 {
+		return r, client, server
+	}
+	forServer, forClient := tlsConfigs(t, version)
+	ends := make(chan error, 1)
+	secureClient, secureServer := tls.Client(client, forClient), tls.Server(server, forServer)
+	go func() { ends <- errors.Join(secureClient.Handshake(), secureServer.Handshake()) }()
+	if err := r.client.AcceptTLS(forServer); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.server.RequestTLS(forClient); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ends; err != nil {
+		t.Fatal(err)
+	}
+	return r, secureClient, secureServer
 }
 
 // newRelay returns a relay, and the other ends of its connections.
@@ -67,14 +90,22 @@ func newRelay(t *testing.T) (r *relay, client, server net.Conn) {
 }
 
 func TestAsk(t *testing.T) {
+	for name, version := range map[string]uint16{"plain": 0, "TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) { testAsk(t, version) })
+	}
+}
+
+func testAsk(t *testing.T, version uint16) {
 	var running sync.WaitGroup
+	var waited atomic.Int32
 	for range 20 {
-		r, client, server := newRelay(t)
+		r, client, server := newSecureRelay(t, version)
 		running.Go(func() {
 			if err := r.client.Serve(r.handle); !errors.Is(err, io.EOF) {
 				t.Errorf("serve: %v", err)
 			}
 			r.server.NetConn().Close()
+			waited.Add(r.became[wire.AskedWaits].Load())
 		})
 		running.Go(func() { // echoes in capitals
 			buf := make([]byte, 100)
@@ -100,6 +131,9 @@ func TestAsk(t *testing.T) {
 		})
 	}
 	running.Wait()
+	if waited.Load() == 0 {
+		t.Error("nothing was answered by a loop")
+	}
 }
 
 // What ends a wait for an answer is told, and Serve's caller can go on.

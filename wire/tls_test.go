@@ -79,7 +79,7 @@ func TestTLSExchange(t *testing.T) {
 		running.Go(func() {
 			n := 0
 			for n < rounds {
-				if err := server.Serve(nil); err != nil {
+				if err := server.Serve(func() wire.Next { return wire.ServeEnd }); err != nil {
 					t.Errorf("serve: %v", err)
 				}
 				n++
@@ -280,6 +280,37 @@ func TestTLSEarlyBytes(t *testing.T) {
 	p, _ := net.Pipe()
 	if err := wire.NewConn(p).RequestTLS(forClient); err == nil {
 		t.Error("a handshake over a pipe")
+	}
+}
+
+// What was taken and not sent is owed, and sent by the next write.
+func TestTLSOwes(t *testing.T) {
+	a, b := small(t)
+	server, client := wire.NewConn(a), wire.NewConn(b)
+	server.SetDeadline(time.Now().Add(20 * time.Second))
+	client.SetDeadline(time.Now().Add(20 * time.Second))
+	shakeHands(t, server, client, tls.VersionTLS13)
+	var sent []byte
+	for i := 0; !server.Owes(); i++ {
+		p := bytes.Repeat([]byte{byte(i)}, 5000)
+		n, err := server.TryWrite(p)
+		if err != nil || n < len(p) && !server.Owes() {
+			t.Fatalf("after %d bytes: took %d, owes %v: %v", len(sent), n, server.Owes(), err)
+		}
+		sent = append(sent, p[:n]...)
+	}
+	if became, n, err := server.Ask([]byte("question"), nil); became != wire.NotAsked || n != 0 || err != nil {
+		t.Errorf("asked behind what is owed: %d, %d bytes, %v", became, n, err)
+	}
+	written := make(chan error, 1)
+	go func() { written <- server.Write(nil) }()
+	for len(client.Buffered()) < len(sent) {
+		if err := client.Fill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-written; err != nil || server.Owes() || !bytes.Equal(client.Buffered(), sent) {
+		t.Errorf("%d of %d bytes, owes %v: %v", len(client.Buffered()), len(sent), server.Owes(), err)
 	}
 }
 

@@ -25,7 +25,7 @@ func (c *Conn) Write(p []byte) error {
 	return err
 }
 
-// TryWrite sends what the socket takes of p at once, and returns how much that was.
+// TryWrite sends what the socket takes of p at once, and returns how much that was. With TLS a part of it may still be owed.
 func (c *Conn) TryWrite(p []byte) (int, error) {
 	if c.streamed {
 		return 0, errStreamed
@@ -35,6 +35,9 @@ func (c *Conn) TryWrite(p []byte) (int, error) {
 	}
 	return c.write(p, false)
 }
+
+// Owes is whether something has been taken, to be encrypted, that the socket has not taken yet. Any write, also of nothing, sends it first.
+func (c *Conn) Owes() bool { return c.secure.owes() }
 
 // write sends p and returns how much of it was sent; without wait it stops
 // where the socket would block. With TLS some of that may lie here (secure.owes).
