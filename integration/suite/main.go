@@ -77,6 +77,9 @@ func run(ctx context.Context, w io.Writer, o *options) error {
 			return fmt.Errorf("make directory: %w", err)
 		}
 		defer os.RemoveAll(out)
+		if err := os.Chmod(out, 0o755); err != nil { // root's tests run as another account
+			return fmt.Errorf("open directory: %w", err)
+		}
 	}
 	if out, err = filepath.Abs(out); err != nil {
 		return fmt.Errorf("resolve %s: %w", o.out, err)
