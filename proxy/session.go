@@ -94,6 +94,8 @@ type session struct {
 	begin, beginRead string
 	// beginBound: the client's own BEGIN ran in a portal, which it may ask for again.
 	beginBound bool
+	// unseenBegin: no statement of the client began the block, and so none need end it.
+	unseenBegin bool
 
 	catchUp catchUp
 	// writes are its writes that others do not see yet, for routing.consistency: cluster.

@@ -116,7 +116,7 @@ func (s *session) beginBlock(st *parser.Statement) {
 	if st.ReadOnly != parser.ReadOnlyDefault {
 		bs.TxReadOnly = st.ReadOnly == parser.ReadOnlyYes
 	}
-	s.begin, s.beginRead = st.SQL, st.SQL
+	s.begin, s.beginRead, s.unseenBegin = st.SQL, st.SQL, false
 	if st.ReadOnly == parser.ReadOnlyNo {
 		// A standby refuses READ WRITE. The level is kept: the block may ask for it.
 		s.beginRead = "BEGIN ISOLATION LEVEL " + bs.TxIsolation.String()
@@ -132,7 +132,7 @@ func (s *session) endBlock() {
 	bs.Tx, bs.TxNode, bs.TxPrimary, bs.TxReadOnly = balancer.TxNone, cluster.NoNode, false, false
 	bs.TxIsolation = parser.IsolationDefault
 	s.forgetBlock()
-	s.begin, s.beginRead = "", ""
+	s.begin, s.beginRead, s.unseenBegin = "", "", false
 	s.stmts.closePortals()
 }
 
@@ -357,7 +357,7 @@ func (s *session) finishTransaction(l *lease) error {
 	switch l.status {
 	case wire.TxIdle:
 		if bs.Tx != balancer.TxNone {
-			if !failed && bs.Tx != balancer.TxFailed && !ended {
+			if !failed && bs.Tx != balancer.TxFailed && !ended && !s.unseenBegin {
 				return &wire.Error{Code: "XX000", Message: "the transaction block was lost", Hint: "Connect again, and report this: it is a defect of howdah."}
 			}
 			s.endOthers(l)
@@ -371,8 +371,7 @@ func (s *session) finishTransaction(l *lease) error {
 	case wire.TxOpen:
 		if bs.Tx == balancer.TxNone {
 			// Opened by a unit that did more than BEGIN.
-			s.beginBlock(s.beginOf())
-			bs.TxPrimary = l.slot == balancer.ToPrimary
+			s.beginUnasked(l)
 		}
 		bs.Tx, bs.TxNode = balancer.TxOpen, l.srv.Node
 		s.beginBound = s.beginBound && !s.unit.mayEndPortal()
@@ -381,8 +380,7 @@ func (s *session) finishTransaction(l *lease) error {
 		}
 	case wire.TxFailed:
 		if bs.Tx == balancer.TxNone {
-			s.beginBlock(s.beginOf())
-			bs.TxPrimary = l.slot == balancer.ToPrimary
+			s.beginUnasked(l)
 		}
 		bs.Tx, bs.TxNode = balancer.TxFailed, l.srv.Node
 	}
@@ -390,8 +388,16 @@ func (s *session) finishTransaction(l *lease) error {
 	return nil
 }
 
+// beginUnasked begins the block that the server says to be in.
+func (s *session) beginUnasked(l *lease) {
+	begin := s.beginOf()
+	s.beginBlock(begin)
+	s.in.Session.TxPrimary = l.slot == balancer.ToPrimary
+	s.unseenBegin = begin == &unknownBegin
+}
+
 // unknownBegin stands for a BEGIN that was not seen (in a procedure, behind
-// COMMIT AND CHAIN): nothing but the primary is safe in its block.
+// COMMIT AND CHAIN, or that of PostgreSQL 18 itself for a pipeline with a FunctionCall, which a Sync ends): nothing but the primary is safe in its block.
 var unknownBegin = parser.Statement{Kind: parser.KindBegin, SQL: "BEGIN", Isolation: parser.IsolationSerializable, ReadOnly: parser.ReadOnlyNo}
 
 // beginOf returns the last BEGIN among the unit's statements.
