@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/wire"
 )
@@ -88,58 +90,47 @@ func (h *harness) queueBehind(t *testing.T, standby *fake, holder, c *client) (g
 	return func() { close(gate) }
 }
 
-// A read that waits for a connection goes by the rules of when it is sent.
-func TestRulesChangeInTheQueue(t *testing.T) {
-	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-	var config configs.Config
-	h := start(t, func(c *configs.Config) {
-		c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
-		config = *c
-	}, primary, standby)
-	holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
-	holder.goFast("SELECT y")
-	c.goFast("SELECT x")
-	goOn := h.queueBehind(t, standby, holder, c)
-	config.Routing.PrimaryPatterns = []string{"^select x"}
-	if err := h.proxy.Reconfigure(&config); err != nil {
-		t.Fatal(err)
+// A read that waits for a connection goes by the rules and the nodes of when it is sent: not to one that is not to be read any more.
+func TestChangesInTheQueue(t *testing.T) {
+	for what, change := range map[string]func(h *harness, c *configs.Config) error{
+		"rules": func(h *harness, c *configs.Config) error {
+			c.Routing.PrimaryPatterns = []string{"^select x"}
+			return h.proxy.Reconfigure(c)
+		},
+		"weight": func(h *harness, c *configs.Config) error {
+			c.Backends = slices.Clone(c.Backends)
+			c.Backends[1].Weight = 0
+			if err := h.cluster.Reconfigure(c.Backends, c.ReplicationCheck); err != nil {
+				return err
+			}
+			wait, stop := context.WithTimeout(context.Background(), patience)
+			defer stop()
+			_, err := h.cluster.WaitFor(wait, func(v *cluster.View) bool { return v.Nodes[1].Weight == 0 })
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+			var config configs.Config
+			h := start(t, func(c *configs.Config) {
+				c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
+				config = *c
+			}, primary, standby)
+			holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
+			holder.goFast("SELECT y")
+			c.goFast("SELECT x")
+			goOn := h.queueBehind(t, standby, holder, c)
+			if err := change(h, &config); err != nil {
+				t.Fatal(err)
+			}
+			goOn()
+			if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
+				t.Errorf("got %s", got)
+			}
+			holder.answer()
+			h.settled(t, 1)
+		})
 	}
-	goOn()
-	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
-		t.Errorf("got %s", got)
-	}
-	holder.answer()
-	h.settled(t, 1)
-}
-
-// A read that waits for a connection goes by the nodes as they are when it is sent: not to one that is not to be read any more.
-func TestNodeChangesInTheQueue(t *testing.T) {
-	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-	var config configs.Config
-	h := start(t, func(c *configs.Config) {
-		c.Pool.Mode, c.Pool.MaxPerNode = configs.PoolTransaction, 1
-		config = *c
-	}, primary, standby)
-	holder, c := connectAs(t, h.addr, "u"), connectAs(t, h.addr, "u")
-	holder.goFast("SELECT y")
-	c.goFast("SELECT x")
-	goOn := h.queueBehind(t, standby, holder, c)
-	config.Backends = slices.Clone(config.Backends)
-	config.Backends[1].Weight = 0
-	if err := h.cluster.Reconfigure(config.Backends, config.ReplicationCheck); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(patience); h.cluster.View().Nodes[1].Weight > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("its weight does not change")
-		}
-	}
-	goOn()
-	if got := c.answer(); got != "T D(primary) C(SELECT 1) Z(I)" {
-		t.Errorf("got %s", got)
-	}
-	holder.answer()
-	h.settled(t, 1)
 }
 
 // A read that waits for a connection while the nodes are probed goes the fast way all the same: each probe makes a new view, which

@@ -67,7 +67,7 @@ func (s *session) process(l *lease) error {
 			case !whole:
 				l.passing, l.passSwallow = size-(len(in)-pos), act == swallow
 				size = len(in) - pos
-			case act == forward && bulk && logged == verbosityNone:
+			case act == forward && logged == verbosityNone:
 				size += wire.Run(in[pos+size:], typ) // of which the same would be decided
 			}
 		case !whole:

@@ -314,6 +314,31 @@ func TestTLSOwes(t *testing.T) {
 	}
 }
 
+// A question that was taken and not all sent is not waited for an answer to, which would never come.
+func TestTLSAskedInPart(t *testing.T) {
+	a, b := small(t)
+	server, client := wire.NewConn(a), wire.NewConn(b)
+	server.SetDeadline(time.Now().Add(20 * time.Second))
+	shakeHands(t, server, client, tls.VersionTLS13)
+	question := make([]byte, 50_000)
+	for range 10 { // the sockets may hold one or two
+		became, n, err := client.Ask(question, func(error) {})
+		switch became {
+		case wire.AskedWaits:
+			client.SetDeadline(time.Unix(1, 0)) // ends the wait
+			client.SetDeadline(time.Now().Add(20 * time.Second))
+		case wire.AskedInPart:
+			if n != len(question) || err != nil || !client.Owes() {
+				t.Errorf("%d bytes were taken, owes %v: %v", n, client.Owes(), err)
+			}
+			return
+		default:
+			t.Fatalf("asked: %d, %d bytes, %v", became, n, err)
+		}
+	}
+	t.Fatal("the sockets hold everything")
+}
+
 func TestTLSAllocatesLittle(t *testing.T) {
 	a, b := pair(t)
 	server, client := wire.NewConn(a), wire.NewConn(b)
