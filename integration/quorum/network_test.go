@@ -121,6 +121,12 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 		w.end()
 		n.noFailover(t, c)
 		primary.heal()
+		// The standby vouches for nobody before it receives again, which may take TCP some seconds.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.WaitReplay(ctx, 0); err != nil {
+			t.Fatal(err)
+		}
 	})
 
 	// Row 20.
