@@ -16,8 +16,8 @@ import (
 type loop struct {
 	started atomic.Bool
 	fd      int
-	raw     syscall.RawConn
 	wake    int // an eventfd(2) among its sockets
+	waiter
 
 	mu     sync.Mutex
 	posted []func()
@@ -36,7 +36,9 @@ const maxLoops = 64
 
 // watch has a loop tell the socket of its readiness from now on.
 func watch(c *Conn) error {
-	l := &loops[int(turn.Add(1))%min(runtime.GOMAXPROCS(0), maxLoops)]
+	procs := runtime.GOMAXPROCS(0)
+	alone.Store(procs == 1)
+	l := &loops[int(turn.Add(1))%min(procs, maxLoops)]
 	if err := l.start(); err != nil {
 		return fmt.Errorf("make a loop for sockets: %w", err)
 	}
@@ -45,19 +47,11 @@ func watch(c *Conn) error {
 	}
 	sockets.set(int(c.fd), c)
 	c.loop = l
-	err := l.add(int(c.fd), unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+	err := control(l.fd, unix.EPOLL_CTL_ADD, int(c.fd), unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 	if err != nil {
 		sockets.set(int(c.fd), nil)
 	}
 	return err
-}
-
-func (l *loop) add(fd int, events uint32) error {
-	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.fd), syscall.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0); errno != 0 {
-		return os.NewSyscallError("epoll_ctl", errno)
-	}
-	return nil
 }
 
 // Post has the socket's loop call f soon, after what it is at. It may be called by any goroutine, and does not wait.
@@ -107,30 +101,9 @@ func (l *loop) start() error {
 	if l.started.Load() {
 		return nil
 	}
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	err := l.open()
 	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	file, wake := (*os.File)(nil), -1
-	if err = unix.SetNonblock(fd, true); err == nil { // so that it gets into Go's poller
-		file = os.NewFile(uintptr(fd), "epoll")
-		l.raw, err = file.SyscallConn()
-	}
-	if err == nil {
-		wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	}
-	if l.fd, l.wake = fd, wake; err == nil {
-		err = l.add(wake, unix.EPOLLIN|unix.EPOLLET)
-	}
-	if err != nil {
-		if file != nil {
-			file.Close()
-		} else {
-			closeFD(fd)
-		}
-		if wake >= 0 {
-			closeFD(wake)
-		}
+		l.close()
 		return err
 	}
 	l.started.Store(true)
@@ -138,30 +111,59 @@ func (l *loop) start() error {
 	return nil
 }
 
+// open makes the loop's descriptors; close closes them if one could not be made.
+func (l *loop) open() (err error) {
+	l.fd, l.wake, l.tick, l.bell = -1, -1, -1, nil
+	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	if err := control(l.fd, unix.EPOLL_CTL_ADD, l.wake, unix.EPOLLIN|unix.EPOLLET); err != nil {
+		return err
+	}
+	return l.waiter.open(l.fd)
+}
+
+func (l *loop) close() {
+	l.waiter.close()
+	for _, fd := range []int{l.fd, l.wake} {
+		if fd >= 0 {
+			closeFD(fd)
+		}
+	}
+}
+
 // eventsAtOnce bounds what a loop does before others get their turn.
 const eventsAtOnce = 128
 
 func (l *loop) run() {
 	events := make([]unix.EpollEvent, eventsAtOnce)
+	l.parked = l.parkedFn(events)
 	for {
-		err := l.raw.Read(func(fd uintptr) bool {
-			l.mu.Lock()
-			l.awake = true
-			l.mu.Unlock()
-			n := pollNow(fd, events)
-			for i := range events[:n] {
-				if c := sockets.get(int(events[i].Fd)); c != nil {
-					c.tell(events[i].Events)
-				}
-			}
-			l.runPosted()
-			return n == len(events) // then there may be more; otherwise whatever comes makes fd ready again
-		})
-		if err != nil {
-			panic(fmt.Sprintf("socket: wait for sockets: %v", err)) // its file is never closed
+		if l.pace.stays {
+			l.stay(events)
 		}
-		runtime.Gosched()
+		l.park()
 	}
+}
+
+// serve does what is to be done for the sockets that events tell of, and what was posted; ticked: the tick is among them.
+func (l *loop) serve(events []unix.EpollEvent) (ticked bool) {
+	l.mu.Lock()
+	l.awake = true
+	l.mu.Unlock()
+	for i := range events {
+		fd := int(events[i].Fd)
+		if c := sockets.get(fd); c != nil {
+			c.tell(events[i].Events)
+		} else if fd == l.tick {
+			ticked = true
+		}
+	}
+	l.runPosted()
+	return ticked
 }
 
 // tell may be called for nothing: a number is used again when its socket is closed.
@@ -174,18 +176,5 @@ func (c *Conn) tell(events uint32) {
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.rd.tell()
-	}
-}
-
-// pollNow is epoll_wait(2) without waiting.
-func pollNow(fd uintptr, events []unix.EpollEvent) int {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
-		if errno == 0 {
-			return int(n)
-		}
-		if errno != syscall.EINTR {
-			panic(fmt.Sprintf("socket: epoll_pwait: %v", errno)) // its arguments are ours
-		}
 	}
 }

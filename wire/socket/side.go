@@ -31,7 +31,10 @@ func (g *gate) wait() {
 }
 
 // open is called once for each wait.
-func (g *gate) open() { g.mu.Unlock() }
+func (g *gate) open() {
+	opened.Add(1)
+	g.mu.Unlock()
+}
 
 // States of a side. Only its owner waits and forgets; whoever moves it from waiting or handled to idle wakes it, or calls the handler.
 const (

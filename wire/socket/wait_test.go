@@ -1,0 +1,168 @@
+package socket
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestPace(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		wakes []time.Duration
+		stays bool
+	}{
+		{"often", []time.Duration{10 * time.Microsecond, 20 * time.Microsecond, 500 * time.Microsecond}, true},
+		{"not within a tick", []time.Duration{0, 900 * time.Microsecond, 1100 * time.Microsecond, 1900 * time.Microsecond}, false},
+		{"often after a pause", []time.Duration{0, time.Second, time.Second + 1, time.Second + 2}, true},
+		{"seldom", []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}, false},
+	} {
+		p := pace{since: -time.Hour}
+		for _, now := range c.wakes {
+			p.woken(now)
+		}
+		if p.stays != c.stays {
+			t.Errorf("%s: stays is %t", c.name, p.stays)
+		}
+	}
+	p := pace{stays: true}
+	if p.ticked(busyRounds); !p.stays {
+		t.Error("it parks though it is busy")
+	}
+	if p.ticked(busyRounds - 1); p.stays || p.rounds != 0 {
+		t.Errorf("it was not busy: %+v", p)
+	}
+}
+
+// reading uses all that comes, by a loop.
+type reading struct {
+	c     *Conn
+	bytes atomic.Int64
+	// stayed counts how often the loop had not parked for it.
+	stayed atomic.Int64
+}
+
+func (r *reading) Readable() {
+	for {
+		var b [4096]byte
+		for {
+			n, errno := Recv(r.c.FD(), b[:], 0)
+			if errno != 0 || n == 0 {
+				break
+			}
+			r.bytes.Add(int64(n))
+		}
+		if r.c.loop.pace.stays {
+			r.stayed.Add(1)
+		}
+		if waits, err := r.c.Handle(r); waits || err != nil {
+			return
+		}
+	}
+}
+
+func (r *reading) Interrupted() {}
+
+// While all of Go's processors are held by loops that stay in epoll_wait everybody else gets a turn: as long as there are events, and when they
+// cease from one moment to the next. It is tried in another process, whose goroutines cannot be preempted by signals: nothing but
+// the loop itself can help there.
+func TestOthersGetTheProcessor(t *testing.T) {
+	if procs, err := strconv.Atoi(os.Getenv("HOWDAH_TEST_PROCS")); err == nil {
+		othersGetTheProcessor(t, procs)
+		return
+	}
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d processors", procs), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestOthersGetTheProcessor$")
+			cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1", fmt.Sprintf("HOWDAH_TEST_PROCS=%d", procs))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v (%v)\n%s", err, ctx.Err(), out)
+			}
+		})
+	}
+}
+
+func othersGetTheProcessor(t *testing.T, procs int) {
+	runtime.GOMAXPROCS(procs)
+	const lines = 30000
+	var readers []*reading
+	for range procs {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.SetNonblock(pair[0], true); err != nil {
+			t.Fatal(err)
+		}
+		c, err := newConn(pair[0], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Begin(); err != nil {
+			t.Fatal(err)
+		}
+		r := &reading{c: c}
+		readers = append(readers, r)
+		r.Readable()
+		peer := os.NewFile(uintptr(pair[1]), "peer")
+		cmd := exec.Command("sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo; i=$((i+1)); done; exec sleep 100", lines))
+		cmd.Stdout = peer
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		peer.Close()
+		defer func() { cmd.Process.Kill(); cmd.Wait() }() //nolint:errcheck // it is killed
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // until the process ends
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			nc.Close()
+		}
+	}()
+	others := func() {
+		time.Sleep(time.Millisecond) // a timer
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.Read(make([]byte, 1)) //nolint:errcheck // its end
+		nc.Close()
+		runtime.GC() // which stops all
+	}
+	left := func() (n int64) {
+		for _, r := range readers {
+			n += lines - r.bytes.Load()
+		}
+		return n
+	}
+	turns := 0
+	for ; left() > 0; turns++ {
+		others()
+	}
+	for range 10 {
+		others()
+	}
+	for _, r := range readers {
+		if r.stayed.Load() == 0 {
+			t.Error("the loop never stayed")
+		}
+		t.Logf("%d turns of others while there were events; %d wakes of the loop that stayed", turns, r.stayed.Load())
+	}
+}
