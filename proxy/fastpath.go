@@ -62,7 +62,8 @@ var (
 func (s *session) remember(l *lease) {
 	st, bs := &s.state, &s.in.Session
 	switch {
-	case s.reason != balancer.ReasonKept || bs.Settings.Balance != balancer.BalanceSession || bs.Settings.Choice != balancer.ChoiceWeight:
+	case s.reason != balancer.ReasonKept && s.reason != balancer.ReasonDrawn:
+	case bs.Settings.Balance != balancer.BalanceSession || bs.Settings.Choice != balancer.ChoiceWeight:
 	case s.statementMode || s.set.tracksWrites() || s.set.debug || s.set.notices || s.set.logsStatements ||
 		s.set.log.Statements || s.set.log.ClientMessages || s.serverVerbosity() != verbosityNone || s.announces.any():
 	case !isPlain(s.unit.verdict) || s.unit.conduct != 0 || l.slot == balancer.ToPrimary && bs.Ahead:
@@ -71,6 +72,7 @@ func (s *session) remember(l *lease) {
 	case len(s.stale) > 0 || len(s.stmts.portals) > 0 || len(s.writes.pending) > 0 || len(s.remade) > 0 || s.newDefaults:
 	case s.names.redefined.done || len(s.names.unchecked) > 0 || s.in.View.Orders.Holding:
 	case l.srv.Node != bs.ReadNode || (l.slot == balancer.ToPrimary) != (l.srv.Node == s.in.View.Primary):
+	case s.reason == balancer.ReasonDrawn && !s.keepsNode(s.in.View, s.unit.verdict, l.slot, l.srv.Node):
 	default:
 		s.fastPath = fastPath{open: true, slot: l.slot, node: l.srv.Node, set: s.set, view: s.in.View, known: s.names.known}
 		if !s.shared {
@@ -336,17 +338,22 @@ const maxFast = 8 << 10
 
 // stillFast asks the balancer about a new view.
 func (s *session) stillFast(view *cluster.View, v *parser.Verdict) bool {
-	f, in := &s.fastPath, &s.in
+	f := &s.fastPath
 	if view.Orders.Holding || f.lease != nil && view.IsPast(f.node, f.lease.srv.Run) {
 		return false
 	}
-	in.View, in.Verdict, in.Learned = view, v, false
-	d := balancer.Decide(in)
-	if d.Reason != balancer.ReasonKept || d.Target != f.slot || d.Node != f.node {
+	if !s.keepsNode(view, v, f.slot, f.node) {
 		return false
 	}
 	f.view = view
 	return true
+}
+
+// keepsNode is whether the balancer has the session's next read of that kind served where its last one was.
+func (s *session) keepsNode(view *cluster.View, v *parser.Verdict, slot balancer.Target, node cluster.NodeID) bool {
+	s.in.View, s.in.Verdict, s.in.Learned = view, v, false
+	d := balancer.Decide(&s.in)
+	return d.Reason == balancer.ReasonKept && d.Target == slot && d.Node == node
 }
 
 // land gives the client the answer to the read that was sent on the lease; err is what became of that.

@@ -65,6 +65,31 @@ func TestReadsGoFast(t *testing.T) {
 	}
 }
 
+// A session's second read goes the fast way: thousands of sessions may read seldom.
+func TestSecondReadGoesFast(t *testing.T) {
+	for _, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
+		t.Run(mode, func(t *testing.T) {
+			h := start(t, func(c *configs.Config) { c.Pool.Mode = mode }, newFake(t, "primary", false), newFake(t, "standby", true))
+			other := dial(t, h.addr)
+			other.login("u")
+			before := other.fastReads()
+			const sessions = 10
+			for range sessions {
+				c := dial(t, h.addr)
+				c.login("u")
+				for range 2 {
+					if got := c.query("SELECT 1"); got != "T D(standby) C(SELECT 1) Z(I)" {
+						t.Fatal(got)
+					}
+				}
+			}
+			if fast := other.fastReads() - before; fast < sessions/2 { // a probe may come in between
+				t.Errorf("the second read of %d of %d sessions went the fast way", fast, sessions)
+			}
+		})
+	}
+}
+
 // The unnamed statement is what the client made it, whichever way it was made, and is ended by a Query.
 func TestFastReadsKeepStatements(t *testing.T) {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
