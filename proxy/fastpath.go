@@ -58,7 +58,7 @@ var (
 )
 
 // remember takes note of a unit that went the usual way to its end, outside of a block: whether the next one may
-// be spared that.
+// be spared that. A node that was drawn for it is remembered too, if the balancer says that it is kept from now on.
 func (s *session) remember(l *lease) {
 	st, bs := &s.state, &s.in.Session
 	switch {

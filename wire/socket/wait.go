@@ -157,14 +157,18 @@ func (p *pace) ticked(rounds int) { p.stays = rounds >= busyRounds }
 // poll is epoll_wait(2), for -1 or 0 ms; for -1 it may return for nothing. The scheduler is not told: it interrupts the wait by a signal if it needs
 // the goroutine to stop.
 func poll(fd int, events []unix.EpollEvent, ms int) int {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(ms), 0, 0)
-	switch errno {
-	case 0:
-		return int(n)
-	case syscall.EINTR:
-		return 0
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(ms), 0, 0)
+		switch {
+		case errno == 0:
+			return int(n)
+		case errno != syscall.EINTR:
+			panic(fmt.Sprintf("socket: epoll_pwait: %v", errno)) // its arguments are ours
+		case ms != 0:
+			return 0
+		}
+		// A look that was cut short would be missed: the bell does not ring twice for the same.
 	}
-	panic(fmt.Sprintf("socket: epoll_pwait: %v", errno)) // its arguments are ours
 }
 
 // control is epoll_ctl(2).
