@@ -12,16 +12,16 @@ type Input struct {
 	// Verdict is what is to run, one unit; nil is a text that was not parsed
 	// (too long, a function call message …) and counts as a write.
 	Verdict *parser.Verdict
-	Session Session
 	View    *cluster.View
+	// Learned: a standby has refused the same statement before, lately.
+	Learned bool
+	Session Session
 	// Written is, for ConsistencyCluster, when (cluster.Now) anybody last wrote what
 	// the unit reads, or WriteInFlight; 0 is never. It counts for reads only.
 	Written int64
 	// Loads are the nodes' by NodeID, for a Choice that looks at them; a node
 	// without an entry has no load. The caller keeps the array and may fill it anew.
 	Loads []Load
-	// Learned: a standby has refused the same statement before, lately.
-	Learned bool
 	// Random is a fresh uniform number.
 	Random uint64
 

@@ -130,21 +130,10 @@ const (
 // the session owns it, fills it, and passes a copy. The zero value is not
 // ready: use NewSession, which sets the nodes to NoNode.
 type Session struct {
+	// What is asked about a plain read comes first (plainlyKept): then there is little that must get into the processor's caches.
 	Settings Settings
 	Pinned   Pin
-	// RouteLocal and Route are howdah.route as SET LOCAL and SET made it, RouteNone
-	// if they did not; Redirect is what routing.redirect says for the session.
-	RouteLocal, Route, Redirect parser.Hint
-
-	// ReadNode is the drawn read node, or NoNode. The session stores
-	// Decision.ReadNode here after every decision.
-	ReadNode cluster.NodeID
-
-	Tx TxState
-	// TxNode is the node that got the block's latest statement, or NoNode
-	// while it is deferred. Invariant: TxOpen and TxPrimary imply that TxNode
-	// is the primary on which the block is open.
-	TxNode cluster.NodeID
+	Tx       TxState
 	// TxPrimary is the block's standing decision: all on the primary until the
 	// end. The session sets it when Decision.Standing is true, together with TxNode.
 	TxPrimary bool
@@ -152,18 +141,19 @@ type Session struct {
 	// resolved by the caller; IsolationDefault is taken as READ COMMITTED.
 	TxReadOnly  bool
 	TxIsolation parser.Isolation
-	// TxWriteNode is the primary on which the block is open and has something (a
-	// setting, a write) that must end as the block does, or NoNode. The session sets it to
-	// Decision.Node when a unit with Decision.Effect is sent. While TxPrimary is
-	// false the block may read elsewhere.
-	TxWriteNode cluster.NodeID
-	// TxWritten are the relations that the block wrote, for AfterWriteDMLAdaptive.
-	TxWritten Written
-
+	// Ahead: the session has read on a standby since it last made sure that the
+	// primary shows as much. No decision depends on it.
+	Ahead bool
+	// WaitedInVain: the session has waited for its read node to catch up, and it did
+	// not: another node that shows enough is better.
+	WaitedInVain bool
 	// WroteInBlock and Wrote are true once the session wrote in a block, or at all
 	// (see AfterWrite). DISCARD ALL makes them false again.
 	WroteInBlock, Wrote bool
 
+	// ReadNode is the drawn read node, or NoNode. The session stores
+	// Decision.ReadNode here after every decision.
+	ReadNode cluster.NodeID
 	// FloorPrimary is when (cluster.Now) the last statement, of any kind, that
 	// the session ran on the primary completed; 0 if none did. Everything it
 	// can have written or seen there was in the primary's log by then, so a
@@ -176,12 +166,21 @@ type Session struct {
 	// lost since: a restarted standby may have gone back and is as good as another one.
 	LastReadNode cluster.NodeID
 	LastReadTime int64
-	// WaitedInVain: the session has waited for its read node to catch up, and it did
-	// not: another node that shows enough is better.
-	WaitedInVain bool
-	// Ahead: the session has read on a standby since it last made sure that the
-	// primary shows as much. No decision depends on it.
-	Ahead bool
+	// RouteLocal and Route are howdah.route as SET LOCAL and SET made it, RouteNone
+	// if they did not; Redirect is what routing.redirect says for the session.
+	RouteLocal, Route, Redirect parser.Hint
+
+	// TxNode is the node that got the block's latest statement, or NoNode
+	// while it is deferred. Invariant: TxOpen and TxPrimary imply that TxNode
+	// is the primary on which the block is open.
+	TxNode cluster.NodeID
+	// TxWriteNode is the primary on which the block is open and has something (a
+	// setting, a write) that must end as the block does, or NoNode. The session sets it to
+	// Decision.Node when a unit with Decision.Effect is sent. While TxPrimary is
+	// false the block may read elsewhere.
+	TxWriteNode cluster.NodeID
+	// TxWritten are the relations that the block wrote, for AfterWriteDMLAdaptive.
+	TxWritten Written
 }
 
 // NewSession is the state of a session that has just begun.

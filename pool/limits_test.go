@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/howdah/howdah/auth"
+	"github.com/howdah/howdah/cluster"
 	"github.com/howdah/howdah/configs"
 	"github.com/howdah/howdah/pool"
 )
@@ -135,7 +136,7 @@ func TestOvertaking(t *testing.T) {
 		for range 10 {
 			next := start(t, p, f, a, nil)
 			waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 2 })
-			p.Park(held)
+			p.Park(held, cluster.Now())
 			held = <-next.server
 			time.Sleep(time.Millisecond)
 		}
@@ -143,7 +144,7 @@ func TestOvertaking(t *testing.T) {
 		next := start(t, p, f, a, nil)
 		waitFor(t, "waiting", func() bool { return p.Stats(0).Waiting == 2 })
 		time.Sleep(60 * time.Millisecond)
-		p.Park(held)
+		p.Park(held, cluster.Now())
 		s := <-other.server
 		if s.Key != b {
 			t.Errorf("got %v", s.Key)

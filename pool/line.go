@@ -13,20 +13,19 @@ type Line struct {
 	// Notice asks for a call of Wait's notice after Settings.NoticeAfter.
 	Notice bool
 
-	ready chan grant // made for the first Wait that waits
-	// granted is ClaimLater's, nil once it was called. Whoever grants uses it, then whoever waits.
-	granted func()
+	// later is ClaimLater's, nil once it was told. Whoever grants uses it, then whoever waits.
+	later Later
 	// held is what is there for Granted or Wait: what ClaimLater found or was granted.
 	held  grant
 	holds bool
 
 	// What follows is guarded by Pool.mu.
+	noticed    bool
 	pool       *nodePool // nil while it does not wait
 	group      *group
 	prev, next *Line
 	number     uint64
 	since      time.Time
-	noticed    bool
 
 	// node and key are what Claim was asked for; they belong to who waits.
 	node *cluster.Node
@@ -35,6 +34,16 @@ type Line struct {
 	// last is the group that Claim found last, for the key lastKey, which mostly is the next one's.
 	last    *group
 	lastKey *Key
+
+	ready chan grant // made for the first Wait that waits
+}
+
+// Later is who waits by ClaimLater. The pool is locked meanwhile: what is called must not wait, nor use the pool.
+type Later interface {
+	// Queued is called when there is something to wait for, before anybody else can know of that.
+	Queued()
+	// Granted is called once afterwards, when there is nothing to wait for any more, by whoever grants it. Pool.Granted tells.
+	Granted()
 }
 
 // grant is what a waiter is given: a connection, or as nil the right to open one, or an error.
@@ -47,17 +56,17 @@ type grant struct {
 
 // tell gives a waiter a grant.
 func (w *Line) tell(g grant) {
-	granted := w.granted
-	if granted == nil {
+	later := w.later
+	if later == nil {
 		w.ready <- g // from now on the line is the waiter's again, unless the wait only is a long one
 		return
 	}
 	if g.longer {
 		w.makeReady() // for what comes after it
 	}
-	w.granted = nil
+	w.later = nil
 	w.hold(g)
-	granted()
+	later.Granted()
 }
 
 // makeReady sees to it that Wait can wait.
@@ -118,12 +127,6 @@ func (q *queue) remove(w *Line) {
 func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued bool, err error) {
 	set := p.settings.Load()
 	for {
-		if s = p.takeKnown(set, n, line, key); s != nil && s.usable(n) {
-			return s, false, nil
-		} else if s != nil {
-			p.Discard(s)
-			continue
-		}
 		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usable(n) {
 			return s, queued, err
 		}
@@ -131,31 +134,23 @@ func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued b
 	}
 }
 
-// ClaimIdle returns an idle connection to n for key if that is at hand: of the group where Claim found one last for the line. Claim may find others.
-func (p *Pool) ClaimIdle(n *cluster.Node, key *Key, line *Line) *Server {
-	s := p.takeKnown(p.settings.Load(), n, line, key)
-	if s != nil && !s.usable(n) {
-		p.Discard(s)
-		return nil
-	}
-	return s
-}
-
-// ClaimLater is Claim for who may not Wait: granted is called, once, when there is something to wait for no more, perhaps before ClaimLater returns
-// and by whoever grants it; then Granted tells. It must not wait itself, nor use the pool. If ClaimLater returns false, it is not called, and Wait has something at once.
-func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, granted func()) bool {
-	line.granted, line.node, line.key = granted, n, key
+// ClaimLater is Claim for who may not Wait: who is queued is told later. If it returns neither a connection nor that, Wait has something at once.
+func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, later Later) (s *Server, queued bool) {
+	line.later, line.node, line.key = later, n, key
 	s, queued, err := p.Claim(n, key, line)
-	if !queued {
-		line.granted = nil
-		line.hold(grant{server: s, err: err})
+	if queued {
+		return nil, true
 	}
-	return queued
+	if line.later = nil; s == nil {
+		line.hold(grant{err: err})
+	}
+	return s, false
 }
 
-// Granted returns the connection after ClaimLater's call of granted; nil if it is not as simple as that: then Wait must be called, which may wait.
-func (p *Pool) Granted(line *Line) *Server {
-	if g := &line.held; g.server == nil || !g.server.usable(line.node) {
+// Granted returns the connection after Later's Granted; nil if it is not as simple as that: then Wait must be called, which may wait.
+// now is cluster.Now.
+func (p *Pool) Granted(line *Line, now int64) *Server {
+	if g := &line.held; g.server == nil || !g.server.usableAt(line.node, at(now)) {
 		return nil
 	}
 	return line.take().server
@@ -163,20 +158,6 @@ func (p *Pool) Granted(line *Line) *Server {
 
 // Return leaves what Granted returned to Wait.
 func (w *Line) Return(s *Server) { w.hold(grant{server: s}) }
-
-// takeKnown is take for an idle connection of the group that the line knows, nil if it does not have one, or if there may be more
-// to it.
-func (p *Pool) takeKnown(set *Settings, n *cluster.Node, line *Line, key *Key) *Server {
-	p.mu.Lock()
-	g := line.last
-	if g == nil || g.gone || p.closed || g.node.node != n || g.node.limit != set.limitOf(n) || line.lastKey != key {
-		p.mu.Unlock()
-		return nil
-	}
-	s := g.node.takeIdle(g)
-	p.mu.Unlock()
-	return s
-}
 
 // Wait waits for what Claim promised: a connection, or as nil the right to open one. The wait ends by
 // Break, or with an *wire.Error 53300 after Settings.WaitTimeout. If it becomes a long one, notice is

@@ -1,6 +1,10 @@
 package pool
 
-import "github.com/howdah/howdah/wire"
+import (
+	"iter"
+
+	"github.com/howdah/howdah/wire"
+)
 
 // Params are the settings a server reports by ParameterStatus, in the order
 // they first came. They are immutable: With makes a new value, so that a session can
@@ -38,13 +42,17 @@ func (p *Params) With(name, value string) *Params {
 	return q
 }
 
-// All calls f for every setting in order.
-func (p *Params) All(f func(name, value string)) {
-	if p == nil {
-		return
-	}
-	for i, n := range p.names {
-		f(n, p.values[i])
+// All are the settings in order.
+func (p *Params) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		if p == nil {
+			return
+		}
+		for i, n := range p.names {
+			if !yield(n, p.values[i]) {
+				return
+			}
+		}
 	}
 }
 
@@ -56,6 +64,8 @@ func AppendParameterStatus(dst []byte, name, value string) []byte {
 // text is all there is to know of p; equal settings in the same order have equal texts.
 func (p *Params) text() string {
 	var b []byte
-	p.All(func(name, value string) { b = append(append(append(append(b, name...), 0), value...), 0) })
+	for name, value := range p.All() {
+		b = append(append(append(append(b, name...), 0), value...), 0)
+	}
 	return string(b)
 }

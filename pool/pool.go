@@ -104,8 +104,10 @@ func (p *Pool) Take(n *cluster.Node, s *Server) *Server {
 }
 
 // usable looks whether a connection that was idle may be lent out to who knows the node as n.
-func (s *Server) usable(n *cluster.Node) bool {
-	return s.Run >= n.Run && (s.Key.Shared && time.Since(s.freed) < trusted || s.Alive() == nil)
+func (s *Server) usable(n *cluster.Node) bool { return s.usableAt(n, now()) }
+
+func (s *Server) usableAt(n *cluster.Node, now time.Time) bool {
+	return s.Run >= n.Run && (s.Key.Shared && now.Sub(s.freed) < trusted || s.Alive() == nil)
 }
 
 // Acquire returns a clean connection to n for key (of a Shared one what s.Carried
@@ -156,16 +158,34 @@ type opener struct {
 func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle bool) (s *Server, queued bool, err error) {
 	var gave []swapped
 	p.mu.Lock()
-	defer func() {
-		p.mu.Unlock()
-		finish(gave)
-	}()
-	if p.closed {
-		return nil, false, ErrClosed
+	if idle {
+		s = p.takeKnown(set, n, key, line)
 	}
-	np := p.node(n.ID)
+	if s == nil {
+		s, queued, gave, err = p.takeAny(set, n, key, line, idle)
+	}
+	p.mu.Unlock()
+	finish(gave)
+	return s, queued, err
+}
+
+// takeKnown is takeAny for an idle connection of the group that the line knows, nil if it does not have one, or if there may be more to it.
+func (p *Pool) takeKnown(set *Settings, n *cluster.Node, key *Key, line *Line) *Server {
+	g := line.last
+	if g == nil || g.gone || p.closed || g.node.node != n || g.node.limit != set.limitOf(n) || line.lastKey != key {
+		return nil
+	}
+	return g.node.takeIdle(g)
+}
+
+// takeAny is take with mu held; the caller finishes what gave way without it.
+func (p *Pool) takeAny(set *Settings, n *cluster.Node, key *Key, line *Line, idle bool) (s *Server, queued bool, gave []swapped, err error) {
+	if p.closed {
+		return nil, false, nil, ErrClosed
+	}
+	np, now := p.node(n.ID), now()
 	if np.knows(set, n) {
-		gave = p.grant(np, set, time.Now()) // those who wait come first
+		gave = p.grant(np, set, now) // those who wait come first
 	}
 	g := line.last
 	if g == nil || g.gone || g.node != np || line.lastKey != key {
@@ -174,29 +194,30 @@ func (p *Pool) take(set *Settings, n *cluster.Node, key *Key, line *Line, idle b
 	}
 	if idle {
 		if s := np.takeIdle(g); s != nil {
-			return s, false, nil
+			return s, false, gave, nil
 		}
 	}
-	now := time.Now()
 	ended, claimed := np.claim(set, g, now)
 	if gave = append(gave, ended...); len(ended) > 0 { // limits that kept others waiting have room again, perhaps
 		gave = append(gave, p.grant(np, set, now)...)
 	}
 	if claimed {
-		return nil, false, nil
+		return nil, false, gave, nil
 	}
 	g = np.group(*key) // its last connection may have given way
 	if err := np.admit(set, g); err != nil {
 		np.drop(g)
-		return nil, false, err
+		return nil, false, gave, err
 	}
-	if line.granted == nil {
+	if line.later != nil {
+		line.later.Queued()
+	} else {
 		line.makeReady()
 	}
 	line.node, line.key = n, key
 	np.enqueue(g, line, now)
 	p.tendIn(now, np.tendAfter(set))
-	return nil, true, nil
+	return nil, true, gave, nil
 }
 
 // grant lets waiters open connections where there is room; the caller holds mu, and finishes what gave way without it.
@@ -239,7 +260,7 @@ func (p *Pool) OpenClaimed(ctx context.Context, n *cluster.Node, key Key, cred a
 	s.group = np.group(key)
 	s.group.opener = opener{n, cred}
 	np.learn(s)
-	gave := p.grant(np, set, time.Now())
+	gave := p.grant(np, set, now())
 	s.Params = p.intern(s.Params)
 	s.Defaults = s.Params
 	p.mu.Unlock()
@@ -278,7 +299,7 @@ func (p *Pool) freed(id cluster.NodeID, key Key, opening bool) {
 	np.closes(np.group(key))
 	var gave []swapped
 	if !p.closed {
-		gave = p.grant(np, set, time.Now())
+		gave = p.grant(np, set, now())
 	}
 	p.mu.Unlock()
 	finish(gave)
@@ -288,7 +309,7 @@ func (p *Pool) freed(id cluster.NodeID, key Key, opening bool) {
 // that succeeded. The connection must be idle (its last ReadyForQuery read).
 func (p *Pool) Release(s *Server) {
 	set := p.settings.Load()
-	if s.isOld(set, time.Now()) || len(s.Buffered()) > 0 {
+	if s.isOld(set, now()) || len(s.Buffered()) > 0 {
 		p.Discard(s)
 		return
 	}
@@ -314,8 +335,8 @@ func (p *Pool) ReleaseClean(s *Server) {
 }
 
 // Park takes a connection back as it is, for another session of its key, which must
-// deal with what s.Carried says. The connection must be idle and out of a transaction.
-func (p *Pool) Park(s *Server) { p.put(s) }
+// deal with what s.Carried says. The connection must be idle and out of a transaction. now is cluster.Now.
+func (p *Pool) Park(s *Server, now int64) { p.putAt(s, at(now)) }
 
 // ReleaseUnused takes back a connection on which nothing was run.
 func (p *Pool) ReleaseUnused(s *Server) { p.put(s) }
@@ -328,8 +349,10 @@ func (p *Pool) Discard(s *Server) {
 
 // put makes a connection available: to who is next, or as idle.
 // Whatever its server sends from now on makes it unfit (see Acquire).
-func (p *Pool) put(s *Server) {
-	set, now := p.settings.Load(), time.Now()
+func (p *Pool) put(s *Server) { p.putAt(s, now()) }
+
+func (p *Pool) putAt(s *Server, now time.Time) {
+	set := p.settings.Load()
 	s.freed = now
 	if len(s.Buffered()) > 0 || s.isOld(set, now) {
 		p.Discard(s)

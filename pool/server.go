@@ -117,7 +117,7 @@ func connectOnce(ctx context.Context, n *cluster.Node, key Key, cred auth.Creden
 		return nil, &Unreachable{Node: n.ID, Name: n.Name, Err: err}
 	}
 	s := &Server{Conn: c, Node: n.ID, Run: n.Run, Key: key, node: n, encrypted: c.TLS() != nil,
-		created: time.Now(), age: 1 - maxAgeJitter*mathrand.Float64()}
+		created: now(), age: 1 - maxAgeJitter*mathrand.Float64()}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	err = s.login(n.Name, cred)
 	if !stop() && err == nil {

@@ -158,7 +158,9 @@ func TestParams(t *testing.T) {
 	a := none.With("x", "1").With("y", "2")
 	b := a.With("x", "3")
 	list := func(p *pool.Params) (s string) {
-		p.All(func(name, value string) { s += name + "=" + value + " " })
+		for name, value := range p.All() {
+			s += name + "=" + value + " "
+		}
 		return s
 	}
 	if list(none) != "" || list(a) != "x=1 y=2 " || list(b) != "x=3 y=2 " {

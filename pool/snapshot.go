@@ -58,6 +58,7 @@ func (p *Pool) Groups() []Group {
 	}
 	all := make([]Group, 0, len(sums))
 	for _, g := range sums {
+		g.Oldest = shown(g.Oldest)
 		all = append(all, *g)
 	}
 	return all
@@ -81,7 +82,7 @@ func (p *Pool) Waiters() []Waiter {
 	for node, np := range p.nodes {
 		for key, g := range np.groups {
 			for w := g.waiters.first; w != nil; w = w.next {
-				all = append(all, numbered{Waiter{node, key.User, key.Database, w.since}, w.number})
+				all = append(all, numbered{Waiter{node, key.User, key.Database, shown(w.since)}, w.number})
 			}
 		}
 	}
@@ -95,7 +96,7 @@ func (p *Pool) Waiters() []Waiter {
 }
 
 // Created is when the connection was opened.
-func (s *Server) Created() time.Time { return s.created }
+func (s *Server) Created() time.Time { return shown(s.created) }
 
 // IdleConnections returns those that wait to be lent out, in no order.
 func (p *Pool) IdleConnections() []Connection {
@@ -105,7 +106,7 @@ func (p *Pool) IdleConnections() []Connection {
 	for id, np := range p.nodes {
 		for _, g := range np.groups {
 			for _, s := range g.idle {
-				all = append(all, Connection{Node: id, PID: s.PID, User: s.Key.User, Database: s.Key.Database, Created: s.created, Freed: s.freed})
+				all = append(all, Connection{Node: id, PID: s.PID, User: s.Key.User, Database: s.Key.Database, Created: shown(s.created), Freed: shown(s.freed)})
 			}
 		}
 	}

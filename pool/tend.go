@@ -43,7 +43,7 @@ func (np *nodePool) tendAfter(set *Settings) time.Duration {
 // tend ends the waits that took too long, says so to those that take long, and has idle connections give way
 // that have lingered for long enough.
 func (p *Pool) tend() {
-	set, now := p.settings.Load(), time.Now()
+	set, now := p.settings.Load(), now()
 	var gave []swapped
 	p.mu.Lock()
 	p.tending = false

@@ -34,7 +34,7 @@ func (p *Pool) Run(ctx context.Context) error {
 func (p *Pool) Renew() {
 	set := p.settings.Load()
 	p.mu.Lock()
-	p.renewed = time.Now()
+	p.renewed = now()
 	idle := p.takeAll()
 	var gave []swapped
 	for _, np := range p.nodes {
@@ -79,7 +79,7 @@ func (p *Pool) takeAll() []*Server {
 
 func (p *Pool) expire() {
 	set := p.settings.Load()
-	now := time.Now()
+	now := now()
 	var old []*Server
 	p.mu.Lock()
 	for _, np := range p.nodes {
@@ -122,7 +122,7 @@ func (p *Pool) warmUp(ctx context.Context) {
 		opener
 	}
 	var wants []want
-	now := time.Now()
+	now := now()
 	p.mu.Lock()
 	for _, np := range p.nodes {
 		for _, g := range np.groups {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/howdah/howdah/balancer"
 	"github.com/howdah/howdah/cluster"
@@ -109,7 +110,7 @@ func (s *session) leaseOn(ctx context.Context, d *balancer.Decision) (*lease, er
 			return nil, err
 		}
 	}
-	l = s.borrow(srv, d.Target)
+	l = s.borrow(srv, d.Target, cluster.Now())
 	if d.Target == balancer.ToPrimary {
 		return l, s.tellDifferences(srv)
 	}
@@ -166,19 +167,32 @@ func (s *session) tellDifferences(srv *pool.Server) error {
 	if srv.Defaults == s.compared {
 		return nil
 	}
-	s.compared = srv.Defaults
 	b := s.out[:0]
-	srv.Defaults.All(func(name, value string) {
-		if name == "in_hot_standby" && value == "on" {
-			return // a connection from before the promotion
-		}
-		if old, ok := s.told.Get(name); (!ok || old != value) && !s.state.has(name) {
-			b = pool.AppendParameterStatus(b, name, value)
-			s.told = s.told.With(name, value)
-		}
-	})
+	for name, value := range s.differences(srv) {
+		b = pool.AppendParameterStatus(b, name, value)
+		s.told = s.told.With(name, value)
+	}
+	s.compared = srv.Defaults
 	if len(b) == 0 {
 		return nil
 	}
 	return s.tell(b)
+}
+
+// differences are the settings of a connection to the primary that the client knows otherwise, if it does not have them from the session.
+func (s *session) differences(srv *pool.Server) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		told := s.told
+		for name, value := range srv.Defaults.All() {
+			if name == "in_hot_standby" && value == "on" {
+				continue // a connection from before the promotion
+			}
+			if old, ok := told.Get(name); ok && old == value || s.state.has(name) {
+				continue
+			}
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
 }

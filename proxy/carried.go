@@ -34,15 +34,15 @@ func carriedOf(srv *pool.Server) *carried {
 // elsewhereVersion is the version of a connection that has other settings than the session.
 const elsewhereVersion = ^uint64(0)
 
-// borrow makes the lease of a connection that the session acquired.
-func (s *session) borrow(srv *pool.Server, slot balancer.Target) *lease {
+// borrow makes the lease of a connection that the session acquired now (cluster.Now).
+func (s *session) borrow(srv *pool.Server, slot balancer.Target, now int64) *lease {
 	c := carriedOf(srv)
 	s.lastID++
 	l := &c.lease
 	owed := l.owed[:0]
 	*l = lease{} // in place: it is done for each transaction
 	l.srv, l.carried, l.id, l.slot, l.shared, l.owed = srv, c, s.lastID, slot, s.shared, owed
-	l.status, l.used, l.version = wire.TxIdle, cluster.Now(), s.state.version
+	l.status, l.used, l.version = wire.TxIdle, now, s.state.version
 	if !s.state.adopt(c.settings) {
 		l.version = elsewhereVersion
 	}
@@ -66,15 +66,15 @@ func (s *session) share() {
 			s.leave(l)
 			continue
 		}
-		s.park(l)
+		s.park(l, cluster.Now())
 	}
 }
 
 // park hands on a connection that is clean.
-func (s *session) park(l *lease) {
+func (s *session) park(l *lease, now int64) {
 	s.leases[l.slot] = nil
 	s.srv.loads.lent(l.srv.Node, -1)
-	s.srv.pool.Park(l.srv)
+	s.srv.pool.Park(l.srv, now)
 }
 
 // isClean is whether another session may have the connection as it is.

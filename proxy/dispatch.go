@@ -209,6 +209,10 @@ func (s *session) decide() balancer.Decision {
 	}
 	s.prepare(in, v)
 	d := balancer.Decide(in)
+	if s.fastPath.drawn && d.Reason == balancer.ReasonKept {
+		d.Reason = balancer.ReasonDrawn // for this read, which then could not go the fast way
+	}
+	s.fastPath.drawn = false
 	if d.Target != balancer.ToRead || d.Reason == balancer.ReasonFailedTransaction || d.Reason == balancer.ReasonTransactionEnd {
 		return s.traced(d)
 	}

@@ -29,6 +29,8 @@ type fastPath struct {
 	// lease is the one that served it, id its id; nil if the session shares its connections.
 	lease *lease
 	id    uint64
+	// drawn: it is the session's first read, for which the node has been drawn; in all others it is kept.
+	drawn bool
 	// set, view and known are what the decision was made with. judged is the verdict on the text of
 	// the last read that was looked at with known, resolved what it is then.
 	set              *settings
@@ -63,15 +65,10 @@ func (s *session) remember(l *lease) {
 	st, bs := &s.state, &s.in.Session
 	switch {
 	case s.reason != balancer.ReasonKept && s.reason != balancer.ReasonDrawn:
-	case bs.Settings.Balance != balancer.BalanceSession || bs.Settings.Choice != balancer.ChoiceWeight:
-	case s.statementMode || s.set.tracksWrites() || s.set.debug || s.set.notices || s.set.logsStatements ||
-		s.set.log.Statements || s.set.log.ClientMessages || s.serverVerbosity() != verbosityNone || s.announces.any():
 	case !isPlain(s.unit.verdict) || s.unit.conduct != 0 || l.slot == balancer.ToPrimary && bs.Ahead:
-	case st.pin != balancer.PinNone || st.keep() != keepNothing || st.review || st.rerouted || len(st.pending) > 0:
 	case l.version != st.version || !l.isClean() || s.leases[l.slot] != l:
-	case len(s.stale) > 0 || len(s.stmts.portals) > 0 || len(s.writes.pending) > 0 || len(s.remade) > 0 || s.newDefaults:
-	case s.names.redefined.done || len(s.names.unchecked) > 0 || s.in.View.Orders.Holding:
 	case l.srv.Node != bs.ReadNode || (l.slot == balancer.ToPrimary) != (l.srv.Node == s.in.View.Primary):
+	case !s.isPlain() || s.in.View.Orders.Holding:
 	case s.reason == balancer.ReasonDrawn && !s.keepsNode(s.in.View, s.unit.verdict, l.slot, l.srv.Node):
 	default:
 		s.fastPath = fastPath{open: true, slot: l.slot, node: l.srv.Node, set: s.set, view: s.in.View, known: s.names.known}
@@ -79,6 +76,53 @@ func (s *session) remember(l *lease) {
 			s.fastPath.lease, s.fastPath.id = l, l.id
 		}
 	}
+}
+
+// isPlain is whether the session has nothing, and its settings ask for nothing, that would have to be seen to before or after a plain read.
+func (s *session) isPlain() bool {
+	st, set := &s.state, s.set
+	switch {
+	case set.balancer.Balance != balancer.BalanceSession || set.balancer.Choice != balancer.ChoiceWeight:
+	case s.statementMode || set.tracksWrites() || set.debug || set.notices || set.logsStatements ||
+		set.log.Statements || set.log.ClientMessages || s.serverVerbosity() != verbosityNone || s.announces.any():
+	case st.pin != balancer.PinNone || st.keep() != keepNothing || st.review || st.rerouted || len(st.pending) > 0:
+	case len(s.stale) > 0 || len(s.stmts.portals) > 0 || len(s.writes.pending) > 0 || len(s.remade) > 0 || s.newDefaults:
+	case s.names.redefined.done || len(s.names.unchecked) > 0:
+	default:
+		return true
+	}
+	return false
+}
+
+// expectFirst lets the first read of a session that shares its connections go the fast way.
+func (s *session) expectFirst() {
+	if s.state.rerouted {
+		s.reroute()
+	}
+	if s.shared && s.isPlain() {
+		s.fastPath = fastPath{open: true, node: cluster.NoNode, set: s.set}
+	}
+}
+
+// draw has the balancer say where the session's first read goes, if that is where the next ones go too.
+func (s *session) draw(v *parser.Verdict) bool {
+	v, conduct := s.resolved(v)
+	if conduct != 0 || !isPlain(v) || len(s.names.unchecked) > 0 {
+		return false
+	}
+	s.prepare(&s.in, v)
+	d := balancer.Decide(&s.in)
+	if d.Reason != balancer.ReasonDrawn || s.in.View.Orders.Holding || (d.Target == balancer.ToPrimary) != (d.Node == s.in.View.Primary) {
+		return false
+	}
+	s.in.Session.ReadNode = d.ReadNode
+	if !s.keepsNode(s.in.View, v, d.Target, d.Node) {
+		s.in.Session.ReadNode = cluster.NoNode
+		return false
+	}
+	f := &s.fastPath
+	f.slot, f.node, f.drawn, f.view, f.known = d.Target, d.Node, true, s.in.View, s.names.known
+	return true
 }
 
 // isPlain is whether a verdict is of one read about which there is nothing to say: no comment with wishes, no
@@ -94,7 +138,7 @@ type fastDid uint8
 const (
 	fastNothing fastDid = iota // it must go the usual way, or, if a flight is under way, on with that
 	fastServed                 // it is done
-	fastSent                   // answered will be called
+	fastSent                   // Answered or Posted will be called
 )
 
 // fast serves the unit that the client's buffer holds if it is a read that can do without being planned. looped: it is called by
@@ -108,6 +152,9 @@ func (s *session) fast(in []byte, looped bool) (fastDid, error) {
 	r := &s.flight.read
 	*r = read{in: in, out: in}
 	if !s.recognize(r, l, looped) {
+		return fastNothing, nil
+	}
+	if f.node == cluster.NoNode && !s.draw(r.verdict) {
 		return fastNothing, nil
 	}
 	if d := s.names.database; d != nil && d.current.Load() != f.known {
@@ -140,7 +187,10 @@ func (s *session) fast(in []byte, looped bool) (fastDid, error) {
 // fastOn is fast when there is a lease.
 func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 	f := &s.fastPath
-	now := cluster.Now()
+	now := l.used // of a lease that has just been made
+	if f.lease != nil {
+		now = cluster.Now()
+	}
 	if now >= s.srv.recent.next.Load() {
 		return fastNothing, nil
 	}
@@ -153,8 +203,10 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 	if !s.maySend(l) { // asked when busy, as mustHold says
 		return s.refrain(looped), nil
 	}
-	s.srv.traffic.decided(s.pid, balancer.ReasonKept)
-	s.began = now
+	if s.reason, s.began = balancer.ReasonKept, now; f.drawn {
+		s.reason, f.drawn = balancer.ReasonDrawn, false
+	}
+	s.srv.traffic.decided(s.pid, s.reason)
 	if !f.resolved.Traceless {
 		l.traces = true
 	}
@@ -190,28 +242,39 @@ func (s *session) refrain(looped bool) fastDid {
 func (s *session) fastLease(looped bool) (l *lease, did fastDid, err error) {
 	f := &s.fastPath
 	n := f.view.Node(f.node)
-	var srv *pool.Server
 	if !looped {
-		srv, err = s.claim(n)
-		return s.fastBorrow(srv, err)
+		srv, err := s.claim(n)
+		return s.fastBorrow(srv, err, cluster.Now())
 	}
-	if srv = s.srv.pool.ClaimIdle(n, &s.key, &s.line); srv == nil {
-		return nil, s.queue(n), nil
-	}
-	if s.mustTell(srv) {
-		s.srv.pool.Park(srv)
+	srv, queued := s.srv.pool.ClaimLater(n, &s.key, &s.line, s)
+	switch {
+	case queued: // nothing is ours any more
+		return nil, fastSent, nil
+	case srv == nil: // Wait has something, or has to wait after all
+		s.cancelState.Store(cancelQueued)
+		s.flight.state = flightQueued
+		return nil, fastNothing, nil
+	case s.mustTell(srv):
+		s.srv.pool.Park(srv, cluster.Now())
 		return nil, fastNothing, nil
 	}
-	return s.fastBorrow(srv, nil)
+	return s.fastBorrow(srv, nil, cluster.Now())
 }
 
-// mustTell is whether the client may have to be told something about the connection first, for which one may have to wait.
+// mustTell is whether the client must be told something about the connection first, for which one may have to wait.
 func (s *session) mustTell(srv *pool.Server) bool {
-	return s.fastPath.slot == balancer.ToPrimary && srv.Defaults != s.compared
+	if s.fastPath.slot != balancer.ToPrimary || srv.Defaults == s.compared {
+		return false
+	}
+	for range s.differences(srv) {
+		return true
+	}
+	s.compared = srv.Defaults
+	return false
 }
 
-// fastBorrow makes a lease of what was claimed: a connection, or as nil the right to open one, or nothing but an error.
-func (s *session) fastBorrow(srv *pool.Server, err error) (l *lease, did fastDid, _ error) {
+// fastBorrow makes a lease of what was claimed now (cluster.Now): a connection, or as nil the right to open one, or nothing but an error.
+func (s *session) fastBorrow(srv *pool.Server, err error, now int64) (l *lease, did fastDid, _ error) {
 	f := &s.fastPath
 	if err != nil {
 		if perr := s.planArrived(); perr != nil {
@@ -223,7 +286,7 @@ func (s *session) fastBorrow(srv *pool.Server, err error) (l *lease, did fastDid
 		s.srv.pool.Forgo(f.view.Node(f.node), s.key)
 		return nil, fastNothing, nil
 	}
-	l = s.borrow(srv, f.slot)
+	l = s.borrow(srv, f.slot, now)
 	if f.slot == balancer.ToPrimary {
 		if err := s.tellDifferences(srv); err != nil {
 			return nil, fastServed, err
@@ -392,14 +455,11 @@ func (s *session) noteLanded(l *lease, tag []byte) {
 
 // landed is what follows when the client has it.
 func (s *session) landed(l *lease) {
-	if !s.served.Load() {
-		s.served.Store(true)
-	}
 	l.srv.Discard(len(l.srv.Buffered()))
 	s.client.Discard(len(s.flight.read.in))
 	s.noteUsed(l, RouteRead, true)
 	if s.shared {
-		s.park(l)
+		s.park(l, l.used)
 	}
 }
 
@@ -481,7 +541,7 @@ func (s *session) fastDrain() error {
 // planArrived plans the whole unit in the client's buffer.
 func (s *session) planArrived() error {
 	s.fastPath.open = false
-	s.reason, s.detail = balancer.ReasonKept, ""
+	s.detail = ""
 	if s.client.Buffered()[0] == wire.Query {
 		return s.readQuery()
 	}

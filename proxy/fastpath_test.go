@@ -90,6 +90,57 @@ func TestSecondReadGoesFast(t *testing.T) {
 	}
 }
 
+// Where sessions share connections the first read goes the fast way too, to a node that is drawn for it, if there is a connection that
+// suits the session as it is.
+func TestFirstReadGoesFast(t *testing.T) {
+	for name, tc := range map[string]struct {
+		names  []string
+		params []string
+		fast   bool
+	}{
+		"standbys":           {[]string{"primary", "a", "b"}, nil, true},
+		"primary alone":      {[]string{"primary"}, nil, true},
+		"a route of its own": {[]string{"primary", "a"}, []string{"howdah.route", "primary"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var fakes []*fake
+			for _, name := range tc.names {
+				fakes = append(fakes, newFake(t, name, name != "primary"))
+			}
+			h := start(t, func(c *configs.Config) {
+				if c.Pool.Mode = configs.PoolTransaction; len(fakes) == 1 {
+					c.Backends[0].Weight = 1
+				}
+			}, fakes...)
+			for range 20 { // which opens connections
+				c := dial(t, h.addr)
+				c.login("u")
+				c.query("SELECT 1")
+			}
+			other := dial(t, h.addr)
+			other.login("u")
+			other.query("SELECT 1")
+			before, drawn := other.fastReads(), h.proxy.Decisions()["drawn"]
+			const sessions = 30
+			served := map[string]int{}
+			for range sessions {
+				c := dial(t, h.addr)
+				c.login("u", tc.params...)
+				served[c.query("SELECT 1")]++
+			}
+			if fast := other.fastReads() - before; (fast >= sessions/2) != tc.fast { // a probe may come in between
+				t.Errorf("the first read of %d of %d sessions went the fast way", fast, sessions)
+			}
+			if n := h.proxy.Decisions()["drawn"] - drawn; tc.params == nil && n != sessions {
+				t.Errorf("%d decisions of %d say that the node was drawn", n, sessions)
+			}
+			if want := max(1, len(tc.names)-1); tc.params == nil && len(served) != want {
+				t.Errorf("%d nodes were to be drawn: %v", want, served)
+			}
+		})
+	}
+}
+
 // The unnamed statement is what the client made it, whichever way it was made, and is ended by a Query.
 func TestFastReadsKeepStatements(t *testing.T) {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)

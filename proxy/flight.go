@@ -32,25 +32,17 @@ const (
 	flightPanicked                    // there is a defect
 )
 
-// queue waits for a connection without waiting.
-func (s *session) queue(n *cluster.Node) fastDid {
-	if s.grantedFn == nil {
-		turn := s.turn
-		s.grantedFn = func() { s.client.Post(turn) }
-	}
-	s.cancelState.Store(cancelQueued)
-	if s.srv.pool.ClaimLater(n, &s.key, &s.line, s.grantedFn) {
-		return fastSent
-	}
-	s.flight.state = flightQueued
-	return fastNothing
-}
+// Queued is pool.Later's.
+func (s *session) Queued() { s.cancelState.Store(cancelQueued) }
+
+// Granted is pool.Later's: Posted goes on, without the pool's lock.
+func (s *session) Granted() { s.client.Post() }
 
 // launch sends the read without waiting for anything.
 func (s *session) launch(l *lease) fastDid {
 	f := &s.flight
 	f.lease = l
-	became, n, err := l.srv.Ask(f.read.out, s.returnedFn)
+	became, n, err := l.srv.Ask(f.read.out, s)
 	switch became {
 	case wire.AskedWaits: // the answer may be there by now: nothing is the caller's any more
 		return fastSent
@@ -66,11 +58,12 @@ func (s *session) launch(l *lease) fastDid {
 	return fastNothing
 }
 
-// turn is called by a loop when something has become of the wait for a connection.
-func (s *session) turn() {
+// Posted is called by a loop when something has become of the wait for a connection.
+func (s *session) Posted() {
 	did := fastNothing
 	s.guard(func() {
-		srv := s.srv.pool.Granted(&s.line)
+		now := cluster.Now()
+		srv := s.srv.pool.Granted(&s.line, now)
 		if srv != nil && (s.mustTell(srv) || !s.cancelState.CompareAndSwap(cancelQueued, cancelNothing)) {
 			s.line.Return(srv)
 			srv = nil
@@ -79,7 +72,7 @@ func (s *session) turn() {
 			s.flight.state = flightQueued
 			return
 		}
-		l, _, _ := s.fastBorrow(srv, nil)
+		l, _, _ := s.fastBorrow(srv, nil, now)
 		if l != nil {
 			did, _ = s.fastOn(l, true) // in a loop there is no error, but a state of the flight
 		}
@@ -92,8 +85,8 @@ func (s *session) turn() {
 	}
 }
 
-// returned is called by a loop when the answer to what launch sent is there, or will not come.
-func (s *session) returned(err error) {
+// Answered is called by a loop when the answer to what launch sent is there, or will not come.
+func (s *session) Answered(err error) {
 	did := fastNothing
 	if err != nil {
 		s.flight.state, s.flight.err = flightFails, err
@@ -154,7 +147,7 @@ func (s *session) landFlight() error {
 	case flightQueued:
 		srv, err := s.srv.pool.Wait(&s.line, func() { s.noticeWait(s.fastPath.view.Node(s.fastPath.node)) })
 		s.cancelling.end(cancelQueued)
-		l, did, err := s.fastBorrow(srv, err)
+		l, did, err := s.fastBorrow(srv, err, cluster.Now())
 		if l != nil {
 			did, err = s.fastOn(l, false)
 		}

@@ -120,7 +120,7 @@ func (s *session) borrowAtLogin(ctx context.Context) error {
 		}
 		return err
 	}
-	s.borrow(srv, balancer.ToPrimary)
+	s.borrow(srv, balancer.ToPrimary, cluster.Now())
 	s.compared = srv.Defaults // of which the client is told at its welcome
 	s.pid = srv.PID
 	return nil

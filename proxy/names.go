@@ -10,12 +10,12 @@ import (
 // names is what a session resolves the names in its statements with.
 type names struct {
 	database *database
+	// last is what the client's last text was.
+	last  parser.Last
+	known *knowing
 	// env is for known and the session's settings of version and changes; nil: not made yet.
 	env              *parser.Env
-	known            *knowing
 	version, changes uint64
-	// last is what the client's last text was.
-	last parser.Last
 	// unchecked are verdicts with functions that ran while the catalogs were not
 	// known: it is still to be seen whether they may have made temporary objects, or changed settings.
 	unchecked []*parser.Verdict

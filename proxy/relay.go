@@ -516,6 +516,8 @@ func (s *session) notification(l *lease) action {
 
 // params returns what a client is told of a server's settings at login.
 func appendParams(dst []byte, p *pool.Params) []byte {
-	p.All(func(name, value string) { dst = pool.AppendParameterStatus(dst, name, value) })
+	for name, value := range p.All() {
+		dst = pool.AppendParameterStatus(dst, name, value)
+	}
 	return dst
 }

@@ -11,10 +11,19 @@ import (
 )
 
 // resting counts the sessions that went on in another goroutine.
-func resting() int {
+func resting() int { return len(restingIDs()) }
+
+// restingIDs are those goroutines.
+func restingIDs() (ids []string) {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "created by github.com/howdah/howdah/proxy.(*visit).attend")
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "created by github.com/howdah/howdah/proxy.(*visit).attend") {
+			id, _, _ := strings.Cut(stack, " [")
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // A session that rests is as it was: idle, in a block, amid messages without a Sync, at fast reads, listening or not.

@@ -22,46 +22,50 @@ import (
 // runs it, but for those named in cancel.go and wakeup.
 type session struct {
 	// What every read needs comes first, and together: with many sessions none of it is in the
-	// processor's caches when a read arrives.
+	// processor's caches when a read arrives, nor again when the session is given a connection. In the structs here, too, what
+	// every read needs is first.
 	srv      *Server
 	client   *wire.Conn
 	set      *settings // as of the last unit
 	leases   [2]*lease // by balancer.Target
 	fastPath fastPath
-	flight   flight
-	// fastDrainFn is s.fastDrain, made once, as returnedFn is of s.returned.
-	fastDrainFn func() error
-	returnedFn  func(error)
-	grantedFn   func() // made for the first wait
-	draining    *lease
 	// began is when (cluster.Now) the unit was sent; reason and detail are why it went there.
 	began int64
-	cancelling
-	pid uint32
+	pid   uint32
 	// wakeup tells why a blocked read of the client was interrupted; set by others.
 	wakeup atomic.Uint32
-	// served: requests were read by Serve since upkeep looked for the client's end.
-	served atomic.Bool
+	// worked: the session's goroutine had something to do since upkeep looked.
+	worked atomic.Bool
 	// shared: the session hands its connections on between transactions (pool.mode).
 	shared bool
 	// skipping: an error that the server did not make was reported in an
 	// extended cycle; messages are dropped until Sync.
 	skipping bool
-	reason   balancer.Reason
-	// cycle is the lease that got messages since the last Sync, nil if none did.
-	cycle *lease
-	stmts statements
-	names names
-	state state
+	// usual: Arrived has found that what has arrived must go the usual way.
+	usual  bool
+	reason balancer.Reason
+	lastID uint64 // the last lease's id
+	// compared are the defaults of the last primary connection, of which the client knows.
+	compared *pool.Params
+	flight   flight
+	cancelling
 	// in is what the balancer is asked with; in.Session holds what the session
 	// remembers for it.
-	in   balancer.Input
-	unit unit
+	in    balancer.Input
+	names names
+	stmts statements
+	state state
+	// cycle is the lease that got messages since the last Sync, nil if none did.
+	cycle *lease
+	unit  unit
 
-	detail string
-	log    *slog.Logger
-	rand   rand.PCG
-	secret cancelKey
+	// fastDrainFn is s.fastDrain, and drainFn s.drainLease for draining, made once.
+	fastDrainFn, drainFn func() error
+	draining             *lease
+	detail               string
+	log                  *slog.Logger
+	rand                 rand.PCG
+	secret               cancelKey
 	// stream is the server connection of a replication connection, nil of other sessions; toPrimary: it is
 	// to be the primary's. ended: it is over.
 	stream    *pool.Server
@@ -79,7 +83,6 @@ type session struct {
 	// remade are databases that statements made, dropped or renamed.
 	remade []string
 
-	lastID uint64 // the last lease's id
 	// usesSequences: sessions like this ask for values of sequences. wroteOn is the shared
 	// connection where it wrote last; others may have it now.
 	usesSequences bool
@@ -109,20 +112,13 @@ type session struct {
 
 	// told are the settings that the client knows of.
 	told *pool.Params
-	// compared are the defaults of the last primary connection, of which the client knows.
-	compared *pool.Params
 	// out is scratch for messages made here.
 	out     []byte
 	side    []byte // the same, for messages made while out is in use
 	instead []byte // the message that takes the place of a server's, see replace
-	// drainFn is s.drainLease for draining, made once.
-	drainFn func() error
-	// serveFn is s.serveArrived, made once. usual: it has found that what has arrived must go the usual way.
-	serveFn func() wire.Next
-	usual   bool
 
-	// busyFor and idleFor are how long upkeep has seen the session at work, or idle; rested: it was told to rest since its last
-	// request, hasRested: ever. Only upkeep uses them.
+	// busyFor and idleFor are how long upkeep has seen the session at work, or its goroutine idle; rested: that was told to rest since
+	// it last worked, hasRested: ever. Only upkeep uses them.
 	busyFor, idleFor  time.Duration
 	rested, hasRested bool
 	mayRest           atomic.Bool // it is logged in, and no replication connection
@@ -141,7 +137,6 @@ const (
 	wakeStop     = 1 << iota // the server stops: look at Server.stopping
 	wakeServer               // a watched server connection has something to say
 	wakeSettings             // there are new settings
-	wakeLook                 // the client's connection may have ended: read it
 	wakeEnd                  // somebody has ended the session
 	wakeRest                 // it was idle for long enough to rest
 )
@@ -182,9 +177,10 @@ func (s *session) run(ctx context.Context) (err error) {
 			s.end()
 		}
 	}()
-	if s.serveFn == nil {
+	if s.drainFn == nil {
 		s.drainFn = func() error { return s.drainLease(s.draining) }
-		s.serveFn, s.fastDrainFn, s.returnedFn = s.serveArrived, s.fastDrain, s.returned
+		s.fastDrainFn = s.fastDrain
+		s.expectFirst()
 		s.mayRest.Store(true)
 	}
 	for err == nil {
@@ -198,8 +194,8 @@ func (s *session) run(ctx context.Context) (err error) {
 
 // handle deals with the message, or the unit that begins with it, at the start of the client's buffer.
 func (s *session) handle(ctx context.Context, typ byte) error {
-	if !s.served.Load() {
-		s.served.Store(true)
+	if !s.worked.Load() {
+		s.worked.Store(true)
 	}
 	if s.fastPath.open && !s.usual {
 		if did, err := s.fast(s.client.Buffered(), false); did != fastNothing || err != nil {
@@ -242,9 +238,9 @@ func (s *session) handle(ctx context.Context, typ byte) error {
 	return &wire.Error{Code: "08P01", Message: fmt.Sprintf("invalid frontend message type %d", typ)}
 }
 
-// serveArrived serves reads as they arrive, within the client's Serve, for as long as they can do without being planned, or waiting. When there is anything
+// Arrived serves reads as they arrive, within the client's Serve, for as long as they can do without being planned, or waiting. When there is anything
 // else to be done, the loop of run goes on.
-func (s *session) serveArrived() wire.Next {
+func (s *session) Arrived() wire.Next {
 	for {
 		in := s.client.Buffered()
 		if len(in) == 0 {
@@ -305,7 +301,7 @@ func (s *session) awaitClient() error {
 		s.silentSince = time.Time{} // it may be limited again
 	}
 	if idle == 0 && !s.state.listening {
-		err = s.client.Serve(s.serveFn)
+		err = s.client.Serve(s)
 	} else {
 		err = s.fillBefore(idle)
 		s.stopWatch()

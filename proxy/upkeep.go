@@ -71,7 +71,7 @@ func (r *release) isDue(rests int) bool {
 	return true
 }
 
-// lookAfter looks whether the session's client is still there, and reports whether it has told the session to rest for the first time.
+// lookAfter has what a server does for a client that went away canceled, and reports whether it has told the session to rest for the first time.
 func (s *session) lookAfter(ctx context.Context) (rests bool) {
 	if s.cancelState.Load() != cancelNothing {
 		s.busyFor += upkeepEvery
@@ -82,26 +82,25 @@ func (s *session) lookAfter(ctx context.Context) (rests bool) {
 		return false
 	}
 	s.busyFor = 0
-	if s.served.Swap(false) {
+	if s.worked.Load() {
+		s.worked.Store(false)
 		s.idleFor, s.rested = 0, false
-		// An end of the stream that came together with the last request makes no
-		// event of its own, and Serve does not read once more to find it.
-		if hungUp(s.client) {
-			s.interrupt(wakeLook)
-		}
 		return false
 	}
-	if s.idleFor += upkeepEvery; s.idleFor >= restAfter && !s.rested && s.mayRest.Load() {
-		first := !s.hasRested
-		s.rested, s.hasRested = true, true
-		s.interrupt(wakeRest)
-		return first
+	if s.rested || !s.mayRest.Load() {
+		return false
 	}
-	return false
+	if s.idleFor += upkeepEvery; s.idleFor < restAfter {
+		return false
+	}
+	first := !s.hasRested
+	s.rested, s.hasRested = true, true
+	s.interrupt(wakeRest)
+	return first
 }
 
-// restAfter is how long a session is idle before it rests: it gives up the stack that its work has made grow. Go's garbage
-// collector would halve that at each of its runs, which are rare where nothing is allocated.
+// restAfter is how long a session's goroutine is idle before it rests: it gives up the stack that its work has made grow. Go's garbage
+// collector would halve that at each of its runs, which are rare where nothing is allocated. What loops do does not count.
 const restAfter = upkeepEvery
 
 // cancelIfGone cancels what a server does for a client that went away: the

@@ -22,6 +22,7 @@ type visit struct {
 // handle owns one client connection from accept to its end, or until it rests.
 func (srv *Server) handle(nc net.Conn) {
 	v := &visit{srv: srv, client: wire.NewConn(nc), seat: srv.sit(), log: srv.log.With("client", loggedAddr{nc.RemoteAddr()})}
+	v.client.ExpectLittle()
 	srv.visits.add(v)
 	v.attend(func() (err error) {
 		v.session, v.log, err = srv.receive(v.client, v.seat, v.log)

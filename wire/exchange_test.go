@@ -366,12 +366,12 @@ func TestServe(t *testing.T) {
 		}
 	})
 	n := 0
-	err := c.Serve(func() wire.Next {
+	err := c.Serve(handler(func() wire.Next {
 		n += len(c.Buffered())
 		c.Write(c.Buffered())
 		c.Discard(len(c.Buffered()))
 		return onWhile(n < rounds)
-	})
+	}))
 	if err != nil || n != rounds {
 		t.Errorf("%d bytes served, error %v", n, err)
 	}
@@ -391,11 +391,11 @@ func TestServeBulk(t *testing.T) {
 		}
 	})
 	n := 0
-	err := c.Serve(func() wire.Next {
+	err := c.Serve(handler(func() wire.Next {
 		n += len(c.Buffered())
 		c.Discard(len(c.Buffered()))
 		return onWhile(n < size)
-	})
+	}))
 	if err != nil || n != size {
 		t.Errorf("%d bytes served of %d, error %v", n, size, err)
 	}

@@ -5,6 +5,18 @@ import (
 	"runtime/debug"
 )
 
+// Handler is what goes on with a connection when something happens to it. It is mostly called by a goroutine that serves many connections, and by
+// one goroutine at a time for each: it must not wait for anything.
+type Handler interface {
+	// Arrived is called within Serve when there is something unread. It must not read from the connection: what it cannot do
+	// without that is for Serve's caller.
+	Arrived() Next
+	// Answered is called once for each Ask that waits, when something has been read, or with Fill's error when nothing will be.
+	Answered(err error)
+	// Posted is called once for each Post.
+	Posted()
+}
+
 // Next is how Serve goes on.
 type Next uint8
 
@@ -14,24 +26,24 @@ const (
 	ServeLater             // Resume says
 )
 
-// Serve waits for bytes, calls handle, and goes on so as handle, or later Resume, says. handle is called by one goroutine at a time, but mostly
-// by one that serves many connections: it must not wait for anything, nor read from the connection. What it cannot do without that
-// is for Serve's caller. When Serve returns nil, handle or Resume has said so. Nothing may be unread before.
+// Serve waits for bytes, calls h.Arrived, and goes on so as that, or later Resume, says. When Serve returns nil, one of them has said so. Nothing may be
+// unread before.
 //
 // The socket's readiness is watched all the time, so that no
-// attempt to read is made in vain between one request and the next. Without a socket Serve is Fill, and handle is not called.
-func (c *Conn) Serve(handle func() Next) error {
+// attempt to read is made in vain between one request and the next. Without a socket Serve is Fill, and h is not used.
+func (c *Conn) Serve(h Handler) error {
 	if c.sock == nil {
 		return c.Fill()
 	}
 	if c.r == c.w {
 		c.release()
 	}
-	c.handle, c.err = handle, nil
+	c.handler, c.err = h, nil
+	c.sock.Use((*serving)(c))
 	if !c.serve(!c.empty) {
 		c.sock.Park()
 	}
-	c.handle = nil
+	c.handler = nil
 	if c.fault != "" {
 		panic(c.fault)
 	}
@@ -59,7 +71,7 @@ func (c *Conn) serve(try bool) (done bool) {
 				}
 			}
 		}
-		waits, err := c.sock.Handle((*serving)(c))
+		waits, err := c.sock.Handle()
 		if waits {
 			return false
 		}
@@ -71,25 +83,26 @@ func (c *Conn) serve(try bool) (done bool) {
 	}
 }
 
-// handled calls handle. If that panics Serve does.
+// handled calls Arrived. If that panics Serve does.
 func (c *Conn) handled() (next Next) {
 	defer func() {
 		if p := recover(); p != nil {
 			next, c.fault = ServeEnd, fmt.Sprintf("%v\n%s", p, debug.Stack())
 		}
 	}()
-	return c.handle()
+	return c.handler.Arrived()
 }
 
-// Resume goes on with a Serve whose handle has said ServeLater: ServeOn or ServeEnd. It may be called by any goroutine, once.
+// Resume goes on with a Serve for which Arrived has said ServeLater: ServeOn or ServeEnd. It may be called by any goroutine, once.
 func (c *Conn) Resume(next Next) {
 	if next == ServeEnd || c.serve(!c.empty) {
 		c.sock.Unpark()
 	}
 }
 
-// Post has f called soon, by a goroutine that serves many connections; as Serve's handle, f must not wait. It does not wait either. It is for sockets only.
-func (c *Conn) Post(f func()) { c.sock.Post(f) }
+// Post has Posted of Serve's handler called soon, before Resume, by a goroutine that serves many connections. It may be called by any
+// goroutine, and does not wait. It is for sockets only.
+func (c *Conn) Post() { c.sock.Post() }
 
 // serving is a Conn that waits for a request, in Serve.
 type serving Conn
@@ -106,21 +119,23 @@ func (s *serving) Interrupted() {
 	c.sock.Unpark()
 }
 
+func (s *serving) Posted() { s.handler.Posted() }
+
 // Asked is what became of Ask.
 type Asked uint8
 
 const (
 	NotAsked     Asked = iota // nothing was sent: the socket takes nothing, or cannot be asked so
 	AskedInPart               // a part was sent, or with TLS all of it was taken and a part sent: see Owes
-	AskedWaits                // answered will be called
+	AskedWaits                // Answered will be called
 	AskedAnswers              // there is something to read
 	AskedFails                // it was sent, but there will be no answer
 )
 
-// Ask sends p and has answered called, by another goroutine, when something has been read, or with Fill's error when nothing will be. It never waits itself. Only
-// after AskedWaits answered is called, and may be running already. n is how much was sent, err the error of AskedFails.
+// Ask sends p and has h.Answered called when there is an answer. It never waits itself. Only
+// after AskedWaits that is called, and may be running already. n is how much was sent, err the error of AskedFails.
 // Nothing may be unread before.
-func (c *Conn) Ask(p []byte, answered func(error)) (became Asked, n int, err error) {
+func (c *Conn) Ask(p []byte, h Handler) (became Asked, n int, err error) {
 	if c.sock == nil || c.r != c.w || c.sock.Check() != nil || c.sock.CheckWrite() != nil {
 		return NotAsked, 0, nil
 	}
@@ -132,9 +147,10 @@ func (c *Conn) Ask(p []byte, answered func(error)) (became Asked, n int, err err
 	case n < len(p) || c.Owes():
 		return AskedInPart, n, nil
 	}
-	c.answered = answered
+	c.handler = h
+	c.sock.Use((*asking)(c))
 	for {
-		waits, err := c.sock.Handle((*asking)(c))
+		waits, err := c.sock.Handle()
 		switch {
 		case waits:
 			return AskedWaits, n, nil
@@ -157,15 +173,15 @@ func (a *asking) Readable() {
 	for {
 		ok, err := c.receive()
 		if ok || err != nil {
-			c.answered(err)
+			c.handler.Answered(err)
 			return
 		}
-		waits, err := c.sock.Handle(a)
+		waits, err := c.sock.Handle()
 		if waits {
 			return
 		}
 		if err != nil {
-			c.answered(err)
+			c.handler.Answered(err)
 			return
 		}
 	}
@@ -174,5 +190,7 @@ func (a *asking) Readable() {
 func (a *asking) Interrupted() {
 	c := (*Conn)(a)
 	c.empty = false
-	c.answered(c.sock.Check())
+	c.handler.Answered(c.sock.Check())
 }
+
+func (a *asking) Posted() {} // nobody posts who asks

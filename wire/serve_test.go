@@ -23,8 +23,8 @@ type relay struct {
 	failed         chan error
 }
 
-func (r *relay) handle() wire.Next {
-	became, _, err := r.server.Ask(r.client.Buffered(), r.answered)
+func (r *relay) Arrived() wire.Next {
+	became, _, err := r.server.Ask(r.client.Buffered(), r)
 	r.became[became].Add(1)
 	switch became {
 	case wire.AskedWaits:
@@ -36,7 +36,7 @@ func (r *relay) handle() wire.Next {
 	return wire.ServeEnd
 }
 
-func (r *relay) answered(err error) {
+func (r *relay) Answered(err error) {
 	if err != nil {
 		r.failed <- err
 		r.client.Resume(wire.ServeEnd)
@@ -44,6 +44,8 @@ func (r *relay) answered(err error) {
 	}
 	r.client.Resume(r.give())
 }
+
+func (r *relay) Posted() {}
 
 func (r *relay) give() wire.Next {
 	answer := r.server.Buffered()
@@ -101,7 +103,7 @@ func testAsk(t *testing.T, version uint16) {
 	for range 20 {
 		r, client, server := newSecureRelay(t, version)
 		running.Go(func() {
-			if err := r.client.Serve(r.handle); !errors.Is(err, io.EOF) {
+			if err := r.client.Serve(r); !errors.Is(err, io.EOF) {
 				t.Errorf("serve: %v", err)
 			}
 			r.server.NetConn().Close()
@@ -154,7 +156,7 @@ func TestAskFails(t *testing.T) {
 				r.server.SetDeadline(time.Unix(1, 0))
 			}
 			served := make(chan error)
-			go func() { served <- r.client.Serve(r.handle) }()
+			go func() { served <- r.client.Serve(r) }()
 			client.Write([]byte("hello"))
 			if tc.do != nil {
 				server.SetDeadline(time.Now().Add(10 * time.Second))
@@ -183,7 +185,7 @@ func TestAskFails(t *testing.T) {
 func TestServeInterruptedWhileAsking(t *testing.T) {
 	r, client, server := newRelay(t)
 	served := make(chan error)
-	go func() { served <- r.client.Serve(r.handle) }()
+	go func() { served <- r.client.Serve(r) }()
 	client.Write([]byte("hello"))
 	if _, err := io.ReadFull(server, make([]byte, 5)); err != nil {
 		t.Fatal(err)
@@ -205,7 +207,7 @@ func TestServeInterruptedWhileAsking(t *testing.T) {
 	}
 	// What comes afterwards is served.
 	r.client.SetReadDeadline(time.Time{})
-	go func() { served <- r.client.Serve(func() wire.Next { return wire.ServeEnd }) }()
+	go func() { served <- r.client.Serve(handler(func() wire.Next { return wire.ServeEnd })) }()
 	client.Write([]byte("more"))
 	if err := <-served; err != nil || string(r.client.Buffered()) != "more" {
 		t.Errorf("unread is %q, %v", r.client.Buffered(), err)
@@ -220,11 +222,11 @@ func TestServeEnd(t *testing.T) {
 		b.Write([]byte("hello"))
 		b.Close()
 		n := 0
-		err := c.Serve(func() wire.Next {
+		err := c.Serve(handler(func() wire.Next {
 			n += len(c.Buffered())
 			c.Discard(len(c.Buffered()))
 			return wire.ServeOn
-		})
+		}))
 		if n != 5 || !errors.Is(err, io.EOF) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
@@ -238,7 +240,7 @@ func TestServePanics(t *testing.T) {
 	got := make(chan any)
 	go func() {
 		defer func() { got <- recover() }()
-		r.client.Serve(func() wire.Next { panic("a defect") })
+		r.client.Serve(handler(func() wire.Next { panic("a defect") }))
 	}()
 	time.Sleep(10 * time.Millisecond) // so that a loop is the one who calls it, mostly
 	client.Write([]byte("x"))
@@ -247,23 +249,56 @@ func TestServePanics(t *testing.T) {
 	}
 }
 
+// poster counts what was posted, and has the connection served on.
+type poster struct {
+	*wire.Conn
+	posted atomic.Int32
+	said   chan struct{}
+}
+
+func (p *poster) Arrived() wire.Next {
+	p.Discard(len(p.Buffered()))
+	p.said <- struct{}{}
+	return wire.ServeLater
+}
+
+func (p *poster) Answered(error) {}
+
+func (p *poster) Posted() {
+	p.posted.Add(1)
+	p.Resume(wire.ServeOn)
+}
+
+// Whoever posts, while a loop works and when it waits: each is called once.
 func TestPost(t *testing.T) {
-	r, _, _ := newRelay(t)
 	var running sync.WaitGroup
-	var called atomic.Int32
 	for range 8 {
 		running.Go(func() {
-			for i := range 500 {
-				running.Add(1)
-				r.client.Post(func() { called.Add(1); running.Done() })
+			a, b := pair(t)
+			p := &poster{Conn: wire.NewConn(a), said: make(chan struct{}, 1)}
+			ended := make(chan error)
+			go func() { ended <- p.Serve(p) }()
+			const rounds = 500
+			for i := range rounds {
+				b.Write([]byte("x"))
+				<-p.said
 				if i%50 == 0 {
 					time.Sleep(time.Millisecond) // the loop comes to rest
 				}
+				p.Post()
+			}
+			b.Close()
+			if err := <-ended; !errors.Is(err, io.EOF) || p.posted.Load() != rounds {
+				t.Errorf("%d were called: %v", p.posted.Load(), err)
 			}
 		})
 	}
 	running.Wait()
-	if called.Load() != 4000 {
-		t.Errorf("called %d times", called.Load())
-	}
 }
+
+// handler is a Handler that is only told of what arrives.
+type handler func() wire.Next
+
+func (h handler) Arrived() wire.Next { return h() }
+func (h handler) Answered(error)     {}
+func (h handler) Posted()            {}

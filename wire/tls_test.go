@@ -79,7 +79,7 @@ func TestTLSExchange(t *testing.T) {
 		running.Go(func() {
 			n := 0
 			for n < rounds {
-				if err := server.Serve(func() wire.Next { return wire.ServeEnd }); err != nil {
+				if err := server.Serve(handler(func() wire.Next { return wire.ServeEnd })); err != nil {
 					t.Errorf("serve: %v", err)
 				}
 				n++
@@ -322,7 +322,7 @@ func TestTLSAskedInPart(t *testing.T) {
 	shakeHands(t, server, client, tls.VersionTLS13)
 	question := make([]byte, 50_000)
 	for range 10 { // the sockets may hold one or two
-		became, n, err := client.Ask(question, func(error) {})
+		became, n, err := client.Ask(question, handler(nil))
 		switch became {
 		case wire.AskedWaits:
 			client.SetDeadline(time.Unix(1, 0)) // ends the wait

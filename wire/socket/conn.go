@@ -14,12 +14,17 @@ import (
 
 // Conn is a connected stream socket. Its methods may be called by several goroutines, as those of [net.Conn].
 type Conn struct {
+	// What a loop needs comes first, in one line of a processor's cache (TestLayout): with many sockets it is not there when one becomes ready.
 	fd int32
 	// life counts who uses fd, and has the bit closing when nobody may begin to. The last one closes fd.
-	life   atomic.Uint32
-	rd, wr side
-	ended  atomic.Bool // the kernel has said so of the peer's direction
-	loop   *loop
+	life    atomic.Uint32
+	sides   [directions]side
+	ended   atomic.Bool // the kernel has said so of the peer's direction
+	handler Handler
+	loop    *loop
+	next    *Conn // of the list where Post has put it
+
+	waits  [directions]wait
 	remote net.Addr
 }
 
@@ -34,8 +39,9 @@ var (
 func newConn(fd int, remote net.Addr) (*Conn, error) {
 	c := &Conn{fd: int32(fd), remote: remote}
 	c.life.Store(1)
-	c.rd.gate.mu.Lock()
-	c.wr.gate.mu.Lock()
+	for d := range c.waits {
+		c.waits[d].gate.mu.Lock()
+	}
 	if err := watch(c); err != nil {
 		closeFD(fd)
 		return nil, err
@@ -106,10 +112,10 @@ func (c *Conn) Close() error {
 			break
 		}
 	}
-	c.rd.interrupt()
-	c.wr.interrupt()
-	c.rd.stopTimer()
-	c.wr.stopTimer()
+	c.signal(reading, false)
+	c.signal(writing, false)
+	c.waits[reading].stopTimer()
+	c.waits[writing].stopTimer()
 	if c.life.Load() != closing|1 {
 		shutdown(int(c.fd))
 	}
@@ -117,12 +123,12 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// trouble is why one may not wait on a side.
-func (c *Conn) trouble(s *side) error {
+// trouble is why one may not wait.
+func (c *Conn) trouble(d direction) error {
 	if c.life.Load()&closing != 0 {
 		return net.ErrClosed
 	}
-	if s.expired.Load() {
+	if c.sides[d].expired.Load() {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -130,32 +136,32 @@ func (c *Conn) trouble(s *side) error {
 
 // begin makes the caller the one who reads (writes), until end. What the side was ready for before is not remembered: the caller
 // is to try first.
-func (c *Conn) begin(s *side) error {
+func (c *Conn) begin(d direction) error {
 	if !c.hold() {
 		return net.ErrClosed
 	}
-	s.owner.Lock()
-	if err := c.trouble(s); err != nil {
-		c.end(s)
+	c.waits[d].owner.Lock()
+	if err := c.trouble(d); err != nil {
+		c.end(d)
 		return err
 	}
-	s.forget()
+	c.sides[d].forget()
 	return nil
 }
 
-func (c *Conn) end(s *side) {
-	s.owner.Unlock()
+func (c *Conn) end(d direction) {
+	c.waits[d].owner.Unlock()
 	c.drop()
 }
 
 // until calls try until it returns true, and waits in between.
-func (c *Conn) until(s *side, try func(fd uintptr) bool) error {
-	if err := c.begin(s); err != nil {
+func (c *Conn) until(d direction, try func(fd uintptr) bool) error {
+	if err := c.begin(d); err != nil {
 		return err
 	}
-	defer c.end(s)
+	defer c.end(d)
 	for !try(uintptr(c.fd)) {
-		if err := s.wait(c); err != nil {
+		if err := c.wait(d); err != nil {
 			return err
 		}
 	}
@@ -168,7 +174,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	var errno syscall.Errno
-	err = c.until(&c.rd, func(fd uintptr) bool {
+	err = c.until(reading, func(fd uintptr) bool {
 		n, errno = Recv(fd, p, 0)
 		return errno != syscall.EAGAIN
 	})
@@ -186,7 +192,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 // Write is net.Conn's.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	var errno syscall.Errno
-	err = c.until(&c.wr, func(fd uintptr) bool {
+	err = c.until(writing, func(fd uintptr) bool {
 		for n < len(p) {
 			var m int
 			if m, errno = Send(fd, p[n:]); errno != 0 {
@@ -237,16 +243,16 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline is net.Conn's.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.rd, t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(reading, t) }
 
 // SetWriteDeadline is net.Conn's.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.wr, t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(writing, t) }
 
-func (c *Conn) setDeadline(s *side, t time.Time) error {
+func (c *Conn) setDeadline(d direction, t time.Time) error {
 	if !c.hold() {
 		return net.ErrClosed
 	}
-	s.setDeadline(t)
+	c.changeDeadline(d, t)
 	c.drop()
 	return nil
 }
@@ -266,41 +272,40 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-func (r *rawConn) Read(f func(fd uintptr) bool) error { return (*Conn)(r).until(&r.rd, f) }
+func (r *rawConn) Read(f func(fd uintptr) bool) error { return (*Conn)(r).until(reading, f) }
 
-func (r *rawConn) Write(f func(fd uintptr) bool) error { return (*Conn)(r).until(&r.wr, f) }
+func (r *rawConn) Write(f func(fd uintptr) bool) error { return (*Conn)(r).until(writing, f) }
 
 // What follows is for a single owner, who reads and writes by itself (Recv, Send with FD) and waits here.
 
 // Begin makes the caller the one who reads, until End, and keeps the descriptor from being closed, even if Close is called. It waits while another reads.
-func (c *Conn) Begin() error { return c.begin(&c.rd) }
+func (c *Conn) Begin() error { return c.begin(reading) }
 
 // End is what must follow upon Begin, when nobody waits any more.
-func (c *Conn) End() { c.end(&c.rd) }
+func (c *Conn) End() { c.end(reading) }
 
 // FD is the socket's descriptor, between Begin and End.
 func (c *Conn) FD() uintptr { return uintptr(c.fd) }
 
 // Check is why there is to be no reading: os.ErrDeadlineExceeded, net.ErrClosed, or nil. CheckWrite is the same for writing.
-func (c *Conn) Check() error      { return c.trouble(&c.rd) }
-func (c *Conn) CheckWrite() error { return c.trouble(&c.wr) }
+func (c *Conn) Check() error      { return c.trouble(reading) }
+func (c *Conn) CheckWrite() error { return c.trouble(writing) }
 
 // Ended reports whether the end of what the peer sends may be behind what is there to be read. It is told of once, perhaps together
 // with the last bytes; rarely it was told of the descriptor's former use.
 func (c *Conn) Ended() bool { return c.ended.Load() }
 
 // Tell has the next Wait or Handle not wait.
-func (c *Conn) Tell() { c.rd.tell() }
+func (c *Conn) Tell() { c.signal(reading, true) }
 
 // Wait waits until there may be something to read that was not there when Wait or Handle last returned; it may return for nothing. Its
 // errors are Check's. WaitWrite is the same for room to write.
-func (c *Conn) Wait() error      { return c.rd.wait(c) }
-func (c *Conn) WaitWrite() error { return c.wr.wait(c) }
+func (c *Conn) Wait() error      { return c.wait(reading) }
+func (c *Conn) WaitWrite() error { return c.wait(writing) }
 
-// Handle has h called when Wait would return. If it does not wait, h is not called: there may be
-// something to read now, or there is an error, as from Wait. If it does, h may be running already.
-func (c *Conn) Handle(h Handler) (waits bool, err error) { return c.rd.handle(c, h) }
+// Use makes h the handler from now on, for Handle and Post.
+func (c *Conn) Use(h Handler) { c.handler = h }
 
 // Park waits until Unpark is called, once for each Park, before it or after, by a Handler or on its behalf.
-func (c *Conn) Park()   { c.rd.gate.wait() }
-func (c *Conn) Unpark() { c.rd.gate.open() }
+func (c *Conn) Park()   { c.waits[reading].gate.wait() }
+func (c *Conn) Unpark() { c.waits[reading].gate.open() }

@@ -149,10 +149,12 @@ type recorder struct{ told chan string }
 
 func (r *recorder) Readable()    { r.told <- "readable" }
 func (r *recorder) Interrupted() { r.told <- "interrupted" }
+func (r *recorder) Posted()      { r.told <- "posted" }
 
 func TestHandler(t *testing.T) {
 	a, b := mustPair(t)
 	r := &recorder{make(chan string, 1)}
+	a.Use(r)
 	want := func(what string) {
 		t.Helper()
 		select {
@@ -171,7 +173,7 @@ func TestHandler(t *testing.T) {
 	waits := func() {
 		t.Helper()
 		for { // the socket may be told of for nothing
-			ok, err := a.Handle(r)
+			ok, err := a.Handle()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +184,7 @@ func TestHandler(t *testing.T) {
 	}
 	refused := func(want error) {
 		t.Helper()
-		if ok, err := a.Handle(r); ok || !errors.Is(err, want) {
+		if ok, err := a.Handle(); ok || !errors.Is(err, want) {
 			t.Errorf("it waits: %t, %v; want %v", ok, err, want)
 		}
 	}
@@ -205,6 +207,8 @@ func TestHandler(t *testing.T) {
 	a.Close()
 	want("interrupted")
 	refused(net.ErrClosed)
+	a.Post()
+	want("posted")
 	a.End()
 	if err := a.Begin(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("begin: %v", err)
@@ -219,13 +223,14 @@ type echo struct {
 }
 
 func (e *echo) Interrupted() { close(e.ended) }
+func (e *echo) Posted()      {}
 
 func (e *echo) Readable() {
 	for {
 		n, errno := socket.Recv(e.FD(), e.buf[:], 0)
 		switch {
 		case errno == syscall.EAGAIN:
-			if waits, err := e.Handle(e); err != nil {
+			if waits, err := e.Handle(); err != nil {
 				close(e.ended)
 				return
 			} else if waits {
@@ -257,6 +262,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				e.Use(e)
 				e.Readable()
 				b.SetDeadline(time.Now().Add(20 * time.Second))
 				buf := make([]byte, 3)

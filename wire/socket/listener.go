@@ -39,7 +39,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	var errno syscall.Errno
 	var sa syscall.RawSockaddrAny
 	var size uint32
-	if err := l.own.until(&l.own.rd, func(own uintptr) bool {
+	if err := l.own.until(reading, func(own uintptr) bool {
 		fd, errno = accept(own, &sa, &size)
 		return errno != syscall.EAGAIN
 	}); err != nil {

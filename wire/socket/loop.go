@@ -18,13 +18,14 @@ type loop struct {
 	fd      int
 	wake    int // an eventfd(2) among its sockets
 	waiter
-
-	mu     sync.Mutex
-	posted []func()
-	spare  []func() // room for posted; the loop's own
-	// awake: it will look at posted before it waits.
-	awake bool
+	starting sync.Mutex
+	// posted is a list of the sockets whose handlers are to be called, the last one first; asleep if there are none and the loop
+	// must be woken when there are.
+	posted atomic.Pointer[Conn]
 }
+
+// asleep is no socket.
+var asleep = new(Conn)
 
 // loops are made when they are first needed, and live as long as the process. There are as many in use as Go has processors.
 var (
@@ -54,37 +55,38 @@ func watch(c *Conn) error {
 	return err
 }
 
-// Post has the socket's loop call f soon, after what it is at. It may be called by any goroutine, and does not wait.
-func (c *Conn) Post(f func()) {
+// Post has the socket's loop call the handler's Posted soon, after what it is at. It may be called by any goroutine, and does not wait, but not again
+// before Posted has been called.
+func (c *Conn) Post() {
 	l := c.loop
-	l.mu.Lock()
-	l.posted = append(l.posted, f)
-	wake := !l.awake
-	l.awake = true
-	l.mu.Unlock()
-	if wake {
-		// Each write is an event of its own: nobody need read it.
-		one := uint64(1)
-		syscall.RawSyscall(syscall.SYS_WRITE, uintptr(l.wake), uintptr(unsafe.Pointer(&one)), 8)
+	for {
+		last := l.posted.Load()
+		if c.next = last; last == asleep {
+			c.next = nil
+		}
+		if !l.posted.CompareAndSwap(last, c) {
+			continue
+		}
+		if last == asleep {
+			// Each write is an event of its own: nobody need read it.
+			one := uint64(1)
+			syscall.RawSyscall(syscall.SYS_WRITE, uintptr(l.wake), uintptr(unsafe.Pointer(&one)), 8)
+		}
+		return
 	}
 }
 
-// runPosted calls what was posted, and what is meanwhile.
+// runPosted calls the handlers for which Post was called, in that order, and those for which it is meanwhile.
 func (l *loop) runPosted() {
-	for {
-		l.mu.Lock()
-		posted := l.posted
-		if l.awake = len(posted) > 0; !l.awake {
-			l.mu.Unlock()
-			return
+	for !l.posted.CompareAndSwap(nil, asleep) {
+		var first *Conn
+		for c := l.posted.Swap(nil); c != nil; {
+			c, c.next, first = c.next, first, c
 		}
-		l.posted = l.spare
-		l.mu.Unlock()
-		for i, f := range posted {
-			posted[i] = nil
-			f()
+		for c := first; c != nil; c = first {
+			first, c.next = c.next, nil // Posted may lead to another Post
+			c.handler.Posted()
 		}
-		l.spare = posted[:0]
 	}
 }
 
@@ -96,8 +98,8 @@ func (l *loop) start() error {
 	if l.started.Load() {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.starting.Lock()
+	defer l.starting.Unlock()
 	if l.started.Load() {
 		return nil
 	}
@@ -151,9 +153,7 @@ func (l *loop) run() {
 
 // serve does what is to be done for the sockets that events tell of, and what was posted; ticked: the tick is among them.
 func (l *loop) serve(events []unix.EpollEvent) (ticked bool) {
-	l.mu.Lock()
-	l.awake = true
-	l.mu.Unlock()
+	l.posted.CompareAndSwap(asleep, nil)
 	for i := range events {
 		fd := int(events[i].Fd)
 		if c := sockets.get(fd); c != nil {
@@ -172,9 +172,9 @@ func (c *Conn) tell(events uint32) {
 		c.ended.Store(true)
 	}
 	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.wr.tell()
+		c.signal(writing, true)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.rd.tell()
+		c.signal(reading, true)
 	}
 }

@@ -6,13 +6,25 @@ import (
 	"time"
 )
 
-// side is one direction of a socket: whether it is ready, and who waits for that.
+// direction is one of a socket's two.
+type direction uint8
+
+const (
+	reading direction = iota
+	writing
+	directions
+)
+
+// side is whether a socket is ready in one direction, and who waits for that. It is all that is looked at for a socket that is served by a loop.
 type side struct {
 	state   atomic.Uint32
 	expired atomic.Bool // the deadline has passed
-	owner   sync.Mutex  // held by who reads (writes)
+}
+
+// wait is what else there is of a direction.
+type wait struct {
+	owner   sync.Mutex // held by who reads (writes)
 	gate    gate
-	handler Handler
 	mu      sync.Mutex // of what follows
 	timer   *time.Timer
 	changes uint32 // of the deadline, so that a late timer is known
@@ -41,16 +53,18 @@ const (
 	idle    = iota // nobody waits
 	ready          // nobody waits, and the kernel has told of something since the owner began
 	waiting        // the owner waits for wake
-	handled        // the owner's handler is to be called
+	handled        // the handler is to be called
 )
 
-// Handler is what is done when a socket is readable, in the place of a goroutine that waits.
+// Handler is what is done in the place of a goroutine that waits, by a loop. None of it may block.
 type Handler interface {
-	// Readable is called by a loop, once, when there may be something to read. It must not block.
+	// Readable is called once for each Handle, when there may be something to read.
 	Readable()
-	// Interrupted is called instead if the deadline passes or the socket is closed, by whoever caused that. It must not block, nor do
-	// anything but to have another goroutine go on.
+	// Interrupted is called instead if the deadline passes or the socket is closed, by whoever caused that. It must do nothing
+	// but have another goroutine go on.
 	Interrupted()
+	// Posted is called once for each Post.
+	Posted()
 }
 
 // forget makes an idle side of a ready one.
@@ -61,39 +75,36 @@ func (s *side) forget() {
 }
 
 // wait waits until the side is ready.
-func (s *side) wait(c *Conn) error {
+func (c *Conn) wait(d direction) error {
+	s := &c.sides[d]
 	if s.state.CompareAndSwap(idle, waiting) {
-		if c.trouble(s) == nil || !s.state.CompareAndSwap(waiting, idle) {
-			s.gate.wait()
+		if c.trouble(d) == nil || !s.state.CompareAndSwap(waiting, idle) {
+			c.waits[d].gate.wait()
 		}
 	} else {
 		s.state.Store(idle)
 	}
-	return c.trouble(s)
+	return c.trouble(d)
 }
 
-// handle has the handler called once the side is ready. If it does not wait, the handler is not called: the side may be ready now, or there is an
-// error. If it does the handler may run at any time.
-func (s *side) handle(c *Conn, h Handler) (waits bool, err error) {
-	s.handler = h
+// Handle has the handler's Readable called when Wait would return. If it does not wait that is not called: there may be
+// something to read now, or there is an error, as from Wait. If it does, it may be running already.
+func (c *Conn) Handle() (waits bool, err error) {
+	s := &c.sides[reading]
 	if !s.state.CompareAndSwap(idle, handled) {
 		s.state.Store(idle)
-		return false, c.trouble(s)
+		return false, c.trouble(reading)
 	}
-	if err := c.trouble(s); err != nil && s.state.CompareAndSwap(handled, idle) {
+	if err := c.trouble(reading); err != nil && s.state.CompareAndSwap(handled, idle) {
 		return false, err
 	}
 	return true, nil
 }
 
-// tell is called by a loop when the kernel says that the side has become ready. It may say so for nothing.
-func (s *side) tell() { s.signal(true) }
-
-// interrupt ends a wait because of the deadline or because the socket is closed.
-func (s *side) interrupt() { s.signal(false) }
-
-// signal ends a wait. If nobody waits, that the side is ready is remembered; an interrupt need not be, as everybody asks for trouble before waiting.
-func (s *side) signal(isReady bool) {
+// signal ends a wait: isReady, as the kernel says, perhaps for nothing, that the side has become ready, else because of the deadline or because the
+// socket is closed. If nobody waits, that the side is ready is remembered; an interrupt need not be, as everybody asks for trouble before waiting.
+func (c *Conn) signal(d direction, isReady bool) {
+	s := &c.sides[d]
 	for {
 		switch s.state.Load() {
 		case ready:
@@ -104,7 +115,7 @@ func (s *side) signal(isReady bool) {
 			}
 		case waiting:
 			if s.state.CompareAndSwap(waiting, idle) {
-				s.gate.open()
+				c.waits[d].gate.open()
 				return
 			}
 		case handled:
@@ -112,55 +123,57 @@ func (s *side) signal(isReady bool) {
 				continue
 			}
 			if isReady {
-				s.handler.Readable()
+				c.handler.Readable()
 			} else {
-				s.handler.Interrupted()
+				c.handler.Interrupted()
 			}
 			return
 		}
 	}
 }
 
-func (s *side) setDeadline(t time.Time) {
-	s.mu.Lock()
-	s.forgetDeadline()
+func (c *Conn) changeDeadline(d direction, t time.Time) {
+	s, w := &c.sides[d], &c.waits[d]
+	w.mu.Lock()
+	w.forgetDeadline()
 	left := time.Duration(1)
 	if !t.IsZero() {
 		left = time.Until(t)
 	}
 	if s.expired.Store(left <= 0); left > 0 && !t.IsZero() {
-		change := s.changes
-		s.timer = time.AfterFunc(left, func() { s.expire(change) })
+		change := w.changes
+		w.timer = time.AfterFunc(left, func() { c.expire(d, change) })
 	}
-	s.mu.Unlock()
+	w.mu.Unlock()
 	if left <= 0 {
-		s.interrupt()
+		c.signal(d, false)
 	}
 }
 
-func (s *side) expire(change uint32) {
-	s.mu.Lock()
-	passed := change == s.changes
+func (c *Conn) expire(d direction, change uint32) {
+	w := &c.waits[d]
+	w.mu.Lock()
+	passed := change == w.changes
 	if passed {
-		s.expired.Store(true)
+		c.sides[d].expired.Store(true)
 	}
-	s.mu.Unlock()
+	w.mu.Unlock()
 	if passed {
-		s.interrupt()
+		c.signal(d, false)
 	}
 }
 
-func (s *side) stopTimer() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forgetDeadline()
+func (w *wait) stopTimer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forgetDeadline()
 }
 
 // forgetDeadline sees to it that a timer does not strike any more; the caller holds mu.
-func (s *side) forgetDeadline() {
-	s.changes++
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+func (w *wait) forgetDeadline() {
+	w.changes++
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
 	}
 }

@@ -42,15 +42,15 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// reading uses all that comes, by a loop.
-type reading struct {
+// reader uses all that comes, by a loop.
+type reader struct {
 	c     *Conn
 	bytes atomic.Int64
 	// stayed counts how often the loop had not parked for it.
 	stayed atomic.Int64
 }
 
-func (r *reading) Readable() {
+func (r *reader) Readable() {
 	for {
 		var b [4096]byte
 		for {
@@ -63,13 +63,14 @@ func (r *reading) Readable() {
 		if r.c.loop.pace.stays {
 			r.stayed.Add(1)
 		}
-		if waits, err := r.c.Handle(r); waits || err != nil {
+		if waits, err := r.c.Handle(); waits || err != nil {
 			return
 		}
 	}
 }
 
-func (r *reading) Interrupted() {}
+func (r *reader) Interrupted() {}
+func (r *reader) Posted()      {}
 
 // While all of Go's processors are held by loops that stay in epoll_wait everybody else gets a turn: as long as there are events, and when they
 // cease from one moment to the next. It is tried in another process, whose goroutines cannot be preempted by signals: nothing but
@@ -95,7 +96,7 @@ func TestOthersGetTheProcessor(t *testing.T) {
 func othersGetTheProcessor(t *testing.T, procs int) {
 	runtime.GOMAXPROCS(procs)
 	const lines = 30000
-	var readers []*reading
+	var readers []*reader
 	for range procs {
 		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -111,7 +112,8 @@ func othersGetTheProcessor(t *testing.T, procs int) {
 		if err := c.Begin(); err != nil {
 			t.Fatal(err)
 		}
-		r := &reading{c: c}
+		r := &reader{c: c}
+		c.Use(r)
 		readers = append(readers, r)
 		r.Readable()
 		peer := os.NewFile(uintptr(pair[1]), "peer")
