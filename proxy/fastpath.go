@@ -191,7 +191,8 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 	if f.lease != nil {
 		now = cluster.Now()
 	}
-	if now >= s.srv.recent.next.Load() {
+	if s.srv.recent.isDue(now) {
+		s.exemplary = true
 		return fastNothing, nil
 	}
 	if now-l.used >= checkEvery {

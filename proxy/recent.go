@@ -41,13 +41,19 @@ type example struct {
 	text   [maxRecentText]byte
 }
 
-// keepExample keeps the decision about the unit that is sent now, if it is time for one.
+// isDue is true for one of those who ask when it is time for an example.
+func (r *recent) isDue(now int64) bool {
+	next := r.next.Load()
+	return now >= next && r.next.CompareAndSwap(next, now+recentEvery)
+}
+
+// keepExample keeps the decision about the unit that is sent now, if it is time for one, or the unit did not go the fast way for that.
 func (s *session) keepExample(l *lease, now int64) {
 	r := &s.srv.recent
-	next := r.next.Load()
-	if now < next || !r.next.CompareAndSwap(next, now+recentEvery) {
+	if !s.exemplary && !r.isDue(now) {
 		return
 	}
+	s.exemplary = false
 	text := s.unitText()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -42,9 +42,11 @@ type session struct {
 	// extended cycle; messages are dropped until Sync.
 	skipping bool
 	// usual: Arrived has found that what has arrived must go the usual way.
-	usual  bool
-	reason balancer.Reason
-	lastID uint64 // the last lease's id
+	usual bool
+	// exemplary: the unit is to be kept as an example (keepExample).
+	exemplary bool
+	reason    balancer.Reason
+	lastID    uint64 // the last lease's id
 	// compared are the defaults of the last primary connection, of which the client knows.
 	compared *pool.Params
 	flight   flight
