@@ -79,6 +79,14 @@ func (l *lease) noteColumns(e *expected, c columns) {
 	}
 }
 
+// noteRow is noteColumns for a RowDescription that mostly is the one before.
+func (l *lease) noteRow(p *prepared, msg []byte) {
+	if sum := maphash.Bytes(columnsSeed, msg); p.told == 0 || p.row != sum {
+		p.row = sum
+		l.noteColumns(&expected{stmt: p}, columnsOf(msg))
+	}
+}
+
 // knows is whether the client knows the columns that the connection's statement has.
 func (l *lease) knows(p *prepared) bool {
 	if !l.shares(p) {

@@ -46,8 +46,10 @@ type read struct {
 	out     []byte
 	shared  *prepared // nil: it runs none
 	verdict *parser.Verdict
-	// parse is a whole Parse message of the unnamed statement, nil if there is none.
+	// parse is a whole Parse message of the unnamed statement, nil if there is none; then stmt is what Bind names.
 	parse []byte
+	stmt  *prepared
+	row   []byte // the answer's RowDescription
 	// binds and describes: the answer has a BindComplete, and a RowDescription.
 	binds, describes bool
 }
@@ -380,7 +382,7 @@ func (s *session) recognize(r *read, l *lease, looped bool) bool {
 		default: // rename looks at the connection
 			r.shared = p
 		}
-		r.verdict = p.verdict
+		r.stmt, r.verdict = p, p.verdict
 	}
 	return r.verdict != nil
 }
@@ -494,7 +496,7 @@ func (r *read) answered(b []byte) (tag []byte, ok bool) {
 			if !columns {
 				return nil, false
 			}
-			columns = false
+			columns, r.row = false, b[:size]
 		case wire.DataRow:
 			if columns {
 				return nil, false
@@ -511,21 +513,27 @@ func (r *read) answered(b []byte) (tag []byte, ok bool) {
 
 // noteRead keeps the books of statements: what planning it would have done.
 func (s *session) noteRead(l *lease, r *read) {
-	st := &s.stmts
+	st, p := &s.stmts, r.stmt
 	switch {
 	case !r.binds:
 		if st.unnamed != nil {
 			s.unit.number++
 			st.displaceUnnamed(s.unit.number)
 		}
+		return
 	case r.parse != nil:
-		p := st.unnamed
+		p = st.unnamed
 		if p == nil || !bytes.Equal(p.parse, r.parse) || p.verdict != r.verdict {
 			s.unit.number++
 			p = st.parsed(nil, r.parse, r.verdict, s.unit.number)
 		}
-		p.told, p.found, p.changed, p.borrowed = 0, 0, false, false
+		if p.found, p.changed, p.borrowed = 0, false, false; !r.describes {
+			p.told = 0
+		}
 		l.gets(p, 0)
+	}
+	if r.describes {
+		l.noteRow(p, r.row)
 	}
 }
 

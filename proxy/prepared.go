@@ -21,6 +21,7 @@ type prepared struct {
 	// says that these differ on a connection that has it under its own name. borrowed: its Parse was
 	// answered by a statement that was there.
 	told, found       columns
+	row               uint64 // stands for the RowDescription that told was read from, if the fast way read it
 	changed, borrowed bool
 	refusal           []byte // the error with which it could not be made unseen
 	// used is the number of the last unit that referred to the statement.
