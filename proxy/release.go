@@ -33,8 +33,8 @@ func (r *release) isDue(rests int, busy bool) bool {
 // workload is how long howdah has worked in all when upkeep last looked: the time of processors that it took.
 type workload struct{ used time.Duration }
 
-// busyShare is the part of a processor above which howdah counts as busy.
-const busyShare = 0.1
+// busyShare is the part of a processor above which howdah counts as busy. Ten thousand sessions that come to rest at once take less.
+const busyShare = 0.25
 
 // isBusy is called at each round of upkeep.
 func (w *workload) isBusy() bool {

@@ -34,7 +34,7 @@ func TestWorkload(t *testing.T) {
 	}
 	var before workload
 	before.isBusy()
-	for now := before; now.used < before.used+upkeepEvery/5; {
+	for now := before; now.used < before.used+upkeepEvery/2; {
 		now.isBusy()
 	}
 	if !w.isBusy() {
