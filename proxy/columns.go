@@ -70,7 +70,7 @@ func (l *lease) noteColumns(e *expected, c columns) {
 	if e.swallow {
 		p.found = c
 	} else {
-		p.told = c
+		p.told, p.row = c, 0
 	}
 	if l.shares(p) {
 		if shelved := l.carried.statements.byName[p.shared]; shelved != nil {
@@ -82,8 +82,8 @@ func (l *lease) noteColumns(e *expected, c columns) {
 // noteRow is noteColumns for a RowDescription that mostly is the one before.
 func (l *lease) noteRow(p *prepared, msg []byte) {
 	if sum := maphash.Bytes(columnsSeed, msg); p.told == 0 || p.row != sum {
-		p.row = sum
 		l.noteColumns(&expected{stmt: p}, columnsOf(msg))
+		p.row = sum
 	}
 }
 
@@ -159,7 +159,7 @@ func (s *session) learnColumns(l *lease, p *prepared) error {
 	if p.refusal != nil && refusesColumns(p.refusal) {
 		return errColumnsChanged
 	}
-	p.told = p.found
+	p.told, p.row = p.found, 0
 	return nil
 }
 

@@ -51,3 +51,22 @@ func TestColumnsOf(t *testing.T) {
 		t.Error("half a message is understood")
 	}
 }
+
+// What the client was told of last counts, whichever way it was told.
+func TestNoteRow(t *testing.T) {
+	one, two := rowDescription(field{name: "a", typ: 23}), rowDescription(field{name: "b", typ: 25})
+	l, p := &lease{}, &prepared{}
+	for i, step := range []struct {
+		fast bool
+		msg  []byte
+	}{{true, one}, {true, one}, {false, two}, {true, one}, {true, two}, {false, one}, {true, one}} {
+		if step.fast {
+			l.noteRow(p, step.msg)
+		} else {
+			l.noteColumns(&expected{stmt: p}, columnsOf(step.msg))
+		}
+		if p.told != columnsOf(step.msg) {
+			t.Errorf("step %d: the client was told other columns", i)
+		}
+	}
+}
