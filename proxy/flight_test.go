@@ -76,6 +76,34 @@ func TestClientLeavesInFlight(t *testing.T) {
 	}
 }
 
+// A client that sends nothing behind its last request is answered, and its session ends: nobody asks the kernel for clients that are gone.
+func TestClientEndsWithItsRequest(t *testing.T) {
+	for _, mode := range []string{configs.PoolSession, configs.PoolTransaction} {
+		for sql, want := range map[string]string{
+			"SELECT x":                     "T D(standby) C(SELECT 1) Z(I)",
+			"INSERT INTO x DEFAULT VALUES": "C(INSERT) Z(I)",
+		} {
+			t.Run(mode+" "+sql, func(t *testing.T) {
+				h := start(t, func(c *configs.Config) { c.Pool.Mode = mode }, newFake(t, "primary", false), newFake(t, "standby", true))
+				for range 30 {
+					c := connectAs(t, h.addr, "u")
+					c.goFast("SELECT x")
+					c.send(wire.AppendQuery(nil, sql))
+					if err := c.NetConn().(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+						t.Fatal(err)
+					}
+					if got := c.answer(); got != want {
+						t.Fatalf("got %s, want %s", got, want)
+					}
+					if got := c.answer(); got != "EOF" {
+						t.Fatalf("the end: %s", got)
+					}
+				}
+			})
+		}
+	}
+}
+
 // queueBehind has the holder's read take the standby's only connection until goOn is called, and c's wait for that.
 func (h *harness) queueBehind(t *testing.T, standby *fake, holder, c *client) (goOn func()) {
 	t.Helper()
