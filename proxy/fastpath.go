@@ -84,9 +84,9 @@ func (s *session) expectFirst() {
 }
 
 // draw has the balancer say where the session's first read goes, if that is where the next ones go too.
-func (s *session) draw(v *parser.Verdict) bool {
-	v, conduct := s.resolved(v)
-	if conduct != 0 || !isPlain(v) || len(s.names.unchecked) > 0 {
+func (s *session) draw(judged *parser.Verdict) bool {
+	v := s.resolvedPlain(judged)
+	if v == nil {
 		return false
 	}
 	s.prepare(&s.in, v)
@@ -101,7 +101,17 @@ func (s *session) draw(v *parser.Verdict) bool {
 	}
 	f := &s.fastPath
 	f.slot, f.node, f.drawn, f.view, f.known = d.Target, d.Node, true, s.in.View, s.names.known
+	f.judged, f.resolved = judged, v
 	return true
+}
+
+// resolvedPlain is the verdict as the session resolves it, nil if that is not plain, or not certain.
+func (s *session) resolvedPlain(v *parser.Verdict) *parser.Verdict {
+	v, conduct := s.resolved(v)
+	if conduct != 0 || !isPlain(v) || len(s.names.unchecked) > 0 {
+		return nil
+	}
+	return v
 }
 
 // isPlain is whether a verdict is of one read about which there is nothing to say: no comment with wishes, no
@@ -140,8 +150,8 @@ func (s *session) fast(in []byte, looped bool) (fastDid, error) {
 		return fastNothing, nil
 	}
 	if r.verdict != f.judged {
-		v, conduct := s.resolved(r.verdict)
-		if conduct != 0 || !isPlain(v) || len(s.names.unchecked) > 0 || s.names.known != f.known {
+		v := s.resolvedPlain(r.verdict)
+		if v == nil || s.names.known != f.known {
 			return fastNothing, nil
 		}
 		f.judged, f.resolved = r.verdict, v
@@ -153,6 +163,9 @@ func (s *session) fast(in []byte, looped bool) (fastDid, error) {
 	view := s.srv.cluster.View()
 	if view != f.view && !s.stillFast(view, v) {
 		return fastNothing, nil
+	}
+	if s.reason = balancer.ReasonKept; f.drawn {
+		s.reason = balancer.ReasonDrawn
 	}
 	if l == nil {
 		did, err := fastNothing, error(nil)
@@ -183,10 +196,8 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 	if !s.maySend(l) { // asked when busy, as mustHold says
 		return s.refrain(looped), nil
 	}
-	if s.reason, s.began = balancer.ReasonKept, now; f.drawn {
-		s.reason, f.drawn = balancer.ReasonDrawn, false
-	}
 	s.srv.traffic.decided(s.pid, s.reason)
+	s.began, f.drawn = now, false
 	if !f.resolved.Traceless {
 		l.traces = true
 	}
