@@ -257,13 +257,13 @@ func (m *bubbled) step(e core.Event) {
 			m.mu.Unlock()
 		case core.Propose:
 			m.mu.Lock()
-			r := m.raft
+			r, stop := m.raft, m.stop
 			m.mu.Unlock()
 			if r == nil {
 				continue
 			}
 			m.work.Go(func() {
-				if text, err := core.Builtin().Propose(m.fsm.current(), a.Command); err == nil && r.Apply(text, proposeTimeout).Error() != nil {
+				if text, err := core.Builtin().Propose(m.fsm.current(), a.Command); err == nil && r.Apply(text, proposeTimeout).Error() != nil && m.waits(stop) {
 					m.step(core.Unproposed{Kind: a.Command.Kind, Reason: "not committed"})
 				}
 			})

@@ -92,8 +92,12 @@ func (m *Machine) begin(request string, b BeginBody) {
 	m.propose(c)
 }
 
+// unproposed has a command proposed again soon, but not at once: who refuses it (raft does while leadership is given away) refuses
+// the next one as fast, and the two would go round without end.
 func (m *Machine) unproposed(e Unproposed) {
-	delete(m.proposed, e.Kind)
+	if again, ok := m.proposed[e.Kind]; ok {
+		m.proposed[e.Kind] = min(again, m.now+m.timing.Poll/10)
+	}
 	if p := m.pending; e.Kind == KindBegin && p != nil && p.failover == 0 {
 		m.pending = nil
 		m.refuse(p.request, "its beginning was not committed: "+e.Reason)

@@ -35,7 +35,7 @@ type Machine struct {
 	polls uint64
 	// pending is the request that a failover is being begun for.
 	pending *pending
-	// proposed is when a kind of command was last proposed in this term.
+	// proposed is from when on a kind of command may be proposed again in this term.
 	proposed map[Kind]time.Duration
 	// resumed is the failover that the user was told to go on with in this term.
 	resumed uint64
@@ -278,10 +278,10 @@ func (m *Machine) settleAddress(until time.Duration, holds bool) {
 
 // propose proposes once, and again if nothing came of it for a while.
 func (m *Machine) propose(c Command) {
-	if at, ok := m.proposed[c.Kind]; ok && m.now-at < m.timing.Poll {
+	if again, ok := m.proposed[c.Kind]; ok && m.now < again {
 		return
 	}
-	m.proposed[c.Kind] = m.now
+	m.proposed[c.Kind] = m.now + m.timing.Poll
 	m.do(Propose{c})
 }
 
