@@ -148,16 +148,26 @@ func benchmark(ctx context.Context, o options, chosen []contender, programs map[
 	return rep, errors.Join(append(rep.failed, err)...)
 }
 
-// measureLoads starts the whole field, looks where its reads go, measures, and
-// stops it.
+// measureLoads measures all rounds. Each has processes of its own: how fast one is depends on where its memory lies, which a median over
+// the rounds of one process would know nothing of.
 func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contender, loads []load,
 	readers func(context.Context) ([]int, error)) (results, []routed, error) {
-	busiest := loads[0]
-	for _, ld := range loads {
-		if ld.clients > busiest.clients {
-			busiest = ld
+	busiest := slices.MaxFunc(loads, func(a, b load) int { return a.clients - b.clients })
+	all := results{}
+	var routing []routed
+	for round := range m.rounds {
+		where, err := measureRound(ctx, l, m, chosen, loads, busiest, round, all, readers)
+		if err != nil {
+			return nil, nil, err
 		}
+		routing = append(routing, where...)
 	}
+	return all, routing, nil
+}
+
+// measureRound starts the whole field, measures, and stops it. In the first round it looks where the reads go.
+func measureRound(ctx context.Context, l launcher, m measurer, chosen []contender, loads []load, busiest load, round int, all results,
+	readers func(context.Context) ([]int, error)) (routing []routed, err error) {
 	var field []running
 	defer func() {
 		for _, r := range field {
@@ -165,33 +175,34 @@ func measureLoads(ctx context.Context, l launcher, m measurer, chosen []contende
 		}
 	}()
 	for _, c := range chosen {
-		// Some more than pgbench's clients: the last round's may still be leaving.
-		r, err := l.start(ctx, c, c.name+"-"+string(busiest.kind), busiest.clients+16)
+		// Some more than pgbench's clients: the last turn's may still be leaving.
+		r, err := l.start(ctx, c, fmt.Sprintf("%s-%s-%d", c.name, busiest.kind, round), busiest.clients+16)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		field = append(field, r)
+		if busiest.kind.streams() {
+			continue
+		}
+		if err := m.bench.warmUp(ctx, r.port, busiest); err != nil {
+			return nil, r.explain(err)
+		}
 	}
-	if err := m.warmUp(ctx, field, loads); err != nil {
-		return nil, nil, err
-	}
-	var routing []routed
 	for _, r := range field {
-		if r.nodes == 1 || busiest.kind != kindSession {
+		if r.nodes == 1 || busiest.kind != kindSession || round > 0 {
 			continue
 		}
 		where, err := m.lookRouting(ctx, r, busiest, readers)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		routing = append(routing, where)
 	}
-	profile := func() error { return nil }
+	wait := func() error { return nil }
 	if l.profiler != nil {
-		profile = l.profiler.during(ctx, busiest.kind, len(loads)*m.rounds*m.bench.seconds)
+		wait = l.profiler.during(ctx, fmt.Sprintf("%s-%s-%d", profiled, busiest.kind, round), len(loads)*m.bench.seconds)
 	}
-	all, err := m.measure(ctx, field, loads)
-	return all, routing, errors.Join(err, profile())
+	return routing, errors.Join(m.round(ctx, field, loads, round, all), wait())
 }
 
 // measureIdle measures those that take thousands of clients with few server

@@ -49,8 +49,8 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	var clients, modes, names, what, shared string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(w)
-	fs.IntVar(&o.rounds, "rounds", 3, "rounds; results are medians over them")
-	fs.IntVar(&o.seconds, "seconds", 4, "length of each contender's turn in a round, seconds")
+	fs.IntVar(&o.rounds, "rounds", 6, "rounds, each with processes of its own; results are medians over them")
+	fs.IntVar(&o.seconds, "seconds", 3, "length of each contender's turn in a round, seconds")
 	fs.StringVar(&clients, "clients", "8,64", "client counts, comma separated")
 	fs.StringVar(&modes, "modes", "simple,extended,prepared", "query modes (pgbench -M), comma separated; empty measures the idle clients alone")
 	fs.StringVar(&what, "kinds", "session,transaction,tls,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, TLS, storms of logins, large results as rows and by COPY")

@@ -18,19 +18,19 @@ const profiled = "howdah3"
 // profiler asks howdah, while it is under the load of one kind after the other, where its time goes.
 type profiler struct {
 	dir   string   // the launcher's
-	parts []string // files, one of each kind
+	parts []string // files, one of each round
 }
 
 // adminSocket is where howdah listens for operators, in its own directory.
 const adminSocket = "admin.sock"
 
-// during profiles howdah for so many seconds from now on; wait returns when the profile has been written.
-func (p *profiler) during(ctx context.Context, k kind, seconds int) (wait func() error) {
-	file := filepath.Join(p.dir, string(k)+".pprof")
+// during profiles the contender that was started as that, for so many seconds from now on; wait returns when the profile has been written.
+func (p *profiler) during(ctx context.Context, as string, seconds int) (wait func() error) {
+	file := filepath.Join(p.dir, as+".pprof")
 	p.parts = append(p.parts, file)
 	done := make(chan error, 1)
 	go func() {
-		done <- fetchProfile(ctx, filepath.Join(p.dir, profiled+"-"+string(k), adminSocket), file, seconds)
+		done <- fetchProfile(ctx, filepath.Join(p.dir, as, adminSocket), file, seconds)
 	}() // ends with the answer
 	return func() error { return <-done }
 }
@@ -58,7 +58,7 @@ func fetchProfile(ctx context.Context, socket, file string, seconds int) error {
 	return os.WriteFile(file, body, 0o644)
 }
 
-// write puts the profiles of all kinds together into one file, as `go build` takes it (-pgo).
+// write puts the profiles of all rounds together into one file, as `go build` takes it (-pgo).
 func (p *profiler) write(ctx context.Context, file string) error {
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "pprof", "-proto"}, p.parts...)...)

@@ -53,14 +53,37 @@ func TestGoalsMissedOrUnknown(t *testing.T) {
 		rows := r.goalTable().rows
 		return rows[0][len(rows[0])-1]
 	}
+	rounds := func(howdah float64, more ...float64) {
+		r.results[l]["howdah3"], r.results[l]["pgbouncer"] = nil, nil
+		for i := range 6 {
+			cpu := howdah
+			if i < len(more) {
+				cpu = more[i]
+			}
+			r.results[l]["howdah3"] = append(r.results[l]["howdah3"], result{cpu: cpu})
+			r.results[l]["pgbouncer"] = append(r.results[l]["pgbouncer"], result{cpu: 10})
+		}
+	}
+	if got := verdict(); got != "yes, not shown" {
+		t.Errorf("at par with PgBouncer in two rounds: met is %q", got)
+	}
+	rounds(11)
 	if got := verdict(); got != "yes" {
-		t.Errorf("at par with PgBouncer: met is %q", got)
+		t.Errorf("a tenth above PgBouncer in six rounds: met is %q", got)
 	}
-	r.results[l]["howdah3"] = series{{cpu: 20}, {cpu: 40}}
+	rounds(11, 13)
+	if got := verdict(); got != "yes, not shown" {
+		t.Errorf("and three tenths in one of them: met is %q", got)
+	}
+	rounds(14, 11)
+	if got := verdict(); got != "no, not shown" {
+		t.Errorf("in all but one of them: met is %q", got)
+	}
+	rounds(14)
 	if got := verdict(); got != "no" {
-		t.Errorf("a third above PgBouncer: met is %q", got)
+		t.Errorf("four tenths above PgBouncer: met is %q", got)
 	}
-	r.results[l]["howdah3"] = series{{cpu: 1}, {cpu: 1}}
+	rounds(1)
 	r.routing[0].sessions = []int{8, 0, 0}
 	if got := verdict(); got != "no: nothing was routed" {
 		t.Errorf("cheap, but all reads on the primary: met is %q", got)
@@ -69,5 +92,16 @@ func TestGoalsMissedOrUnknown(t *testing.T) {
 	delete(r.results[l], "pgbouncer")
 	if got := verdict(); got != "-" {
 		t.Errorf("without PgBouncer: met is %q", got)
+	}
+}
+
+// What shall be high is not met by being low.
+func TestGoalOfLogins(t *testing.T) {
+	t.Parallel()
+	g := goal{limit: 1, least: true}
+	for want, ratio := range map[string]float64{"yes": 1.1, "no": 0.9} {
+		if got := g.met([]float64{ratio, ratio, ratio, ratio, ratio, ratio}); got != want {
+			t.Errorf("%v: met is %q", ratio, got)
+		}
 	}
 }

@@ -37,44 +37,29 @@ type measurer struct {
 	progress io.Writer
 }
 
-// warmUp runs every mode once through every contender.
-func (m measurer) warmUp(ctx context.Context, field []running, loads []load) error {
-	for _, c := range field {
-		for _, l := range loads {
-			if l.kind.streams() {
-				continue
-			}
-			if err := m.bench.warmUp(ctx, c.port, l); err != nil {
+// round has every contender take its turn under every load, and adds what was found to all. They run one after another, and each round
+// begins with another one of them: who comes first finds the machine as the load before has left it.
+func (m measurer) round(ctx context.Context, field []running, loads []load, round int, all results) error {
+	for _, l := range loads {
+		if all[l] == nil {
+			all[l] = map[string]series{}
+		}
+		for i := range field {
+			c := field[(round+i)%len(field)]
+			r, err := m.turn(ctx, c, l)
+			if err != nil {
 				return c.explain(err)
 			}
+			all[l][c.name] = append(all[l][c.name], r)
+			if l.kind.streams() {
+				fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %5.0f MB/s, CPU %s ms/MB\n", l.title(), round+1, m.rounds, c.name, r.tps, number(r.cpu, 3))
+				continue
+			}
+			fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %7.0f tps, %6.3f ms, p99 %6.3f ms, CPU %s µs\n",
+				l.title(), round+1, m.rounds, c.name, r.tps, r.average, r.p99, number(r.cpu, 1))
 		}
 	}
 	return nil
-}
-
-// measure runs all loads. Within a round the contenders run one after another,
-// and the next round starts only when all had their turn.
-func (m measurer) measure(ctx context.Context, field []running, loads []load) (results, error) {
-	all := results{}
-	for _, l := range loads {
-		all[l] = map[string]series{}
-		for round := range m.rounds {
-			for _, c := range field {
-				r, err := m.turn(ctx, c, l)
-				if err != nil {
-					return nil, c.explain(err)
-				}
-				all[l][c.name] = append(all[l][c.name], r)
-				if l.kind.streams() {
-					fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %5.0f MB/s, CPU %s ms/MB\n", l.title(), round+1, m.rounds, c.name, r.tps, number(r.cpu, 3))
-					continue
-				}
-				fmt.Fprintf(m.progress, "%s, round %d/%d: %-10s %7.0f tps, %6.3f ms, p99 %6.3f ms, CPU %s µs\n",
-					l.title(), round+1, m.rounds, c.name, r.tps, r.average, r.p99, number(r.cpu, 1))
-			}
-		}
-	}
-	return all, nil
 }
 
 // turn is one run of pgbench. The CPU time is that of its steady part; of a storm, whose logins are what is measured, all of it.

@@ -23,7 +23,9 @@ func median(values []float64) float64 {
 // medianRatio is the median of value/base taken round by round: both were
 // measured within seconds of each other, so a slow minute of the machine
 // divides out, which it would not do in the ratio of two medians.
-func medianRatio(values, base []float64) float64 {
+func medianRatio(values, base []float64) float64 { return median(ratios(values, base)) }
+
+func ratios(values, base []float64) []float64 {
 	n := min(len(values), len(base))
 	ratios := make([]float64, 0, n)
 	for i := range n {
@@ -31,18 +33,25 @@ func medianRatio(values, base []float64) float64 {
 			ratios = append(ratios, values[i]/base[i])
 		}
 	}
-	return median(ratios)
+	return ratios
 }
 
-// spread is half the range of the middle half of the values relative to their median: 0.05
-// says that every second round was within about 5 % of it.
-func spread(values []float64) float64 {
+// confidence is where the median of what the values are a sample of lies, in 95 % of cases or more, whatever their distribution (the sign
+// test's confidence interval). With fewer than six values nothing can be said so surely; then both are NaN.
+func confidence(values []float64) (low, high float64) {
 	s := measured(values)
-	m := median(s)
-	if len(s) < 2 || m == 0 {
-		return math.NaN()
+	slices.Sort(s)
+	// The median is below the k-th smallest value if fewer than k of n values are below the median: as likely as fewer than k heads in n throws.
+	n, k := len(s), 0
+	fewer, chance := 0.0, math.Exp2(-float64(n)) // of at most k heads, and of exactly k
+	for fewer += chance; 2*fewer <= 0.05; fewer += chance {
+		k++
+		chance *= float64(n-k+1) / float64(k)
 	}
-	return (percentile(s, 75) - percentile(s, 25)) / 2 / m
+	if k == 0 {
+		return math.NaN(), math.NaN()
+	}
+	return s[k-1], s[n-k]
 }
 
 // percentile is the nearest-rank percentile (p in 0..100]. It sorts samples.

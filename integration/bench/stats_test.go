@@ -80,13 +80,19 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
+func TestConfidence(t *testing.T) {
 	t.Parallel()
-	if got := spread([]float64{9, 10, 12}); !same(got, 0.15) {
-		t.Errorf("got %v, want 0.15", got)
+	upTo := func(n int) (values []float64) {
+		for i := range n {
+			values = append(values, float64(n-i))
+		}
+		return append(values, nan)
 	}
-	if got := spread([]float64{9}); !same(got, nan) {
-		t.Errorf("one round: got %v, want none", got)
+	// The ranks are those of the tables of the sign test.
+	for n, want := range map[int][2]float64{0: {nan, nan}, 5: {nan, nan}, 6: {1, 6}, 8: {1, 8}, 9: {2, 8}, 20: {6, 15}, 30: {10, 21}, 100: {40, 61}} {
+		if low, high := confidence(upTo(n)); !same(low, want[0]) || !same(high, want[1]) {
+			t.Errorf("%d values: got the %v. to %v. smallest, want %v", n, low, high, want)
+		}
 	}
 }
 
