@@ -120,6 +120,49 @@ func TestSignals(t *testing.T) {
 	for range 3 {
 		wantEndedAtWork(t, super, open("alice"))
 	}
+	wantEndAwaited(t, f, super, func() *pgx.Conn { return open("alice") })
+}
+
+// wantEndAwaited ends sessions and gives it time: when the answer comes a session has gone, with what it kept locked.
+func wantEndAwaited(t *testing.T, f *fixture, super *pgx.Conn, open func() *pgx.Conn) {
+	t.Helper()
+	f.exec(t, "CREATE TABLE locked (); GRANT ALL ON locked TO alice")
+	end := func(sql string, arguments ...any) (done bool, err error) {
+		err = super.QueryRow(t.Context(), sql, arguments...).Scan(&done)
+		return done, err
+	}
+	for _, way := range []func(pid uint32, wait int64) (bool, error){
+		func(pid uint32, wait int64) (bool, error) {
+			return end(fmt.Sprintf("SELECT pg_terminate_backend(%d, %d)", pid, wait))
+		},
+		func(pid uint32, wait int64) (bool, error) {
+			return end(fmt.Sprintf("SELECT pg_terminate_backend(timeout => %d, pid => %d)", wait, pid), pgx.QueryExecModeSimpleProtocol)
+		},
+		func(pid uint32, wait int64) (bool, error) {
+			return end("SELECT pg_terminate_backend($1, $2)", pid, wait)
+		},
+		func(pid uint32, wait int64) (bool, error) {
+			return end("SELECT pg_terminate_backend($1::int, $2::int)", pgx.QueryExecModeDescribeExec, pid, wait)
+		},
+		func(pid uint32, wait int64) (bool, error) {
+			return end("SELECT pg_terminate_backend($1, $2)", pgx.QueryExecModeExec, int32(pid), wait)
+		},
+	} {
+		victim := open()
+		_, err := victim.Exec(t.Context(), "BEGIN; LOCK TABLE locked")
+		must(t, err)
+		done, err := way(victim.PgConn().PID(), 60_000)
+		if err != nil || !done {
+			t.Errorf("a session that ends in time: %v (%v)", done, err)
+		}
+		f.exec(t, "DO 'BEGIN LOCK TABLE locked NOWAIT; END'")
+		if _, err := way(victim.PgConn().PID(), -1); sqlState(err) != "22003" {
+			t.Errorf("a negative time gives %v", err)
+		}
+		if done, err := way(victim.PgConn().PID(), 60_000); err != nil || done {
+			t.Errorf("a session that is not there: %v (%v)", done, err)
+		}
+	}
 }
 
 func TestServersSignalsShared(t *testing.T) { TestServersSignals(t) }

@@ -154,7 +154,10 @@ func (s *session) answerAlone() error {
 			if m.typ == wire.Query && (st.Signal.Session != 0 || s.ownColumns(st) != nil) {
 				b = s.appendColumnsOf(b, st, false)
 			}
-			b = s.runOwn(b, v, st, binaryRow)
+			var err error
+			if b, err = s.runOwn(b, v, st, binaryRow); err != nil {
+				return s.report(err)
+			}
 		case wire.Sync:
 			b = wire.AppendReady(b, s.clientStatus())
 		}
@@ -177,13 +180,14 @@ func (s *session) appendColumnsOf(b []byte, st *parser.Statement, binaryRow bool
 }
 
 // runOwn carries out one statement and appends its rows and completion.
-func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement, binaryRow bool) []byte {
+func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement, binaryRow bool) ([]byte, error) {
 	tag := "SET"
 	if st.Signal.Session != 0 {
-		return wire.AppendMessage(s.appendSignalled(b, st.Signal, binaryRow), wire.CommandComplete, "SELECT 1", "\x00")
+		b, err := s.appendSignalled(b, st.Signal, binaryRow)
+		return wire.AppendMessage(b, wire.CommandComplete, "SELECT 1", "\x00"), err
 	}
 	if st.Console != "" {
-		return s.appendAnswer(b, st)
+		return s.appendAnswer(b, st), nil
 	}
 	switch st.Kind {
 	case parser.KindShow:
@@ -213,7 +217,7 @@ func (s *session) runOwn(b []byte, v *parser.Verdict, st *parser.Statement, bina
 		}
 		s.setOwn(st)
 	}
-	return wire.AppendMessage(b, wire.CommandComplete, tag, "\x00")
+	return wire.AppendMessage(b, wire.CommandComplete, tag, "\x00"), nil
 }
 
 // setOwn takes in a change of a setting, which outside of a block is final at once.
@@ -265,10 +269,18 @@ func appendOwnColumns(b []byte, columns []string) []byte {
 	return wire.AppendMessage(b, wire.RowDescription, string(body))
 }
 
-// appendParameters appends a ParameterDescription: a signal's int4, or parameters of unspecified type.
+// appendParameters appends a ParameterDescription: a signal's integers, or parameters of unspecified type.
 func appendParameters(b []byte, st *parser.Statement) []byte {
 	if st.Signal.Parameter {
-		return wire.AppendMessage(b, wire.ParameterDescription, "\x00\x01\x00\x00\x00\x17") // int4OID
+		types := []uint32{parser.Int4OID}
+		if st.Signal.WaitType != 0 {
+			types = append(types, st.Signal.WaitType)
+		}
+		body := binary.BigEndian.AppendUint16(nil, uint16(len(types)))
+		for _, oid := range types {
+			body = binary.BigEndian.AppendUint32(body, oid)
+		}
+		return wire.AppendMessage(b, wire.ParameterDescription, string(body))
 	}
 	body := binary.BigEndian.AppendUint16(nil, uint16(st.Params))
 	return wire.AppendMessage(b, wire.ParameterDescription, string(append(body, make([]byte, 4*st.Params)...)))

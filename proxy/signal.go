@@ -2,10 +2,10 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
-	"strconv"
-	"strings"
+	"math"
 	"time"
 
 	"github.com/howdah/howdah/parser"
@@ -22,6 +22,9 @@ var errEnded = &wire.Error{Code: "57P01", Message: "terminating connection due t
 // checkSignal refuses a signal by the rules of PostgreSQL: to sessions of the current role, of roles that it is a member of, or to
 // all but superusers' with pg_signal_backend. One to the session itself takes effect at once.
 func (s *session) checkSignal(sig parser.Signal) error {
+	if sig.Wait < 0 {
+		return &wire.Error{Code: "22003", Message: `"timeout" must not be negative`}
+	}
 	if sig.Session == s.pid {
 		if sig.Terminate {
 			return errEnded
@@ -54,30 +57,73 @@ func (s *session) checkSignal(sig parser.Signal) error {
 		Detail: "Only its own user, members of that role or of pg_signal_backend, and superusers may; a superuser's session only superusers."}
 }
 
-// appendSignalled carries a signal out, and appends its row: whether there is such a session.
-func (s *session) appendSignalled(b []byte, sig parser.Signal, binaryRow bool) []byte {
-	sent := s.srv.signal(sig)
-	if !sent {
+// appendSignalled carries a signal out, and appends its row: whether there is such a session and, where time was given, whether it has ended.
+func (s *session) appendSignalled(b []byte, sig parser.Signal, binaryRow bool) ([]byte, error) {
+	target := s.srv.signal(sig)
+	done := target != nil
+	switch {
+	case !done:
 		b = wire.AppendNotice(b, "WARNING", &wire.Error{Code: "01000", Message: fmt.Sprintf("PID %d is not a PostgreSQL backend process", sig.Session),
 			Hint: "It is a number of howdah's, but no session has it now."})
+	case sig.Wait > 0:
+		var err error
+		if done, err = s.awaitEnd(target, sig); err != nil {
+			return b, err
+		}
+		if !done {
+			unit := "milliseconds"
+			if sig.Wait == 1 {
+				unit = "millisecond"
+			}
+			b = wire.AppendNotice(b, "WARNING", &wire.Error{Code: "01000",
+				Message: fmt.Sprintf("backend with PID %d did not terminate within %d %s", sig.Session, sig.Wait, unit)})
+		}
 	}
 	row := "f"
 	switch {
-	case binaryRow && sent:
+	case binaryRow && done:
 		row = "\x01"
 	case binaryRow:
 		row = "\x00"
-	case sent:
+	case done:
 		row = "t"
 	}
-	return appendOwnRow(b, row)
+	return appendOwnRow(b, row), nil
 }
 
-// signal cancels what a session runs, or ends it. It reports whether there is such a session, and does not wait for the effect.
-func (srv *Server) signal(sig parser.Signal) bool {
+// awaitEndEvery is how often a session that waits for another one's end looks for it.
+const awaitEndEvery = 5 * time.Millisecond
+
+// awaitEnd waits until target, which has been told to end, has left its connections and is gone, for as long as the signal says. A cancel request
+// ends the wait with an error.
+func (s *session) awaitEnd(target *session, sig parser.Signal) (ended bool, err error) {
+	ctx, done := s.waiting(s.srv.context)
+	defer done()
+	look := time.NewTicker(awaitEndEvery)
+	defer look.Stop()
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	over := time.NewTimer(time.Duration(min(sig.Wait, longest)) * time.Millisecond)
+	defer over.Stop()
+	for s.srv.registry.numbered(sig.Session) == target {
+		select {
+		case <-look.C:
+		case <-over.C:
+			return false, nil
+		case <-ctx.Done():
+			if err := context.Cause(ctx); err != context.Canceled {
+				return false, err
+			}
+			return false, errStopped
+		}
+	}
+	return true, nil
+}
+
+// signal cancels what a session runs, or ends it. It returns that session, nil if there is none, and does not wait for the effect.
+func (srv *Server) signal(sig parser.Signal) *session {
 	s := srv.registry.numbered(sig.Session)
 	if s == nil {
-		return false
+		return nil
 	}
 	if sig.Terminate {
 		s.interrupt(wakeEnd)
@@ -89,7 +135,7 @@ func (srv *Server) signal(sig parser.Signal) bool {
 		})
 	}
 	go s.cancel(srv.context) //nolint:errcheck // as with a server's process, nobody hears of it
-	return true
+	return s
 }
 
 // endedCanceling is whether an error is that of a statement which was canceled because the session is to end: the client gets
@@ -98,11 +144,8 @@ func (s *session) endedCanceling(code string) bool {
 	return code == errCanceled.Code && s.wakeup.Load()&wakeEnd != 0
 }
 
-// The types bool and int4.
-const (
-	boolOID = 16
-	int4OID = 23
-)
+// boolOID is the type bool.
+const boolOID = 16
 
 // appendSignalColumn appends the RowDescription of a signal's row.
 func appendSignalColumn(b []byte, st *parser.Statement, binaryRow bool) []byte {
@@ -115,99 +158,4 @@ func appendSignalColumn(b []byte, st *parser.Statement, binaryRow bool) []byte {
 		body[len(body)-1] = 1
 	}
 	return wire.AppendMessage(b, wire.RowDescription, string(body))
-}
-
-// bindSignals makes statements of the unit that signal $1 what they are with the parameter that is bound, if that is a number of
-// howdah's. Others are the servers'.
-func (s *session) bindSignals() {
-	var stmt *prepared
-	var bound *parser.Verdict // nil if the last Bind is nothing of howdah's
-	for i := range s.unit.msgs {
-		switch m := &s.unit.msgs[i]; {
-		case m.typ == wire.Bind:
-			if stmt, bound = m.stmt, s.boundSignal(m); bound == nil {
-				continue
-			}
-			m.verdict = bound
-			for j := range s.unit.msgs {
-				if of := &s.unit.msgs[j]; of.stmt == stmt && (of.typ == wire.Parse || of.typ == wire.Describe) {
-					of.verdict = bound
-				}
-			}
-		case bound != nil && m.stmt == nil && m.verdict == stmt.verdict: // it runs or describes the portal
-			m.verdict = bound
-		}
-	}
-}
-
-// boundSignal is the verdict on a statement that signals $1 with what a Bind gives it, nil if that is no number of howdah's.
-func (s *session) boundSignal(m *message) *parser.Verdict {
-	if m.stmt == nil || !takesSignal(m.stmt) {
-		return nil
-	}
-	number := boundInt4(s.client.Buffered()[m.off+wire.HeaderSize : m.off+m.size])
-	if number <= parser.MaxProcessID {
-		return nil
-	}
-	v, st := *m.stmt.verdict, m.stmt.verdict.Statements[0]
-	st.Signal.Session = uint32(number)
-	v.Statements = []parser.Statement{st}
-	return &v
-}
-
-// takesSignal is whether a statement signals $1, of type int4 if its Parse says one (PostgreSQL manual, 55.7).
-func takesSignal(p *prepared) bool {
-	if v := p.verdict; v == nil || len(v.Statements) != 1 || !v.Statements[0].Signal.Parameter || !p.known() {
-		return false
-	}
-	_, rest, _ := wire.CString(p.parse[wire.HeaderSize:])
-	_, types, ok := wire.CString(rest)
-	if !ok || len(types) < 2 {
-		return false
-	}
-	switch binary.BigEndian.Uint16(types) {
-	case 0:
-		return true
-	case 1:
-		oid := types[2:]
-		return len(oid) >= 4 && (binary.BigEndian.Uint32(oid) == 0 || binary.BigEndian.Uint32(oid) == int4OID)
-	}
-	return false
-}
-
-// boundInt4 reads a Bind's only parameter, as text or in binary (PostgreSQL manual, 55.7): portal, statement, formats, values,
-// formats of the result. It is 0 if there is not just one, of type int4.
-func boundInt4(body []byte) int32 {
-	_, rest, ok1 := wire.CString(body)
-	_, rest, ok2 := wire.CString(rest)
-	if !ok1 || !ok2 || len(rest) < 2 {
-		return 0
-	}
-	formats := int(binary.BigEndian.Uint16(rest))
-	if rest = rest[2:]; formats > 1 || len(rest) < 2*formats+6 {
-		return 0
-	}
-	inBinary := formats == 1 && binary.BigEndian.Uint16(rest) == 1
-	rest = rest[2*formats:]
-	values, size := binary.BigEndian.Uint16(rest), binary.BigEndian.Uint32(rest[2:])
-	if rest = rest[6:]; values != 1 || uint64(size) > uint64(len(rest)) {
-		return 0
-	}
-	value := rest[:size]
-	if inBinary {
-		if len(value) != 4 {
-			return 0
-		}
-		return int32(binary.BigEndian.Uint32(value))
-	}
-	number, err := strconv.ParseInt(strings.TrimSpace(string(value)), 10, 32)
-	if err != nil {
-		return 0
-	}
-	return int32(number)
-}
-
-// wantsBinary is whether a Bind asks for its only column in binary: it ends with the number of formats and the format then.
-func wantsBinary(bind []byte) bool {
-	return len(bind) >= 4 && binary.BigEndian.Uint32(bind[len(bind)-4:]) == 1<<16|1
 }

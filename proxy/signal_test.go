@@ -1,55 +1,47 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/howdah/howdah/parser"
 )
 
-func TestBoundInt4(t *testing.T) {
-	for body, want := range map[string]int32{
-		"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x074194305\x00\x00":                          4194305, // text by default
-		"p\x00s\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x09 4194305 \x00\x01\x00\x01":      4194305, // as text
-		"\x00\x00\x00\x01\x00\x01\x00\x01\x00\x00\x00\x04\x00\x40\x00\x01\x00\x00":         4194305, // in binary
-		"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x07x194305\x00\x00":                          0,
-		"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0a4294967296\x00\x00":                       0, // no int4
-		"\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff\x00\x00":                                 0, // NULL
-		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":                                         0, // none
-		"\x00\x00\x00\x00\x00\x02\x00\x00\x00\x0142\x00\x00\x00\x011\x00\x00":              0, // two
-		"\x00\x00\x00\x01\x00\x01\x00\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x40\x00\x01": 0, // an int8
-		"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x074":                                        0, // cut short
-		"": 0,
-	} {
-		if got := boundInt4([]byte(body)); got != want {
-			t.Errorf("%q: got %d, want %d", body, got, want)
+// A session that was told to end is waited for, but not longer than the time that was given, nor than the caller's own statement lasts.
+func TestAwaitEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		srv := &Server{context: ctx, registry: registry{sessions: map[uint32]*session{}}}
+		caller, target := &session{srv: srv}, &session{}
+		caller.cancelled = make(chan struct{})
+		if err := errors.Join(srv.registry.add(caller), srv.registry.add(target)); err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-func FuzzBoundInt4(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x074194305\x00\x00"))
-	f.Add([]byte("\x00\x00\x00\x01\x00\x01\x00\x01\x00\x00\x00\x04\x00\x40\x00\x01\x00\x00"))
-	f.Fuzz(func(_ *testing.T, body []byte) { boundInt4(body) })
-}
-
-// A statement whose parameter has another type than int4 is the server's, which knows no such function.
-func TestTakesSignal(t *testing.T) {
-	v := parser.Classify("SELECT pg_terminate_backend($1)")
-	for types, want := range map[string]bool{
-		"\x00\x00":                 true,
-		"\x00\x01\x00\x00\x00\x00": true,
-		"\x00\x01\x00\x00\x00\x17": true,
-		"\x00\x01\x00\x00\x00\x14": false, // int8
-		"\x00\x01\x00\x00":         false,
-		"\x00\x02\x00\x00\x00\x17": false,
-		"":                         false,
-	} {
-		p := &prepared{parse: []byte("P\x00\x00\x00\x00s\x00SELECT pg_terminate_backend($1)\x00" + types), verdict: v}
-		if got := takesSignal(p); got != want {
-			t.Errorf("%q: got %v", types, got)
+		await := func(wait int64) (bool, time.Duration, error) {
+			start := time.Now()
+			ended, err := caller.awaitEnd(target, parser.Signal{Session: target.pid, Terminate: true, Wait: wait})
+			return ended, time.Since(start), err
 		}
-	}
-	if takesSignal(&prepared{verdict: v}) || takesSignal(&prepared{parse: []byte("P\x00\x00\x00\x00s\x00SELECT 1\x00\x00\x00"), verdict: parser.Classify("SELECT 1")}) {
-		t.Error("a statement that is not known, or is another")
-	}
+		if ended, took, err := await(1000); ended || err != nil || took != time.Second {
+			t.Errorf("of one that goes on: %v after %s (%v)", ended, took, err)
+		}
+		time.AfterFunc(time.Second, func() { caller.cancelling.cancel(ctx) })
+		if _, took, err := await(1 << 62); err != errCanceled || took != time.Second {
+			t.Errorf("a cancel request after a second: %v after %s", err, took)
+		}
+		time.AfterFunc(time.Second, func() { srv.registry.remove(target) })
+		if ended, took, err := await(1 << 62); !ended || err != nil || took > time.Second+awaitEndEvery {
+			t.Errorf("of one that ends after a second: %v after %s (%v)", ended, took, err)
+		}
+		if err := srv.registry.add(target); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, stop)
+		if _, took, err := await(1 << 62); err != errStopped || took != time.Second {
+			t.Errorf("howdah stops after a second: %v after %s", err, took)
+		}
+	})
 }
