@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +55,38 @@ func TestKeepAlive(t *testing.T) {
 	if got, want := options(conn), options(client); got != want || got[0] == 0 {
 		t.Errorf("keepalive, idle, interval, count, nodelay are %v, Go's own %v", got, want)
 	}
+}
+
+// TestDeferred: a client is handed over when it has said something. A silent one is after a second, so that one try of a slow machine says nothing.
+func TestDeferred(t *testing.T) {
+	t.Parallel()
+	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listeners[0].Close()
+	for range 5 {
+		client, err := net.Dial("tcp", listeners[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		var said atomic.Bool
+		time.AfterFunc(100*time.Millisecond, func() {
+			said.Store(true)
+			client.Write([]byte{0})
+		})
+		conn, err := listeners[0].Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := said.Load()
+		conn.Close()
+		if first {
+			return
+		}
+	}
+	t.Error("clients that say nothing are handed over")
 }
 
 // Addresses for documentation (RFC 5737, RFC 3849), which no host has.

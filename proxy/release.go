@@ -6,6 +6,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// rests counts the sessions that are told to rest in one round of upkeep, and those of them that were never before.
+type rests struct {
+	told, first int
+	busy        bool
+}
+
+// restsWhenBusy is how many are told while there is better to do: it takes some 10 us each.
+const restsWhenBusy = 100
+
+func (r *rests) mayBe() bool { return !r.busy || r.told < restsWhenBusy }
+
+func (r *rests) note(first bool) {
+	if r.told++; first {
+		r.first++
+	}
+}
+
 // release decides when memory that is not needed any more goes back to the operating system: when so many sessions have come to rest after their
 // logins that it counts, and there is nothing better to do. Go does so by itself too, slowly, and keeps as much as it last needed.
 type release struct {

@@ -26,6 +26,21 @@ func TestRelease(t *testing.T) {
 	step(0, false)
 }
 
+// Rests of many sessions take no more than a thousandth of a busy howdah's time, and are not put off if it is idle.
+func TestRestsOfARound(t *testing.T) {
+	for busy, want := range map[bool]int{true: restsWhenBusy, false: 10_000} {
+		r := rests{busy: busy}
+		for i := range 10_000 {
+			if r.mayBe() {
+				r.note(i%2 == 0)
+			}
+		}
+		if r.told != want || r.first != want/2 {
+			t.Errorf("busy: %t: %d rest, %d for the first time, want %d and half of them", busy, r.told, r.first, want)
+		}
+	}
+}
+
 func TestWorkload(t *testing.T) {
 	var w workload
 	w.isBusy()

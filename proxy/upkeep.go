@@ -33,17 +33,14 @@ func (srv *Server) Run(ctx context.Context) error {
 		case <-ticker.C:
 			srv.lessons.expire(cluster.Now())
 			v := srv.cluster.View()
-			busy := work.isBusy()
-			told, first := 0, 0
+			rests := rests{busy: work.isBusy()}
 			srv.registry.each(func(s *session) {
-				if s.lookAfter(ctx) && (told < restsWhenBusy || !busy) {
-					if told++; s.rest() {
-						first++
-					}
+				if s.lookAfter(ctx) && rests.mayBe() {
+					rests.note(s.rest())
 				}
 				s.cutOffFrom(v) // one that did not see in time that its server was lost
 			})
-			if freed.isDue(first, busy) {
+			if freed.isDue(rests.first, rests.busy) {
 				following.Go(debug.FreeOSMemory) // takes a tenth of a second with 10,000 clients
 			}
 			srv.catalogs.noteFailover()
@@ -85,9 +82,6 @@ func (s *session) rest() bool {
 // restAfter is how long a session's goroutine is idle before it rests: it gives up the stack that its work has made grow. Go's garbage
 // collector would halve that at each of its runs, which are rare where nothing is allocated. What loops do does not count.
 const restAfter = upkeepEvery
-
-// restsWhenBusy is how many sessions are told to rest in a round of upkeep while there is better to do: it takes some 10 us each.
-const restsWhenBusy = 100
 
 // cancelIfGone cancels what a server does for a client that went away: the
 // session itself looks at its client only when there is something to tell.
