@@ -27,7 +27,7 @@ var goals = []goal{
 
 // goalTable holds what was found against the goals.
 func (r report) goalTable() table {
-	t := table{title: "Against the goals", header: []string{"load", "contender", "against", "ratio of", "goal", "found", "95 %", "met"}}
+	t := table{title: goalsTitle, header: []string{"load", "contender", "against", "ratio of", "goal", "found", "95 %", "met"}}
 	for _, g := range goals {
 		for _, l := range r.loads {
 			s, ok := r.results[l][g.contender]

@@ -77,10 +77,24 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if o.markdown == "" {
 		return err
 	}
-	if writing := os.WriteFile(o.markdown, []byte(rep.markdown()), 0o644); writing != nil {
+	if writing := writePage(o.markdown, rep.markdown()); writing != nil {
 		err = errors.Join(err, fmt.Errorf("write report: %w", writing))
 	}
 	return err
+}
+
+// writePage brings a report into the page that there is, or begins one.
+func writePage(file, report string) error {
+	was, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	p, ok := parsePage(string(was))
+	if !ok && len(was) > 0 {
+		return fmt.Errorf("%s is no page of the benchmark's", file)
+	}
+	newer, _ := parsePage(report)
+	return os.WriteFile(file, []byte(p.with(newer).text()), 0o644)
 }
 
 // benchmark makes the servers, then measures the load, then the idle clients. The report has what was measured, whatever the error.
@@ -234,8 +248,7 @@ func allFacts(ctx context.Context, cluster *pgcluster.Cluster, programs map[stri
 	}
 	f := append(machine.Here(), [2]string{"PostgreSQL", version})
 	f = append(f, versions(programs, bench.path)...)
-	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S, scale %d, %d threads (-j), %d rounds of %d s",
-		o.scale, o.jobs, o.rounds, o.seconds)}), nil
+	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S, scale %d, %d threads (-j)", o.scale, o.jobs)}), nil
 }
 
 // versions are what every program says of itself.

@@ -62,7 +62,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.IntVar(&o.idle, "idle", 10_000, "idle clients whose memory is measured; 0 skips it")
 	fs.IntVar(&o.idleBusy, "idle-served", 200, "how many of the idle clients then run one query, and so hold a server connection")
 	fs.BoolVar(&o.quick, "quick", false, "a glance: one round of 1 s, 2,000 idle clients")
-	fs.StringVar(&o.markdown, "markdown", "", "also write the result as Markdown to this `file`")
+	fs.StringVar(&o.markdown, "markdown", "", "also bring the result into this `file` of Markdown, in the place of what it has of the same")
 	fs.StringVar(&o.howdah, "howdah", "bin/howdah", "howdah's binary")
 	fs.StringVar(&o.profile, "profile", "", "profile "+profiled+" alone, under session and transaction pooling, and write that to this `file`")
 	if err := fs.Parse(args); err != nil {

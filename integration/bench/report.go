@@ -38,6 +38,7 @@ func (r *report) fail(k kind, err error) {
 // table is a titled table; the first column is text, the rest numbers.
 type table struct {
 	title  string
+	note   string // of how it was measured
 	header []string
 	rows   [][]string
 }
@@ -46,7 +47,12 @@ type table struct {
 func (r report) tables() []table {
 	var all []table
 	for _, l := range r.loads {
-		all = append(all, r.loadTable(l))
+		t := r.loadTable(l)
+		t.note = fmt.Sprintf("%d rounds of %d s.", r.rounds, r.seconds)
+		if len(r.facts) > 0 {
+			t.note = r.facts[0][1] + ", " + t.note // the date
+		}
+		all = append(all, t)
 	}
 	if g := r.goalTable(); len(g.rows) > 0 {
 		all = append(all, g)
@@ -198,7 +204,11 @@ func (t table) text() string {
 
 func (t table) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n| %s |\n|---|%s\n", t.title, strings.Join(t.header, " | "),
+	fmt.Fprintf(&b, "### %s\n\n", t.title)
+	if t.note != "" {
+		b.WriteString(t.note + "\n\n")
+	}
+	fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(t.header, " | "),
 		strings.Repeat("---:|", len(t.header)-1))
 	for _, row := range t.rows {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
@@ -210,16 +220,15 @@ func (t table) markdown() string {
 func (r report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
-	fmt.Fprintf(&b, "This page is written by the benchmark: `%s`. `make bench` runs it anew.\n\n", r.command)
+	fmt.Fprintf(&b, "This page is written by the benchmark, and each run puts its part in the place of what there was of it. The last one was `%s`. `make bench` measures everything.\n\n", r.command)
 	b.WriteString(methodText)
-	fmt.Fprintf(&b, "Every number is the median of %d rounds of %d s. ", r.rounds, r.seconds)
 	b.WriteString(columnsText)
-	b.WriteString("\n## Where it ran\n\n" + r.facts.Table())
+	b.WriteString(factsTitle + r.facts.Table())
 	for _, err := range r.failed {
 		reason, _, _ := strings.Cut(err.Error(), "\n")
 		fmt.Fprintf(&b, "\nNot measured: %s\n", reason)
 	}
-	b.WriteString("\n## Results\n")
+	b.WriteString(resultsTitle)
 	for _, t := range r.tables() {
 		b.WriteString("\n" + t.markdown())
 	}
@@ -234,7 +243,7 @@ behind them and route each session's reads; the rest have the primary alone.
 
 `
 
-const columnsText = `Compare the ratios, not the absolute numbers, which belong to
+const columnsText = `Every number is the median of the rounds. Compare the ratios, not the absolute numbers, which belong to
 this machine and its hour. A ratio (÷ PgBouncer) is the median of the ratios taken within each round.
 *CPU µs/tx* is the time on CPU of the proxy's own processes (all threads and children, from the scheduler's
 accounts) for each transaction; PostgreSQL's and pgbench's own are not in it. It is taken from a second after the last client's login
