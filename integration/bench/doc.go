@@ -3,8 +3,8 @@
 // (session mode), HAProxy (tcp mode) and Pgpool-II.
 //
 // All contenders run at once in front of the same servers, and take turns at
-// the load (A B C … A B C …): what else the machine is doing then falls on all
-// alike. Shared machines make absolute numbers worthless, so every number is
+// the load (A B C, B C A …): what else the machine is doing then falls on all
+// alike. Each round has processes of its own. Shared machines make absolute numbers worthless, so every number is
 // also given as a ratio to PgBouncer's, taken within one round, and the main
 // measure is the CPU time which the proxy's own processes spend on a
 // transaction, read from the kernel's scheduler (/proc/PID/task/TID/schedstat,
