@@ -111,9 +111,11 @@ const statusSQL = `SELECT s.standby,
 
 const controlTimelineSQL = `(SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)`
 
-// logTimelineSQL is the highest timeline of which the server has log. The control file follows only with the next restartpoint, so
-// that a standby that was just promoted past, and then cut off from its upstream, would seem to be on the timeline before.
-const logTimelineSQL = `(SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$')`
+// logTimelineSQL is the highest timeline of which the server has log, and its history too. The control file follows only with the next
+// restartpoint, so that a standby that was just promoted past, and then cut off from its upstream, would seem to be on the timeline before. And
+// pg_rewind, which brings a false primary back to the timeline before, leaves log of its own: but not its history.
+const logTimelineSQL = `(SELECT coalesce(max(t) FILTER (WHERE t = 1 OR history IN (SELECT name FROM pg_ls_waldir())), max(t))
+	FROM (SELECT ('x' || left(name, 8))::bit(32)::int AS t, left(name, 8) || '.history' AS history FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') l)`
 
 // connection is one of howdah's own connections to a server.
 type connection struct {

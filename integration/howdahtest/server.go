@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func Start(t testing.TB, options Options) *Server {
 		if fault := s.logFault(); fault != "" {
 			t.Errorf("howdah's log has %q:\n%s", fault, s.excerpt(fault))
 		} else if t.Failed() {
-			t.Logf("howdah's log ends with:\n%s", tail(s.Log(), 25))
+			t.Logf("howdah's log, but for what it refused to clients, ends with:\n%s", tail(reRefused.ReplaceAllString(s.Log(), ""), 25))
 		}
 	})
 	return s
@@ -238,6 +239,9 @@ func (s *Server) excerpt(word string) string {
 	from := strings.Index(log, word)
 	return log[from:min(len(log), from+length)]
 }
+
+// reRefused are lines that say of each client what the lines before say of the servers.
+var reRefused = regexp.MustCompile(`(?m)^.* msg="statement refused" .*\n`)
 
 func tail(text string, count int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
