@@ -75,6 +75,12 @@ func (r report) loadTable(l load) table {
 		t.header = []string{"contender", "MB/s", "÷ PgBouncer", "CPU ms/MB", "÷ PgBouncer", "95 %"}
 	}
 	ref := r.results[l][base]
+	limits := func(name string, cpu []float64) string {
+		if name == base {
+			return "-" // it is 1
+		}
+		return between(ratios(cpu, ref.column(cpuOf)))
+	}
 	for _, c := range l.kind.fieldOf(r.field) {
 		s := r.results[l][c.name]
 		tps, cpu := s.column(tpsOf), s.column(cpuOf)
@@ -82,7 +88,7 @@ func (r report) loadTable(l load) table {
 			t.rows = append(t.rows, []string{
 				c.name + " (" + c.about + ")",
 				number(median(tps), 0), number(medianRatio(tps, ref.column(tpsOf)), 2),
-				number(median(cpu), 3), number(medianRatio(cpu, ref.column(cpuOf)), 2), between(ratios(cpu, ref.column(cpuOf))),
+				number(median(cpu), 3), number(medianRatio(cpu, ref.column(cpuOf)), 2), limits(c.name, cpu),
 			})
 			continue
 		}
@@ -96,7 +102,7 @@ func (r report) loadTable(l load) table {
 			number(median(s.column(tailOf)), 1),
 			number(median(cpu), 1),
 			number(medianRatio(cpu, ref.column(cpuOf)), 2),
-			between(ratios(cpu, ref.column(cpuOf))),
+			limits(c.name, cpu),
 		})
 	}
 	return t
