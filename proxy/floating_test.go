@@ -15,20 +15,33 @@ import (
 	"github.com/howdah/howdah/proxy"
 )
 
-// TestKeepAlive: the kernel looks whether a silent client is still there, as Go would have it.
-func TestKeepAlive(t *testing.T) {
-	t.Parallel()
+// listen is a listener on a port of 127.0.0.1 that is free.
+func listen(t testing.TB) net.Listener {
+	t.Helper()
 	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listeners[0].Close()
-	client, err := net.Dial("tcp", listeners[0].Addr().String())
+	t.Cleanup(func() { listeners[0].Close() })
+	return listeners[0]
+}
+
+func dialListener(t *testing.T, l net.Listener) net.Conn {
+	t.Helper()
+	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	conn, err := listeners[0].Accept()
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// TestKeepAlive: the kernel looks whether a silent client is still there, as Go would have it.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	client := dialListener(t, l)
+	conn, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,23 +73,15 @@ func TestKeepAlive(t *testing.T) {
 // TestDeferred: a client is handed over when it has said something. A silent one is after a second, so that one try of a slow machine says nothing.
 func TestDeferred(t *testing.T) {
 	t.Parallel()
-	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listeners[0].Close()
+	l := listen(t)
 	for range 5 {
-		client, err := net.Dial("tcp", listeners[0].Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		client := dialListener(t, l)
 		var said atomic.Bool
 		time.AfterFunc(100*time.Millisecond, func() {
 			said.Store(true)
 			client.Write([]byte{0})
 		})
-		conn, err := listeners[0].Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,11 +75,7 @@ func start(t testing.TB, change func(*configs.Config), fakes ...*fake) *harness 
 	if h.proxy, err = proxy.New(&c, h.cluster, h.pool, parser.New(parser.Options{}), authenticator, log); err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := proxy.Listen(&configs.Listen{Addresses: []string{"127.0.0.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := listeners[0]
+	l := listen(t)
 	h.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -1,6 +1,9 @@
 package main
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // goal is a ratio that a contender is to reach against another one, round by round, under every load of a kind.
 type goal struct {
@@ -61,7 +64,7 @@ func (g goal) met(found []float64) string {
 	middle := median(found)
 	verdict := met(reached(middle), middle)
 	low, high := confidence(found)
-	if verdict != "-" && (low != low || reached(low) != reached(high)) {
+	if verdict != "-" && (math.IsNaN(low) || reached(low) != reached(high)) {
 		verdict += ", not shown"
 	}
 	return verdict
@@ -70,7 +73,7 @@ func (g goal) met(found []float64) string {
 // between prints where the median of what the values are a sample of lies.
 func between(values []float64) string {
 	low, high := confidence(values)
-	if low != low { // NaN
+	if math.IsNaN(low) {
 		return "-"
 	}
 	return number(low, 2) + "–" + number(high, 2)
