@@ -171,6 +171,7 @@ func TestDefaults(t *testing.T) {
 		"limits.max_statements":              10_000,
 		"limits.max_statement_memory":        configs.ByteSize(32 << 20),
 		"limits.threads":                     0,
+		"limits.io_uring":                    true,
 		"limits.max_buffered":                configs.ByteSize(1 << 20),
 		"timeouts.auth":                      time.Minute,
 		"timeouts.connect":                   10 * time.Second,

@@ -14,8 +14,9 @@ type flight struct {
 	read  read
 	state flightState
 	lease *lease
-	n     int   // how much was sent, or given to the client
-	err   error // flightFails
+	n     int         // how much was sent, or given to the client
+	batch *wire.Batch // of the loop that is at it
+	err   error       // flightFails
 }
 
 // flightState is where the session's goroutine has to go on.
@@ -42,14 +43,12 @@ func (s *session) Granted() { s.client.Post() }
 func (s *session) launch(l *lease) fastDid {
 	f := &s.flight
 	f.lease = l
-	became, n, err := l.srv.Ask(f.read.out, s)
+	became, n, err := l.srv.Ask(f.batch, f.read.out, s)
 	switch became {
 	case wire.AskedWaits: // the answer may be there by now: nothing is the caller's any more
 		return fastSent
 	case wire.AskedAnswers:
-		if s.landNow() {
-			return fastServed
-		}
+		return s.landNow()
 	case wire.AskedFails:
 		f.state, f.err = flightFails, err
 	default:
@@ -59,8 +58,9 @@ func (s *session) launch(l *lease) fastDid {
 }
 
 // Posted is called by a loop when something has become of the wait for a connection.
-func (s *session) Posted() {
+func (s *session) Posted(b *wire.Batch) {
 	did := fastNothing
+	s.flight.batch = b
 	s.guard(func() {
 		now := cluster.Now()
 		srv := s.srv.pool.Granted(&s.line, now)
@@ -80,24 +80,39 @@ func (s *session) Posted() {
 			s.usual = s.flight.state == flightNone
 		}
 	})
-	if did != fastSent {
-		s.client.Resume(s.next(did))
-	}
+	s.goOn(b, did)
 }
 
 // Answered is called by a loop when the answer to what launch sent is there, or will not come.
-func (s *session) Answered(err error) {
+func (s *session) Answered(b *wire.Batch, err error) {
 	did := fastNothing
 	if err != nil {
 		s.flight.state, s.flight.err = flightFails, err
 	} else {
-		s.guard(func() {
-			if s.landNow() {
-				did = fastServed
-			}
-		})
+		s.flight.batch = b
+		s.guard(func() { did = s.landNow() })
 	}
-	s.client.Resume(s.next(did))
+	s.goOn(b, did)
+}
+
+// Unasked is called by a loop when not all of what launch was to send could be sent.
+func (s *session) Unasked(n int) {
+	s.flight.state, s.flight.n = flightUnsent, n
+	s.client.Resume(nil, wire.ServeEnd)
+}
+
+// Given is called by a loop when the client has been sent what landNow gave it.
+func (s *session) Given(b *wire.Batch, n int, whole bool, err error) {
+	did := fastNothing
+	s.guard(func() { did = s.gave(n, whole, err) })
+	s.goOn(b, did)
+}
+
+// goOn has the client's Serve go on after a read.
+func (s *session) goOn(b *wire.Batch, did fastDid) {
+	if did != fastSent { // else nothing is ours any more
+		s.client.Resume(b, s.next(did))
+	}
 }
 
 // next is how the client's Serve goes on after a read.
@@ -119,7 +134,7 @@ func (s *session) guard(f func()) {
 }
 
 // landNow gives the client the answer if that is a usual one and takes no waiting. Else the session's goroutine is to go on with the flight.
-func (s *session) landNow() bool {
+func (s *session) landNow() fastDid {
 	f := &s.flight
 	l := f.lease
 	s.srv.cluster.NoteAnswer(l.srv.Node)
@@ -127,15 +142,25 @@ func (s *session) landNow() bool {
 	tag, ok := f.read.answered(answer)
 	if !ok || !s.fastPath.open || !s.idleNow() {
 		f.state = flightAnswered
-		return false
+		return fastNothing
 	}
 	s.noteLanded(l, tag)
-	if f.n, f.err = s.client.TryWrite(answer); f.n < len(answer) || s.client.Owes() {
-		f.state = flightGiven
-		return false
+	if s.client.Give(f.batch, answer) {
+		return fastSent
 	}
-	s.landed(l)
-	return true
+	n, err := s.client.TryWrite(answer)
+	return s.gave(n, n == len(answer) && !s.client.Owes(), err)
+}
+
+// gave is what follows when n bytes of the answer have been sent, the whole or not.
+func (s *session) gave(n int, whole bool, err error) fastDid {
+	f := &s.flight
+	if f.n, f.err = n, err; !whole {
+		f.state = flightGiven
+		return fastNothing
+	}
+	s.landed(f.lease)
+	return fastServed
 }
 
 // landFlight goes on with a flight that a loop could not bring to its end.

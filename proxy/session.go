@@ -242,7 +242,8 @@ func (s *session) handle(ctx context.Context, typ byte) error {
 
 // Arrived serves reads as they arrive, within the client's Serve, for as long as they can do without being planned, or waiting. When there is anything
 // else to be done, the loop of run goes on.
-func (s *session) Arrived() wire.Next {
+func (s *session) Arrived(b *wire.Batch) wire.Next {
+	s.flight.batch = b
 	for {
 		in := s.client.Buffered()
 		if len(in) == 0 {

@@ -3,6 +3,9 @@ package wire
 import (
 	"fmt"
 	"runtime/debug"
+	"syscall"
+
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // Handler is what goes on with a connection when something happens to it. It is mostly called by a goroutine that serves many connections, and by
@@ -10,12 +13,20 @@ import (
 type Handler interface {
 	// Arrived is called within Serve when there is something unread. It must not read from the connection: what it cannot do
 	// without that is for Serve's caller.
-	Arrived() Next
+	Arrived(b *Batch) Next
 	// Answered is called once for each Ask that waits, when something has been read, or with Fill's error when nothing will be.
-	Answered(err error)
+	Answered(b *Batch, err error)
+	// Unasked is called instead if not all could be sent, but n bytes.
+	Unasked(n int)
 	// Posted is called once for each Post.
-	Posted()
+	Posted(b *Batch)
+	// Given is called once for each Give that waits: n bytes were sent, the whole or not; err is an error other than that there is no room for more.
+	Given(b *Batch, n int, whole bool, err error)
 }
+
+// Batch is what is to be sent, on many connections, when what has arrived has been dealt with: by one system call for all of it. A handler's methods get the one of whoever calls
+// them, for Ask and Give while they run; nil is none.
+type Batch = socket.Batch
 
 // Next is how Serve goes on.
 type Next uint8
@@ -40,7 +51,7 @@ func (c *Conn) Serve(h Handler) error {
 	}
 	c.handler, c.err = h, nil
 	c.sock.Use((*serving)(c))
-	if !c.serve(!c.empty) {
+	if !c.serve(nil, !c.empty) {
 		c.sock.Park()
 	}
 	c.handler = nil
@@ -51,7 +62,7 @@ func (c *Conn) Serve(h Handler) error {
 }
 
 // serve handles what is there and then waits, by serving; it reports whether Serve is to return. try: there may be something to read.
-func (c *Conn) serve(try bool) (done bool) {
+func (c *Conn) serve(b *Batch, try bool) (done bool) {
 	for {
 		if try {
 			ok, err := c.receive()
@@ -60,7 +71,7 @@ func (c *Conn) serve(try bool) (done bool) {
 				return true
 			}
 			if ok {
-				switch c.handled() {
+				switch c.handled(b) {
 				case ServeEnd:
 					return true
 				case ServeLater:
@@ -84,18 +95,18 @@ func (c *Conn) serve(try bool) (done bool) {
 }
 
 // handled calls Arrived. If that panics Serve does.
-func (c *Conn) handled() (next Next) {
+func (c *Conn) handled(b *Batch) (next Next) {
 	defer func() {
 		if p := recover(); p != nil {
 			next, c.fault = ServeEnd, fmt.Sprintf("%v\n%s", p, debug.Stack())
 		}
 	}()
-	return c.handler.Arrived()
+	return c.handler.Arrived(b)
 }
 
 // Resume goes on with a Serve for which Arrived has said ServeLater: ServeOn or ServeEnd. It may be called by any goroutine, once.
-func (c *Conn) Resume(next Next) {
-	if next == ServeEnd || c.serve(!c.empty) {
+func (c *Conn) Resume(b *Batch, next Next) {
+	if next == ServeEnd || c.serve(b, !c.empty) {
 		c.sock.Unpark()
 	}
 }
@@ -107,8 +118,8 @@ func (c *Conn) Post() { c.sock.Post() }
 // serving is a Conn that waits for a request, in Serve.
 type serving Conn
 
-func (s *serving) Readable() {
-	if c := (*Conn)(s); c.serve(true) {
+func (s *serving) Readable(b *Batch) {
+	if c := (*Conn)(s); c.serve(b, true) {
 		c.sock.Unpark()
 	}
 }
@@ -119,7 +130,25 @@ func (s *serving) Interrupted() {
 	c.sock.Unpark()
 }
 
-func (s *serving) Posted() { s.handler.Posted() }
+func (s *serving) Posted(b *Batch) { s.handler.Posted(b) }
+
+func (s *serving) Sent(b *Batch, n int, whole bool, errno syscall.Errno) {
+	var err error
+	if errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR {
+		err = (*Conn)(s).socketError("send", errno)
+	}
+	s.handler.Given(b, n, whole, err)
+}
+
+// Give has p sent to a client that is served, between Arrived's ServeLater and Resume. It never waits itself. If it returns true Given will be called,
+// and until then p must stay as it is and the connection must be left alone; else nothing was sent: the batch is none, or the connection is none that can be written to so.
+func (c *Conn) Give(b *Batch, p []byte) (waits bool) {
+	if b == nil || c.sock == nil || c.secure != nil || c.streamed || c.sock.CheckWrite() != nil {
+		return false
+	}
+	b.Send(c.sock, p)
+	return true
+}
 
 // Asked is what became of Ask.
 type Asked uint8
@@ -132,14 +161,20 @@ const (
 	AskedFails                // it was sent, but there will be no answer
 )
 
-// Ask sends p and has h.Answered called when there is an answer. It never waits itself. Only
-// after AskedWaits that is called, and may be running already. n is how much was sent, err the error of AskedFails.
+// Ask sends p, with the batch if there is one, and has h.Answered called when there is an answer. It never waits itself. Only
+// after AskedWaits that (or Unasked) is called, and may be running already; p must stay as it is until then. n is how much was sent, err the error of AskedFails.
 // Nothing may be unread before.
-func (c *Conn) Ask(p []byte, h Handler) (became Asked, n int, err error) {
+func (c *Conn) Ask(b *Batch, p []byte, h Handler) (became Asked, n int, err error) {
 	if c.sock == nil || c.r != c.w || c.sock.Check() != nil || c.sock.CheckWrite() != nil {
 		return NotAsked, 0, nil
 	}
 	c.release()
+	if b != nil && c.secure == nil {
+		c.handler = h
+		c.sock.Use((*asking)(c))
+		b.Send(c.sock, p)
+		return AskedWaits, 0, nil
+	}
 	n, errno := c.transmit(p)
 	switch {
 	case errno != 0 || n == 0:
@@ -168,12 +203,23 @@ func (c *Conn) Ask(p []byte, h Handler) (became Asked, n int, err error) {
 // asking is a Conn that waits for an answer, by Ask.
 type asking Conn
 
-func (a *asking) Readable() {
+// Sent is called when what was asked has been sent with a batch.
+func (a *asking) Sent(b *Batch, n int, whole bool, _ syscall.Errno) {
+	if c := (*Conn)(a); !whole {
+		c.handler.Unasked(n)
+	} else if waits, err := c.sock.Handle(); err != nil {
+		c.handler.Answered(b, err)
+	} else if !waits {
+		a.Readable(b)
+	}
+}
+
+func (a *asking) Readable(b *Batch) {
 	c := (*Conn)(a)
 	for {
 		ok, err := c.receive()
 		if ok || err != nil {
-			c.handler.Answered(err)
+			c.handler.Answered(b, err)
 			return
 		}
 		waits, err := c.sock.Handle()
@@ -181,7 +227,7 @@ func (a *asking) Readable() {
 			return
 		}
 		if err != nil {
-			c.handler.Answered(err)
+			c.handler.Answered(b, err)
 			return
 		}
 	}
@@ -190,7 +236,7 @@ func (a *asking) Readable() {
 func (a *asking) Interrupted() {
 	c := (*Conn)(a)
 	c.empty = false
-	c.handler.Answered(c.sock.Check())
+	c.handler.Answered(nil, c.sock.Check())
 }
 
-func (a *asking) Posted() {} // nobody posts who asks
+func (a *asking) Posted(*Batch) {} // nobody posts who asks

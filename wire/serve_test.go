@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -20,44 +21,80 @@ import (
 type relay struct {
 	client, server *wire.Conn
 	became         [wire.AskedFails + 1]atomic.Int32
+	batched        atomic.Int32 // answers that were given with others
+	given          int          // of an answer, before it failed
 	failed         chan error
+	// question and answer are what is sent instead of what was read, if they are not nil.
+	question, answer []byte
 }
 
-func (r *relay) Arrived() wire.Next {
-	became, _, err := r.server.Ask(r.client.Buffered(), r)
+func (r *relay) Arrived(b *wire.Batch) wire.Next {
+	question := r.question
+	if question == nil {
+		question = r.client.Buffered()
+	}
+	became, _, err := r.server.Ask(b, question, r)
 	r.became[became].Add(1)
 	switch became {
 	case wire.AskedWaits:
 		return wire.ServeLater
 	case wire.AskedAnswers:
-		return r.give()
+		return r.give(b)
 	}
 	r.failed <- err
 	return wire.ServeEnd
 }
 
-func (r *relay) Answered(err error) {
+func (r *relay) Answered(b *wire.Batch, err error) {
 	if err != nil {
 		r.failed <- err
-		r.client.Resume(wire.ServeEnd)
-		return
+		r.client.Resume(b, wire.ServeEnd)
+	} else if next := r.give(b); next != wire.ServeLater {
+		r.client.Resume(b, next)
 	}
-	r.client.Resume(r.give())
 }
 
-func (r *relay) Posted() {}
+func (r *relay) Unasked(n int) {
+	r.failed <- unasked{n}
+	r.client.Resume(nil, wire.ServeEnd)
+}
 
-func (r *relay) give() wire.Next {
-	answer := r.server.Buffered()
+// unasked is that of a question only so many bytes were sent.
+type unasked struct{ n int }
+
+func (u unasked) Error() string { return fmt.Sprintf("%d bytes were sent", u.n) }
+
+func (r *relay) Posted(*wire.Batch) {}
+
+func (r *relay) Given(b *wire.Batch, n int, whole bool, err error) {
+	r.batched.Add(1)
+	r.client.Resume(b, r.gave(n, whole, err))
+}
+
+func (r *relay) give(b *wire.Batch) wire.Next {
+	answer := r.answer
+	if answer == nil {
+		answer = r.server.Buffered()
+	}
+	if r.client.Give(b, answer) {
+		return wire.ServeLater
+	}
 	n, err := r.client.TryWrite(answer)
-	if err != nil || n < len(answer) || r.client.Owes() {
-		r.failed <- errors.New("the client does not read")
+	return r.gave(n, n == len(answer) && !r.client.Owes(), err)
+}
+
+func (r *relay) gave(n int, whole bool, err error) wire.Next {
+	if err != nil || !whole {
+		r.given = n
+		r.failed <- errNotGiven
 		return wire.ServeEnd
 	}
 	r.client.Discard(len(r.client.Buffered()))
-	r.server.Discard(len(answer))
+	r.server.Discard(len(r.server.Buffered()))
 	return wire.ServeOn
 }
+
+var errNotGiven = errors.New("the client does not read")
 
 // newSecureRelay is newRelay with TLS of a version on both sides; 0 is none.
 func newSecureRelay(t *testing.T, version uint16) (r *relay, client, server net.Conn) {
@@ -99,7 +136,7 @@ func TestAsk(t *testing.T) {
 
 func testAsk(t *testing.T, version uint16) {
 	var running sync.WaitGroup
-	var waited atomic.Int32
+	var waited, batched atomic.Int32
 	for range 20 {
 		r, client, server := newSecureRelay(t, version)
 		running.Go(func() {
@@ -108,6 +145,7 @@ func testAsk(t *testing.T, version uint16) {
 			}
 			r.server.NetConn().Close()
 			waited.Add(r.became[wire.AskedWaits].Load())
+			batched.Add(r.batched.Load())
 		})
 		running.Go(func() { // echoes in capitals
 			buf := make([]byte, 100)
@@ -133,7 +171,7 @@ func testAsk(t *testing.T, version uint16) {
 		})
 	}
 	running.Wait()
-	if waited.Load() == 0 {
+	if waited.Load() == 0 || version == 0 && batched.Load() == 0 {
 		t.Error("nothing was answered by a loop")
 	}
 }
@@ -176,6 +214,52 @@ func TestAskFails(t *testing.T) {
 			}
 			if tc.do == nil && r.became[wire.NotAsked].Load() != 1 {
 				t.Error("it was sent")
+			}
+		})
+	}
+}
+
+// What a loop could not send, or give, whole is for the caller of Serve, from the byte on at which the socket was full.
+func TestBatchInPart(t *testing.T) {
+	long := bytes.Repeat([]byte("howdah"), 100_000)
+	for _, tc := range []struct {
+		what             string
+		question, answer []byte
+	}{{"question", long, nil}, {"answer", nil, long}} {
+		t.Run(tc.what, func(t *testing.T) {
+			a, client := small(t)
+			b, server := small(t)
+			r := &relay{client: wire.NewConn(a), server: wire.NewConn(b), failed: make(chan error, 1), question: tc.question, answer: tc.answer}
+			t.Cleanup(func() { r.client.Close(); r.server.Close() })
+			served := make(chan error)
+			go func() { served <- r.client.Serve(r) }()
+			time.Sleep(10 * time.Millisecond) // a loop goes on
+			client.Write([]byte("hello"))
+			full := client
+			if tc.what == "question" {
+				full = server
+			} else {
+				server.Write([]byte("hello"))
+			}
+			failed := <-r.failed
+			if err := <-served; err != nil || string(r.client.Buffered()) != "hello" {
+				t.Errorf("serve: %v, %q is unread", err, r.client.Buffered())
+			}
+			n := r.given
+			if u := (unasked{}); errors.As(failed, &u) {
+				n = u.n
+			} else if failed != errNotGiven || r.batched.Load() == 0 {
+				t.Errorf("not by a loop: %v", failed)
+			}
+			if n <= 0 || n >= len(long) {
+				t.Fatalf("%d bytes were sent", n)
+			}
+			a.Close()
+			b.Close()
+			r.client.Close()
+			r.server.Close()
+			if got, err := io.ReadAll(full); err != nil || !bytes.Equal(got, long[:n]) {
+				t.Errorf("%d bytes of %d came: %v", len(got), n, err)
 			}
 		})
 	}
@@ -256,17 +340,19 @@ type poster struct {
 	said   chan struct{}
 }
 
-func (p *poster) Arrived() wire.Next {
+func (p *poster) Arrived(*wire.Batch) wire.Next {
 	p.Discard(len(p.Buffered()))
 	p.said <- struct{}{}
 	return wire.ServeLater
 }
 
-func (p *poster) Answered(error) {}
+func (p *poster) Answered(*wire.Batch, error)         {}
+func (p *poster) Unasked(int)                         {}
+func (p *poster) Given(*wire.Batch, int, bool, error) {}
 
-func (p *poster) Posted() {
+func (p *poster) Posted(b *wire.Batch) {
 	p.posted.Add(1)
-	p.Resume(wire.ServeOn)
+	p.Resume(b, wire.ServeOn)
 }
 
 // Whoever posts, while a loop works and when it waits: each is called once.
@@ -299,6 +385,8 @@ func TestPost(t *testing.T) {
 // handler is a Handler that is only told of what arrives.
 type handler func() wire.Next
 
-func (h handler) Arrived() wire.Next { return h() }
-func (h handler) Answered(error)     {}
-func (h handler) Posted()            {}
+func (h handler) Arrived(*wire.Batch) wire.Next       { return h() }
+func (h handler) Answered(*wire.Batch, error)         {}
+func (h handler) Unasked(int)                         {}
+func (h handler) Posted(*wire.Batch)                  {}
+func (h handler) Given(*wire.Batch, int, bool, error) {}

@@ -299,7 +299,7 @@ func TestTLSOwes(t *testing.T) {
 		}
 		sent = append(sent, p[:n]...)
 	}
-	if became, n, err := server.Ask([]byte("question"), nil); became != wire.NotAsked || n != 0 || err != nil {
+	if became, n, err := server.Ask(nil, []byte("question"), nil); became != wire.NotAsked || n != 0 || err != nil {
 		t.Errorf("asked behind what is owed: %d, %d bytes, %v", became, n, err)
 	}
 	written := make(chan error, 1)
@@ -322,7 +322,7 @@ func TestTLSAskedInPart(t *testing.T) {
 	shakeHands(t, server, client, tls.VersionTLS13)
 	question := make([]byte, 50_000)
 	for range 10 { // the sockets may hold one or two
-		became, n, err := client.Ask(question, handler(nil))
+		became, n, err := client.Ask(nil, question, handler(nil))
 		switch became {
 		case wire.AskedWaits:
 			client.SetDeadline(time.Unix(1, 0)) // ends the wait

@@ -27,6 +27,7 @@ import (
 	"github.com/howdah/howdah/parser"
 	"github.com/howdah/howdah/pool"
 	"github.com/howdah/howdah/proxy"
+	"github.com/howdah/howdah/wire/socket"
 )
 
 // service is a running howdah.
@@ -97,6 +98,10 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 		return nil, err
 	}
 	setThreads(c.Limits.Threads)
+	socket.UseRings(c.Limits.IOUring)
+	if err := socket.TryRing(); err != nil && c.Limits.IOUring {
+		s.log.Info("io_uring is not used, sending takes a system call each", "reason", err)
+	}
 	s.proxy, err = proxy.New(c, s.cluster, s.pool, parser.New(parser.Options{CacheBytes: int64(c.Routing.CacheSize)}), authenticator, s.log)
 	if err != nil {
 		return nil, err
@@ -312,6 +317,7 @@ func (s *service) apply(c *configs.Config) error {
 	s.admin.SetUsers(users)
 	s.httpCert.Store(cert)
 	setThreads(c.Limits.Threads)
+	socket.UseRings(c.Limits.IOUring)
 	s.level.Set(logs.Level(c.Log.Level))
 	s.log.Info("reloaded", "file", s.path, "changed", strings.Join(changed, " "))
 	if len(restart) > 0 {

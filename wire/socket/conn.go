@@ -112,8 +112,8 @@ func (c *Conn) Close() error {
 			break
 		}
 	}
-	c.signal(reading, false)
-	c.signal(writing, false)
+	c.signal(reading, false, nil)
+	c.signal(writing, false, nil)
 	c.waits[reading].stopTimer()
 	c.waits[writing].stopTimer()
 	if c.life.Load() != closing|1 {
@@ -296,7 +296,7 @@ func (c *Conn) CheckWrite() error { return c.trouble(writing) }
 func (c *Conn) Ended() bool { return c.ended.Load() }
 
 // Tell has the next Wait or Handle not wait.
-func (c *Conn) Tell() { c.signal(reading, true) }
+func (c *Conn) Tell() { c.signal(reading, true, nil) }
 
 // Wait waits until there may be something to read that was not there when Wait or Handle last returned; it may return for nothing. Its
 // errors are Check's. WaitWrite is the same for room to write.

@@ -147,9 +147,11 @@ func TestCloseWrite(t *testing.T) {
 // recorder keeps what a Handler is told.
 type recorder struct{ told chan string }
 
-func (r *recorder) Readable()    { r.told <- "readable" }
-func (r *recorder) Interrupted() { r.told <- "interrupted" }
-func (r *recorder) Posted()      { r.told <- "posted" }
+func (r *recorder) Readable(*socket.Batch) { r.told <- "readable" }
+func (r *recorder) Interrupted()           { r.told <- "interrupted" }
+func (r *recorder) Posted(*socket.Batch)   { r.told <- "posted" }
+
+func (r *recorder) Sent(*socket.Batch, int, bool, syscall.Errno) { r.told <- "sent" }
 
 func TestHandler(t *testing.T) {
 	a, b := mustPair(t)
@@ -222,10 +224,12 @@ type echo struct {
 	ended chan struct{}
 }
 
-func (e *echo) Interrupted() { close(e.ended) }
-func (e *echo) Posted()      {}
+func (e *echo) Interrupted()         { close(e.ended) }
+func (e *echo) Posted(*socket.Batch) {}
 
-func (e *echo) Readable() {
+func (e *echo) Sent(*socket.Batch, int, bool, syscall.Errno) {}
+
+func (e *echo) Readable(*socket.Batch) {
 	for {
 		n, errno := socket.Recv(e.FD(), e.buf[:], 0)
 		switch {
@@ -263,7 +267,7 @@ func TestManyAtOnce(t *testing.T) {
 					return
 				}
 				e.Use(e)
-				e.Readable()
+				e.Readable(nil)
 				b.SetDeadline(time.Now().Add(20 * time.Second))
 				buf := make([]byte, 3)
 				for range 50 {

@@ -18,6 +18,7 @@ type loop struct {
 	fd      int
 	wake    int // an eventfd(2) among its sockets
 	waiter
+	batch    Batch
 	starting sync.Mutex
 	// posted is a list of the sockets whose handlers are to be called, the last one first; asleep if there are none and the loop
 	// must be woken when there are.
@@ -76,16 +77,16 @@ func (c *Conn) Post() {
 	}
 }
 
-// runPosted calls the handlers for which Post was called, in that order, and those for which it is meanwhile.
-func (l *loop) runPosted() {
-	for !l.posted.CompareAndSwap(nil, asleep) {
+// finish sends what is to be sent, and calls the handlers for which Post was called, in that order, and does so with what either leads to.
+func (l *loop) finish() {
+	for l.batch.flush(); !l.posted.CompareAndSwap(nil, asleep); l.batch.flush() {
 		var first *Conn
 		for c := l.posted.Swap(nil); c != nil; {
 			c, c.next, first = c.next, first, c
 		}
 		for c := first; c != nil; c = first {
 			first, c.next = c.next, nil // Posted may lead to another Post
-			c.handler.Posted()
+			c.handler.Posted(&l.batch)
 		}
 	}
 }
@@ -154,27 +155,30 @@ func (l *loop) run() {
 // serve does what is to be done for the sockets that events tell of, and what was posted; ticked: the tick is among them.
 func (l *loop) serve(events []unix.EpollEvent) (ticked bool) {
 	l.posted.CompareAndSwap(asleep, nil)
+	half := max(flushAt, len(events)/2)
 	for i := range events {
 		fd := int(events[i].Fd)
 		if c := sockets.get(fd); c != nil {
-			c.tell(events[i].Events)
+			if c.tell(events[i].Events, &l.batch); len(l.batch.sends) >= half {
+				l.batch.flush()
+			}
 		} else if fd == l.tick {
 			ticked = true
 		}
 	}
-	l.runPosted()
+	l.finish()
 	return ticked
 }
 
 // tell may be called for nothing: a number is used again when its socket is closed.
-func (c *Conn) tell(events uint32) {
+func (c *Conn) tell(events uint32, b *Batch) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.ended.Store(true)
 	}
 	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.signal(writing, true)
+		c.signal(writing, true, b)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.signal(reading, true)
+		c.signal(reading, true, b)
 	}
 }

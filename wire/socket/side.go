@@ -3,6 +3,7 @@ package socket
 import (
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -58,13 +59,15 @@ const (
 
 // Handler is what is done in the place of a goroutine that waits, by a loop. None of it may block.
 type Handler interface {
-	// Readable is called once for each Handle, when there may be something to read.
-	Readable()
+	// Readable is called once for each Handle, when there may be something to read. The batch is the loop's, nil if it is called by another.
+	Readable(b *Batch)
 	// Interrupted is called instead if the deadline passes or the socket is closed, by whoever caused that. It must do nothing
 	// but have another goroutine go on.
 	Interrupted()
 	// Posted is called once for each Post.
-	Posted()
+	Posted(b *Batch)
+	// Sent is called once for each Send to a batch: n bytes were sent; if that is not the whole of it there is an error, or no room for more.
+	Sent(b *Batch, n int, whole bool, errno syscall.Errno)
 }
 
 // forget makes an idle side of a ready one.
@@ -103,7 +106,7 @@ func (c *Conn) Handle() (waits bool, err error) {
 
 // signal ends a wait: isReady, as the kernel says, perhaps for nothing, that the side has become ready, else because of the deadline or because the
 // socket is closed. If nobody waits, that the side is ready is remembered; an interrupt need not be, as everybody asks for trouble before waiting.
-func (c *Conn) signal(d direction, isReady bool) {
+func (c *Conn) signal(d direction, isReady bool, b *Batch) {
 	s := &c.sides[d]
 	for {
 		switch s.state.Load() {
@@ -123,7 +126,7 @@ func (c *Conn) signal(d direction, isReady bool) {
 				continue
 			}
 			if isReady {
-				c.handler.Readable()
+				c.handler.Readable(b)
 			} else {
 				c.handler.Interrupted()
 			}
@@ -146,7 +149,7 @@ func (c *Conn) changeDeadline(d direction, t time.Time) {
 	}
 	w.mu.Unlock()
 	if left <= 0 {
-		c.signal(d, false)
+		c.signal(d, false, nil)
 	}
 }
 
@@ -159,7 +162,7 @@ func (c *Conn) expire(d direction, change uint32) {
 	}
 	w.mu.Unlock()
 	if passed {
-		c.signal(d, false)
+		c.signal(d, false, nil)
 	}
 }
 

@@ -50,7 +50,7 @@ type reader struct {
 	stayed atomic.Int64
 }
 
-func (r *reader) Readable() {
+func (r *reader) Readable(*Batch) {
 	for {
 		var b [4096]byte
 		for {
@@ -69,8 +69,10 @@ func (r *reader) Readable() {
 	}
 }
 
-func (r *reader) Interrupted() {}
-func (r *reader) Posted()      {}
+func (r *reader) Interrupted()  {}
+func (r *reader) Posted(*Batch) {}
+
+func (r *reader) Sent(*Batch, int, bool, syscall.Errno) {}
 
 // While all of Go's processors are held by loops that stay in epoll_wait everybody else gets a turn: as long as there are events, and when they
 // cease from one moment to the next. It is tried in another process, whose goroutines cannot be preempted by signals: nothing but
@@ -115,7 +117,7 @@ func othersGetTheProcessor(t *testing.T, procs int) {
 		r := &reader{c: c}
 		c.Use(r)
 		readers = append(readers, r)
-		r.Readable()
+		r.Readable(nil)
 		peer := os.NewFile(uintptr(pair[1]), "peer")
 		cmd := exec.Command("sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo; i=$((i+1)); done; exec sleep 100", lines))
 		cmd.Stdout = peer
