@@ -3,7 +3,10 @@ package proxy_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,6 +103,79 @@ func TestClientEndsWithItsRequest(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Of a read that the server's socket does not take at once nothing is lost, nor sent twice.
+func TestServerReadsLate(t *testing.T) {
+	const queries = 100
+	query := func(i int) string { return fmt.Sprintf("SELECT z WHERE '%05d%s'", i, strings.Repeat("z", 7000)) }
+	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
+	h := start(t, nil, primary, standby)
+	c := connectAs(t, h.addr, "u")
+	c.goFast("SELECT z WHERE 'x'")
+	var mu sync.Mutex
+	var asked []string
+	answered := 0 // before they were read
+	standby.scripted(func(c *fakeConn, typ byte, body []byte) answer {
+		text := strings.TrimSuffix(string(body), "\x00")
+		if !strings.HasPrefix(text, "SELECT z") {
+			return pass
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if asked = append(asked, text); len(asked) > 1 {
+			if len(asked) <= answered {
+				return done
+			}
+			return pass
+		}
+		raw, _ := c.NetConn().(syscall.Conn).SyscallConn()
+		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 16<<10) })
+		sender := holdLittle(t, c.NetConn())
+		for whole := true; whole && answered < queries; {
+			c.Write(join(columns1, appendRow(nil, "standby"), selected, idle))
+			answered++
+			whole = false
+			for end := time.Now().Add(300 * time.Millisecond); !whole && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond) // the next one is on its way
+				unread := 0
+				raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+				unsent, _ := unix.IoctlGetInt(sender, unix.TIOCOUTQ)
+				whole = unread+len(c.Buffered())+unsent >= answered*(len(query(0))+wire.HeaderSize+1)
+			}
+		}
+		return done
+	})
+	other := connectAs(t, h.addr, "u")
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() { // mostly its reads become the examples, which are planned, and not c's
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				other.query("SELECT x")
+			}
+		}
+	})
+	defer asking.Wait()
+	defer close(stop)
+	for i := range queries {
+		if got := c.query(query(i)); got != "T D(standby) C(SELECT 1) Z(I)" {
+			t.Fatalf("query %d: %s", i, got)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if answered < 2 || answered == queries {
+		t.Errorf("%d were sent, and not read, before the socket was full", answered)
+	}
+	for i := range queries {
+		if asked[i] != query(i) {
+			t.Fatalf("query %d came as %.40q, %d bytes", i, asked[i], len(asked[i]))
 		}
 	}
 }

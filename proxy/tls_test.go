@@ -79,11 +79,24 @@ func (c *client) secure() {
 	}
 }
 
-// A client that reads late gets the whole of the last answer too, of which its socket did not take all that was encrypted.
-func TestSecureClientReadsLate(t *testing.T) {
+// A client that reads late gets the whole of the last answer too, of which its socket did not take all at once, or all that was encrypted.
+func TestClientReadsLate(t *testing.T) {
 	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %t", secure), func(t *testing.T) {
+			t.Parallel()
+			clientReadsLate(t, secure)
+		})
+	}
+}
+
+func clientReadsLate(t *testing.T, secure bool) {
 	primary, standby := newFake(t, "primary", false), newFake(t, "standby", true)
-	h := start(t, func(c *configs.Config) { encrypt(t, c, primary, standby) }, primary, standby)
+	h := start(t, func(c *configs.Config) {
+		if secure {
+			encrypt(t, c, primary, standby)
+		}
+	}, primary, standby)
 	const most = 12
 	var asked [most + 1]atomic.Int32 // by those that read so many answers late
 	standby.scripted(func(c *fakeConn, typ byte, body []byte) answer {
@@ -97,9 +110,11 @@ func TestSecureClientReadsLate(t *testing.T) {
 	var clients [most + 1]*client
 	for n := 1; n <= most; n++ {
 		c := dialSmall(t, h.addr)
-		c.secure()
-		c.holdLittle()
+		if secure {
+			c.secure()
+		}
 		c.login("u")
+		holdLittle(t, c.NetConn())
 		c.goFast("SELECT x")
 		for i, end := 0, time.Now().Add(200*time.Millisecond); i < n; i++ {
 			c.send(wire.AppendQuery(nil, fmt.Sprintf("SELECT y%c", 'a'+n)))
@@ -136,16 +151,24 @@ func dialSmall(t testing.TB, addr string) *client {
 	return newClient(t, nc)
 }
 
-// holdLittle has howdah's end of the connection, which it has accepted, hold little.
-func (c *client) holdLittle() {
-	c.t.Helper()
-	own := c.NetConn().LocalAddr().(*net.TCPAddr).Port
+// holdLittle has howdah's end of the connection hold little of what it sends, and returns its descriptor.
+func holdLittle(t testing.TB, c net.Conn) int {
+	t.Helper()
+	own := c.LocalAddr().(*net.TCPAddr).Port
+	local := c.RemoteAddr().(*net.TCPAddr).Port
 	for fd := range 10_000 {
 		peer, err := unix.Getpeername(fd)
-		if sa, ok := peer.(*unix.SockaddrInet4); err == nil && ok && sa.Port == own {
+		if sa, ok := peer.(*unix.SockaddrInet4); err == nil && ok && sa.Port == own && isLocal(fd, local) {
 			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 16<<10)
-			return
+			return fd
 		}
 	}
-	c.t.Fatal("howdah's end of the connection is not found")
+	t.Error("howdah's end of the connection is not found")
+	return -1
+}
+
+func isLocal(fd, port int) bool {
+	own, err := unix.Getsockname(fd)
+	sa, ok := own.(*unix.SockaddrInet4)
+	return err == nil && ok && sa.Port == port
 }
