@@ -127,7 +127,7 @@ type fastDid uint8
 const (
 	fastNothing fastDid = iota // it must go the usual way, or, if a flight is under way, on with that
 	fastServed                 // it is done
-	fastSent                   // Answered or Posted will be called
+	fastSent                   // a method of wire.Handler will be called
 )
 
 // fast serves the unit that the client's buffer holds if it is a read that can do without being planned. looped: it is called by
