@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -202,6 +203,7 @@ func TestServersSignals(t *testing.T) {
 			}
 			return nil
 		})
+		time.Sleep(10 * time.Millisecond) // so that a connection is looked at, as howdah may not have heard of its end yet
 		var own string
 		_, err = idle.Exec(t.Context(), "INSERT INTO marks VALUES (2)")
 		must(t, err)

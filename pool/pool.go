@@ -69,7 +69,7 @@ func (p *Pool) Reconfigure(settings Settings) {
 	p.tend() // by the new limits
 }
 
-// trusted is how long after its return a connection is taken to be alive. The look costs a
+// trusted is how long after its return a connection is taken to be alive if nothing is heard of it. The look costs a
 // system call, which connections that go from session to session should not pay.
 const trusted = 5 * time.Millisecond
 
@@ -107,7 +107,7 @@ func (p *Pool) Take(n *cluster.Node, s *Server) *Server {
 func (s *Server) usable(n *cluster.Node) bool { return s.usableAt(n, now()) }
 
 func (s *Server) usableAt(n *cluster.Node, now time.Time) bool {
-	return s.Run >= n.Run && (s.Key.Shared && now.Sub(s.freed) < trusted || s.Alive() == nil)
+	return s.Run >= n.Run && (s.Key.Shared && now.Sub(s.freed) < trusted && !s.Heard() || s.Alive() == nil)
 }
 
 // Acquire returns a clean connection to n for key (of a Shared one what s.Carried

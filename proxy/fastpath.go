@@ -187,7 +187,7 @@ func (s *session) fastOn(l *lease, looped bool) (fastDid, error) {
 		s.exemplary = true
 		return fastNothing, nil
 	}
-	if now-l.used >= checkEvery {
+	if !l.isFresh(now) {
 		if ok, err := l.srv.TryFill(); ok || err != nil {
 			return fastNothing, nil // stillThere sees to it
 		}

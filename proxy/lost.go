@@ -180,7 +180,7 @@ func (s *session) onlyBackend(node cluster.NodeID) bool {
 	return true
 }
 
-// checkEvery is how long a connection may have been idle before it is looked
+// checkEvery is how long a connection of which nothing is heard may have been idle before it is looked
 // at again before its use. The look costs a system call, which a session that
 // sends statement upon statement should not pay; one that pauses can.
 const checkEvery = int64(5 * time.Millisecond)
@@ -188,10 +188,13 @@ const checkEvery = int64(5 * time.Millisecond)
 // errPast ends what is left on a connection to a server that is not the node any more (cluster.Node.Run).
 var errPast = errors.New("the node is another server now, or another run of it")
 
+// isFresh reports whether a lease's connection need not be looked at.
+func (l *lease) isFresh(now int64) bool { return now-l.used < checkEvery && !l.srv.Heard() }
+
 // isAtHand reports whether a lease can be used as it is, as most are most of the time: nothing is outstanding on it, and it need
 // not be looked at. acquire sees to all others.
 func (s *session) isAtHand(l *lease) bool {
-	return !l.owes() && len(l.srv.Buffered()) == 0 && cluster.Now()-l.used < checkEvery && !s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
+	return !l.owes() && len(l.srv.Buffered()) == 0 && l.isFresh(cluster.Now()) && !s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
 }
 
 // stillThere looks at an idle lease before it is used: what the server said
@@ -199,7 +202,7 @@ func (s *session) isAtHand(l *lease) bool {
 // is lost with it.
 func (s *session) stillThere(l *lease) (bool, error) {
 	past := s.srv.cluster.View().IsPast(l.srv.Node, l.srv.Run)
-	if !past && (l.owes() || len(l.srv.Buffered()) == 0 && cluster.Now()-l.used < checkEvery) {
+	if !past && (l.owes() || len(l.srv.Buffered()) == 0 && l.isFresh(cluster.Now())) {
 		return true, nil
 	}
 	var err error

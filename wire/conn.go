@@ -295,6 +295,10 @@ func (c *Conn) Alive() error {
 	return nil
 }
 
+// Heard reports whether something may have come, or the peer's end, that nobody expected. Unlike TryFill it costs no system call, and what has just come
+// may not be known yet.
+func (c *Conn) Heard() bool { return c.sock != nil && c.sock.Heard() }
+
 // AwaitReadable waits until the connection has something to read (or its end)
 // and leaves it there; with TLS it may be nothing that TryFill returns. It may run beside the owner, who must not read meanwhile.
 func (c *Conn) AwaitReadable() error {

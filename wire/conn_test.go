@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -240,4 +241,34 @@ func FuzzErrorField(f *testing.F) {
 			t.Fatal("field longer than the message")
 		}
 	})
+}
+
+// What comes unasked is heard of without a look.
+func TestHeard(t *testing.T) {
+	a, b := pair(t)
+	c := wire.NewConn(a)
+	t.Cleanup(func() { c.Close() })
+	if c.Heard() {
+		t.Error("heard of nothing")
+	}
+	heard := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !c.Heard(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s is not heard of", what)
+			}
+		}
+	}
+	b.Write([]byte("x"))
+	heard("a byte")
+	if ok, err := c.TryFill(); !ok || err != nil || len(c.Buffered()) != 1 {
+		t.Errorf("%q is there: %v", c.Buffered(), err)
+	}
+	c.Discard(1)
+	c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if err := c.Fill(); !errors.Is(err, os.ErrDeadlineExceeded) || c.Heard() {
+		t.Errorf("after a wait in vain: %v, heard %t", err, c.Heard())
+	}
+	b.Close()
+	heard("the end")
 }

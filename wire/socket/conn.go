@@ -295,6 +295,10 @@ func (c *Conn) CheckWrite() error { return c.trouble(writing) }
 // with the last bytes; rarely it was told of the descriptor's former use.
 func (c *Conn) Ended() bool { return c.ended.Load() }
 
+// Heard reports whether the kernel has told of something to read, or of the end, since that was last waited for: perhaps of what has been
+// read by now. It costs no system call.
+func (c *Conn) Heard() bool { return c.sides[reading].state.Load() == ready }
+
 // Tell has the next Wait or Handle not wait.
 func (c *Conn) Tell() { c.signal(reading, true, nil) }
 
