@@ -98,10 +98,7 @@ func newService(path string, c *configs.Config, stderr io.Writer) (*service, err
 		return nil, err
 	}
 	setThreads(c.Limits.Threads)
-	socket.UseRings(c.Limits.IOUring)
-	if err := socket.TryRing(); err != nil && c.Limits.IOUring {
-		s.log.Info("io_uring is not used, sending takes a system call each", "reason", err)
-	}
+	s.useRings(c.Limits.IOUring)
 	s.proxy, err = proxy.New(c, s.cluster, s.pool, parser.New(parser.Options{CacheBytes: int64(c.Routing.CacheSize)}), authenticator, s.log)
 	if err != nil {
 		return nil, err
@@ -121,6 +118,17 @@ func setThreads(n int) {
 		}
 	}
 	runtime.GOMAXPROCS(n)
+}
+
+// useRings obeys limits.io_uring.
+func (s *service) useRings(use bool) {
+	socket.UseRings(use)
+	if !use {
+		return
+	}
+	if err := socket.TryRing(); err != nil {
+		s.log.Info("io_uring is not used, sending takes a system call each", "reason", err)
+	}
 }
 
 // warnings logs what works but should not stay as it is.
@@ -317,7 +325,7 @@ func (s *service) apply(c *configs.Config) error {
 	s.admin.SetUsers(users)
 	s.httpCert.Store(cert)
 	setThreads(c.Limits.Threads)
-	socket.UseRings(c.Limits.IOUring)
+	s.useRings(c.Limits.IOUring)
 	s.level.Set(logs.Level(c.Log.Level))
 	s.log.Info("reloaded", "file", s.path, "changed", strings.Join(changed, " "))
 	if len(restart) > 0 {

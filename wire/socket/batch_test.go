@@ -35,20 +35,10 @@ func (s *sender) Sent(b *Batch, n int, whole bool, errno syscall.Errno) {
 
 func newSender(t *testing.T) *sender {
 	t.Helper()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		t.Fatal(err)
-	}
-	c, err := newConn(pair[0], nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sender{Conn: c, peer: os.NewFile(uintptr(pair[1]), "peer")}
-	t.Cleanup(func() { c.Close(); s.peer.Close() })
-	c.Use(s)
+	s := new(sender)
+	s.Conn, s.peer = unixPair(t)
+	t.Cleanup(func() { s.Close(); s.peer.Close() })
+	s.Use(s)
 	return s
 }
 

@@ -16,9 +16,9 @@ import (
 type ring struct {
 	fd int
 
-	submitted, accepted *uint32 // the submission queue's tail, which is ours, and its head, which is the kernel's
-	sqes                []submission
-	sqMask              uint32
+	submitted *uint32 // the submission queue's tail, which is ours
+	sqes      []submission
+	sqMask    uint32
 
 	completed, taken *uint32 // the completion queue's tail, which is the kernel's, and its head, which is ours
 	cqes             []completion
@@ -108,7 +108,7 @@ func openRing() (r *ring, err error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	at := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.queues[offset])) }
-	r.accepted, r.submitted, r.taken, r.completed = at(p.sqHead), at(p.sqTail), at(p.cqHead), at(p.cqTail)
+	r.submitted, r.taken, r.completed = at(p.sqTail), at(p.cqHead), at(p.cqTail)
 	r.sqes = unsafe.Slice((*submission)(unsafe.Pointer(&r.entries[0])), p.sqEntries)
 	r.cqes = unsafe.Slice((*completion)(unsafe.Pointer(&r.queues[p.cqCQEs])), p.cqEntries)
 	for i, array := uint32(0), unsafe.Slice(at(p.sqArray), p.sqEntries); i < p.sqEntries; i++ {
@@ -135,9 +135,9 @@ func (r *ring) try() error {
 	defer closeFD(pair[0])
 	defer closeFD(pair[1])
 	c := &Conn{fd: int32(pair[0])}
-	all := make([]pending, ringSize)
+	all, much := make([]pending, ringSize), make([]byte, 64<<10)
 	for i := range all {
-		all[i] = pending{c: c, p: make([]byte, 64<<10)}
+		all[i] = pending{c: c, p: much}
 	}
 	if r.send(all) != len(all) {
 		return errors.ErrUnsupported

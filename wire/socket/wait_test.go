@@ -95,22 +95,29 @@ func TestOthersGetTheProcessor(t *testing.T) {
 	}
 }
 
+// unixPair are a connection and its other end, which may block.
+func unixPair(t *testing.T) (*Conn, *os.File) {
+	t.Helper()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetNonblock(pair[0], true); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newConn(pair[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, os.NewFile(uintptr(pair[1]), "peer")
+}
+
 func othersGetTheProcessor(t *testing.T, procs int) {
 	runtime.GOMAXPROCS(procs)
 	const lines = 30000
 	var readers []*reader
 	for range procs {
-		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.SetNonblock(pair[0], true); err != nil {
-			t.Fatal(err)
-		}
-		c, err := newConn(pair[0], nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, peer := unixPair(t)
 		if err := c.Begin(); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +125,6 @@ func othersGetTheProcessor(t *testing.T, procs int) {
 		c.Use(r)
 		readers = append(readers, r)
 		r.Readable(nil)
-		peer := os.NewFile(uintptr(pair[1]), "peer")
 		cmd := exec.Command("sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo; i=$((i+1)); done; exec sleep 100", lines))
 		cmd.Stdout = peer
 		if err := cmd.Start(); err != nil {
