@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -221,12 +222,17 @@ func (s *Server) logFault() string {
 
 // keepLog copies the log of a failed test to the directory $HOWDAH_KEEP, if set.
 func (s *Server) keepLog(t testing.TB) error {
+	return KeepLog(t, strconv.Itoa(s.Port), s.Log())
+}
+
+// KeepLog writes a failed test's log of one howdah to the directory $HOWDAH_KEEP, if set.
+func KeepLog(t testing.TB, of, log string) error {
 	dir := os.Getenv("HOWDAH_KEEP")
 	if dir == "" || !t.Failed() {
 		return nil
 	}
-	name := fmt.Sprintf("%s-%d.log", strings.ReplaceAll(t.Name(), "/", "-"), s.Port)
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(s.Log()), 0o600); err != nil {
+	name := fmt.Sprintf("%s-%s.log", strings.ReplaceAll(t.Name(), "/", "-"), of)
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(log), 0o600); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
 	return nil

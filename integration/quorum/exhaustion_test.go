@@ -1,6 +1,9 @@
 package quorum
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -85,6 +88,32 @@ func (n *network) crowd(h *host, count int) (leave func()) {
 	}
 }
 
+// fillMemory has clients send a host the most of a long statement each, which howdah keeps until the rest is there, until its howdah
+// has ended, and returns when that was.
+func (n *network) fillMemory(h *host) (ended time.Time) {
+	n.t.Helper()
+	const size = 1<<20 - 1024 // limits.max_buffered, less some
+	part := append(binary.BigEndian.AppendUint32([]byte{'Q'}, size), bytes.Repeat([]byte{' '}, size-1024)...)
+	w := &writer{n: n, address: h.address}
+	n.within(time.Minute, func() string {
+		select {
+		case <-h.ended:
+			ended = time.Now()
+			return ""
+		default:
+		}
+		ctx, cancel := context.WithTimeout(n.t.Context(), time.Second)
+		defer cancel()
+		if conn, err := w.connect(ctx); err == nil {
+			n.t.Cleanup(func() { conn.PgConn().Conn().Close() })
+			conn.PgConn().Conn().SetDeadline(time.Now().Add(time.Second))
+			conn.PgConn().Conn().Write(part)
+		}
+		return h.name + " goes on without memory"
+	})
+	return ended
+}
+
 // Row 10. A leader that has no file descriptors any more cannot serve clients, and one that gets no memory dies: another has the
 // address soon, and there is no failover.
 func TestLeaderIsExhausted(t *testing.T) {
@@ -111,18 +140,7 @@ func TestLeaderIsExhausted(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		old := n.owner()
 		old.limit(unix.RLIMIT_DATA, old.memory())
-		var began time.Time                         // of its end
-		for crowds := 0; began.IsZero(); crowds++ { // the first ones fit into what its heap has free
-			if crowds == 12 {
-				t.Fatal("it goes on without memory")
-			}
-			defer n.crowd(old, 400)()
-			select {
-			case <-old.ended:
-				began = time.Now()
-			case <-time.After(300 * time.Millisecond):
-			}
-		}
+		began := n.fillMemory(old)
 		said := old.log.String() // by the runtime, for the heap; by an allocation; or by libc, for a thread's stack
 		if !strings.Contains(said, "out of memory") && !strings.Contains(said, "cannot allocate memory") && !strings.Contains(said, "pthread_create failed") {
 			t.Error("it died of something else")

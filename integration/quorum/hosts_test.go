@@ -99,6 +99,17 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// brief is the last lines of the log that a reader of a failed test's output needs first: the test's own words shall not be buried.
+func (l *logBuffer) brief(count int) string {
+	var lines []string
+	for line := range strings.Lines(l.String()) {
+		if strings.HasPrefix(line, "time=") && !strings.Contains(line, " level=DEBUG ") || strings.HasPrefix(line, "howdah: ") || strings.Contains(line, "fatal error: ") || strings.HasPrefix(line, "panic: ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-count):], "")
+}
+
 // newNetwork makes hosts with keys and files, all in one network, and starts nothing. A name that begins with w is a
 // witness's, and one with d a host's that has a server only.
 func newNetwork(t testing.TB, names ...string) *network {
@@ -296,8 +307,11 @@ func (n *network) remove() {
 	n.removed = true
 	for _, h := range n.hosts {
 		h.kill()
-		if n.t.Failed() || os.Getenv("HOWDAH_LOG") != "" {
-			n.t.Logf("log of %s:\n%s", h.name, h.log)
+		if n.t.Failed() {
+			n.t.Logf("log of %s, without what is for debugging ($HOWDAH_KEEP names a directory for all of it):\n%s", h.name, h.log.brief(25))
+		}
+		if err := howdahtest.KeepLog(n.t, h.name, h.log.String()); err != nil {
+			n.t.Error(err)
 		}
 	}
 	if err := n.lan.close(); err != nil {
