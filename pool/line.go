@@ -125,9 +125,13 @@ func (q *queue) remove(w *Line) {
 // the caller must Wait; or nothing: then the caller has the right to open a connection, and must use
 // it by OpenClaimed or Forgo. What key points to must not change as long as the line is used. A queue that is too long is an *wire.Error 53300.
 func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued bool, err error) {
+	return p.claim(n, key, line, now())
+}
+
+func (p *Pool) claim(n *cluster.Node, key *Key, line *Line, now time.Time) (s *Server, queued bool, err error) {
 	set := p.settings.Load()
 	for {
-		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usable(n) {
+		if s, queued, err = p.take(set, n, key, line, true); s == nil || s.usableAt(n, now) {
 			return s, queued, err
 		}
 		p.Discard(s)
@@ -135,9 +139,10 @@ func (p *Pool) Claim(n *cluster.Node, key *Key, line *Line) (s *Server, queued b
 }
 
 // ClaimLater is Claim for who may not Wait: who is queued is told later. If it returns neither a connection nor that, Wait has something at once.
-func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, later Later) (s *Server, queued bool) {
+// now is cluster.Now.
+func (p *Pool) ClaimLater(n *cluster.Node, key *Key, line *Line, later Later, now int64) (s *Server, queued bool) {
 	line.later, line.node, line.key = later, n, key
-	s, queued, err := p.Claim(n, key, line)
+	s, queued, err := p.claim(n, key, line, at(now))
 	if queued {
 		return nil, true
 	}

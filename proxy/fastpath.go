@@ -237,7 +237,8 @@ func (s *session) fastLease(looped bool) (l *lease, did fastDid, err error) {
 		srv, err := s.claim(n)
 		return s.fastBorrow(srv, err, cluster.Now())
 	}
-	srv, queued := s.srv.pool.ClaimLater(n, &s.key, &s.line, s)
+	now := cluster.Now()
+	srv, queued := s.srv.pool.ClaimLater(n, &s.key, &s.line, s, now)
 	switch {
 	case queued: // nothing is ours any more
 		return nil, fastSent, nil
@@ -246,10 +247,10 @@ func (s *session) fastLease(looped bool) (l *lease, did fastDid, err error) {
 		s.flight.state = flightQueued
 		return nil, fastNothing, nil
 	case s.mustTell(srv):
-		s.srv.pool.Park(srv, cluster.Now())
+		s.srv.pool.Park(srv, now)
 		return nil, fastNothing, nil
 	}
-	return s.fastBorrow(srv, nil, cluster.Now())
+	return s.fastBorrow(srv, nil, now)
 }
 
 // mustTell is whether the client must be told something about the connection first, for which one may have to wait.

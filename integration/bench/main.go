@@ -41,7 +41,7 @@ func main() {
 }
 
 // run is the whole benchmark; when it returns nothing it started is left.
-func run(ctx context.Context, args []string, out, progress io.Writer) error {
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	o, err := parseOptions(args, progress)
 	if err != nil {
 		return err
@@ -59,12 +59,18 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	}
 	ctx, cancel := withParent(ctx)
 	defer cancel()
+	scheduled, restore, err := ungroup(groupingFile, o.grouped)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, restore()) }()
 	dir, acc, err := workDir()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	rep, err := benchmark(ctx, o, chosen, programs, dir, acc, progress)
+	rep.facts = append(rep.facts, [2]string{"Processors are shared out", scheduled})
 	if ctx.Err() != nil {
 		return fmt.Errorf("ended early: %w", context.Cause(ctx)) // err only tells what that interrupted
 	}

@@ -27,6 +27,7 @@ type options struct {
 	markdown        string
 	howdah          string
 	profile         string
+	grouped         bool
 }
 
 // Limits of the flags: what the servers, the ports of one address pair
@@ -65,6 +66,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.StringVar(&o.markdown, "markdown", "", "also bring the result into this `file` of Markdown, in the place of what it has of the same")
 	fs.StringVar(&o.howdah, "howdah", "bin/howdah", "howdah's binary")
 	fs.StringVar(&o.profile, "profile", "", "profile "+profiled+" alone, under session and transaction pooling, and write that to this `file`")
+	fs.BoolVar(&o.grouped, "grouped", false, "leave kernel.sched_autogroup_enabled as it is, which else is 0 for the run: the scheduler groups by session")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}

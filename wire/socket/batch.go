@@ -37,9 +37,6 @@ func TryRing() error {
 	return err
 }
 
-// flushAt is how many sends are made when half of what was ready has been served, at least: those who get them have something to do meanwhile.
-const flushAt = 4
-
 // Send has p sent before the loop waits again, as far as the socket takes it; then the handler's Sent is called. Until then p must stay as it is, and nobody
 // else may write, or close the descriptor.
 func (b *Batch) Send(c *Conn, p []byte) { b.sends = append(b.sends, pending{c: c, p: p}) }

@@ -155,13 +155,10 @@ func (l *loop) run() {
 // serve does what is to be done for the sockets that events tell of, and what was posted; ticked: the tick is among them.
 func (l *loop) serve(events []unix.EpollEvent) (ticked bool) {
 	l.posted.CompareAndSwap(asleep, nil)
-	half := max(flushAt, len(events)/2)
 	for i := range events {
 		fd := int(events[i].Fd)
 		if c := sockets.get(fd); c != nil {
-			if c.tell(events[i].Events, &l.batch); len(l.batch.sends) >= half {
-				l.batch.flush()
-			}
+			c.tell(events[i].Events, &l.batch)
 		} else if fd == l.tick {
 			ticked = true
 		}

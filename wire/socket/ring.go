@@ -113,6 +113,7 @@ func openRing() (r *ring, err error) {
 	r.cqes = unsafe.Slice((*completion)(unsafe.Pointer(&r.queues[p.cqCQEs])), p.cqEntries)
 	for i, array := uint32(0), unsafe.Slice(at(p.sqArray), p.sqEntries); i < p.sqEntries; i++ {
 		array[i] = i // each place of the queue has its own entry
+		r.sqes[i] = submission{opcode: opSend, msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL}
 	}
 	return r, nil
 }
@@ -155,10 +156,8 @@ func (r *ring) send(all []pending) (made int) {
 	tail := *r.submitted
 	for i := range all {
 		p := &all[i]
-		r.sqes[(tail+uint32(i))&r.sqMask] = submission{
-			opcode: opSend, fd: p.c.fd, addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p.p)))), len: uint32(len(p.p)),
-			msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL, userData: uint64(i),
-		}
+		e := &r.sqes[(tail+uint32(i))&r.sqMask] // the rest of it is the same for all sends
+		e.fd, e.addr, e.len, e.userData = p.c.fd, uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p.p)))), uint32(len(p.p)), uint64(i)
 	}
 	atomic.StoreUint32(r.submitted, tail+uint32(len(all)))
 	for made < len(all) {
