@@ -433,7 +433,7 @@ func (s *session) report(err error) error {
 	var refused *pool.Refused
 	var unreachable *pool.Unreachable
 	var own *wire.Error
-	if err == errPrimaryMoved || errors.Is(err, errServerLost) || !errors.As(err, &refused) && !errors.As(err, &unreachable) && !errors.As(err, &own) {
+	if errors.As(err, new(endsSession)) || err == errPrimaryMoved || errors.Is(err, errServerLost) || !errors.As(err, &refused) && !errors.As(err, &unreachable) && !errors.As(err, &own) {
 		return err
 	}
 	if own != nil && (own == errEnded || s.endedCanceling(own.Code)) {

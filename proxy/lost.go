@@ -124,8 +124,13 @@ func (s *session) endWith(l *lease, err error) error {
 	}
 	lost := s.lostError(l.srv.Node, nil)
 	lost.Code, lost.Hint, lost.Err = "08006", "Connect again.", err
-	return lost
+	return endsSession{lost}
 }
+
+// endsSession is an error that is no statement's: the session lacks what cannot be made again, and ends by it.
+type endsSession struct{ error }
+
+func (e endsSession) Unwrap() error { return e.error }
 
 // lostError is what the client is told of a lost connection (PostgreSQL manual, appendix A): 40001 if nothing took
 // effect, 08007 if a commit may have, or the server's own code, which is of class 57.
@@ -208,10 +213,11 @@ func (s *session) stillThere(l *lease) (bool, error) {
 	var err error
 	if past {
 		err = serverError{errPast}
-	} else if _, err = l.srv.TryFill(); err == nil {
-		err = s.process(l)
 	} else {
-		err = serverError{err}
+		_, gone := l.srv.TryFill()
+		if err = s.process(l); err == nil && gone != nil { // what it said before counts
+			err = serverError{gone}
+		}
 	}
 	var se serverError
 	switch {

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,54 @@ func TestProcessEndsAfterUse(t *testing.T) {
 			}
 			if lost > tries/3 { // a loop may be late, for once
 				t.Errorf("%d of %d sessions saw that a process ended", lost, tries)
+			}
+		})
+	}
+}
+
+// What a session loses with a process that ends when it has nothing to do, and what its client is told: no less than amid a statement. The process's last
+// words count, though its end has been heard of too.
+func TestProcessEndsAtRest(t *testing.T) {
+	killed := failure("FATAL", "57P01")
+	for _, tc := range []struct {
+		name   string
+		before []string
+		words  []byte
+		want   string
+	}{
+		{"nothing", nil, nil, "C(INSERT) Z(I)"},
+		{"nothing, last words", nil, killed, "C(INSERT) Z(I)"},
+		{"block", []string{"BEGIN", "INSERT INTO a DEFAULT VALUES"}, nil, "E(ERROR 40001) Z(E)"},
+		{"block, last words", []string{"BEGIN", "INSERT INTO a DEFAULT VALUES"}, killed, "E(FATAL 57P01) EOF"},
+		{"temporary table", []string{"CREATE TEMP TABLE a (b int)"}, nil, "E(FATAL 08006) EOF"},
+		{"temporary table, last words", []string{"CREATE TEMP TABLE a (b int)"}, killed, "E(FATAL 57P01) EOF"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			primary := newFake(t, "primary", false)
+			h := start(t, nil, primary)
+			status, hung := idle, make(chan struct{})
+			if tc.before != nil && tc.before[0] == "BEGIN" {
+				status = wire.AppendReady(nil, wire.TxOpen)
+			}
+			primary.scripted(func(c *fakeConn, typ byte, body []byte) answer {
+				if string(body) != "INSERT INTO last VALUES (1)\x00" {
+					return pass
+				}
+				c.Write(join(wire.AppendMessage(nil, wire.CommandComplete, "INSERT 0 1\x00"), status, tc.words))
+				c.Close()
+				close(hung)
+				return hangUp
+			})
+			c := connectAs(t, h.addr, "u")
+			for _, sql := range append(tc.before, "INSERT INTO last VALUES (1)") {
+				if got := c.query(sql); strings.Contains(got, "E(") {
+					t.Fatalf("%s: %s", sql, got)
+				}
+			}
+			<-hung
+			time.Sleep(10 * time.Millisecond) // from 5 ms on it is looked at
+			if got := c.query("INSERT INTO x VALUES (1)"); got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
 	}
