@@ -194,9 +194,13 @@ func measureRound(ctx context.Context, l launcher, m measurer, chosen []contende
 			r.stop()
 		}
 	}()
+	// Some more than pgbench's clients: the last turn's may still be leaving, and in a storm the connection that each of them had before.
+	places := busiest.clients + 16
+	if busiest.kind == kindStorm {
+		places += busiest.clients
+	}
 	for _, c := range chosen {
-		// Some more than pgbench's clients: the last turn's may still be leaving.
-		r, err := l.start(ctx, c, fmt.Sprintf("%s-%s-%d", c.name, busiest.kind, round), busiest.clients+16)
+		r, err := l.start(ctx, c, fmt.Sprintf("%s-%s-%d", c.name, busiest.kind, round), places)
 		if err != nil {
 			return nil, err
 		}
