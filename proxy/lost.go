@@ -213,11 +213,10 @@ func (s *session) stillThere(l *lease) (bool, error) {
 	var err error
 	if past {
 		err = serverError{errPast}
+	} else if _, err = l.srv.TryFill(); err == nil {
+		err = s.process(l)
 	} else {
-		_, gone := l.srv.TryFill()
-		if err = s.process(l); err == nil && gone != nil { // what it said before counts
-			err = serverError{gone}
-		}
+		err = serverError{err}
 	}
 	var se serverError
 	switch {

@@ -42,8 +42,8 @@ func TestProcessEndsAfterUse(t *testing.T) {
 	}
 }
 
-// What a session loses with a process that ends when it has nothing to do, and what its client is told: no less than amid a statement. The process's last
-// words count, though its end has been heard of too.
+// What a session loses with a process that ends when it has nothing to do, and what its client is told: no less than amid a statement, and the process's
+// last words, if it had any.
 func TestProcessEndsAtRest(t *testing.T) {
 	killed := failure("FATAL", "57P01")
 	for _, tc := range []struct {

@@ -12,5 +12,6 @@
 //
 // It is not a test: it judges nothing and has no part in `make test`. It makes
 // its own servers and configuration files in a temporary directory, uses free
-// ports on 127.0.0.1, and ends every process that it started.
+// ports on 127.0.0.1, and ends every process that it started. Of the machine it changes kernel.sched_autogroup_enabled, and
+// puts it back.
 package main

@@ -239,10 +239,15 @@ func KeepLog(t testing.TB, of, log string) error {
 }
 
 // excerpt is what the log says from the first occurrence of word on.
-func (s *Server) excerpt(word string) string {
-	log := s.Log()
+func (s *Server) excerpt(word string) string { return Excerpt(s.Log(), word) }
+
+// Excerpt is what a log says from the first occurrence of word on, in short; nothing if it is not there.
+func Excerpt(log, word string) string {
 	const length = 4000
 	from := strings.Index(log, word)
+	if from < 0 {
+		return ""
+	}
 	return log[from:min(len(log), from+length)]
 }
 

@@ -99,15 +99,17 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// brief is the last lines of the log that a reader of a failed test's output needs first: the test's own words shall not be buried.
+// brief is what a reader of a failed test's output needs of the log first, so that the test's own words are not buried: the last lines above DEBUG, and how
+// howdah broke down, if it did.
 func (l *logBuffer) brief(count int) string {
+	log := l.String()
 	var lines []string
-	for line := range strings.Lines(l.String()) {
-		if strings.HasPrefix(line, "time=") && !strings.Contains(line, " level=DEBUG ") || strings.HasPrefix(line, "howdah: ") || strings.Contains(line, "fatal error: ") || strings.HasPrefix(line, "panic: ") {
+	for line := range strings.Lines(log) {
+		if strings.HasPrefix(line, "time=") && !strings.Contains(line, " level=DEBUG ") || strings.HasPrefix(line, "howdah: ") {
 			lines = append(lines, line)
 		}
 	}
-	return strings.Join(lines[max(0, len(lines)-count):], "")
+	return strings.Join(lines[max(0, len(lines)-count):], "") + howdahtest.Excerpt(log, "\npanic: ") + howdahtest.Excerpt(log, "\nfatal error: ")
 }
 
 // newNetwork makes hosts with keys and files, all in one network, and starts nothing. A name that begins with w is a
