@@ -163,17 +163,6 @@ func TestLagIsOfStandbysOnly(t *testing.T) {
 	}
 }
 
-// Time is measured from one reading of the monotonic clock: a step of the host's
-// clock changes nothing. Positions are of one server's log, so its clock is never read.
-func TestNowIsMonotonic(t *testing.T) {
-	if !strings.Contains(started.String(), " m=") {
-		t.Error("the zero of Now has no monotonic reading")
-	}
-	if a, b := Now(), Now(); a <= 0 || b < a {
-		t.Errorf("Now went from %d to %d", a, b)
-	}
-}
-
 func TestPace(t *testing.T) {
 	newWriter := func() *writer {
 		w := &writer{cluster: &Cluster{}, horizons: newHorizons()}

@@ -237,7 +237,7 @@ func (s *session) fastLease(looped bool) (l *lease, did fastDid, err error) {
 		srv, err := s.claim(n)
 		return s.fastBorrow(srv, err, cluster.Now())
 	}
-	now := cluster.Now()
+	now := s.flight.batch.Now()
 	srv, queued := s.srv.pool.ClaimLater(n, &s.key, &s.line, s, now)
 	switch {
 	case queued: // nothing is ours any more
@@ -357,7 +357,7 @@ func (s *session) given(l *lease, err error) error {
 		l.srv.Discard(len(l.srv.Buffered())) // the connection is of use to others
 		return clientError{err}
 	}
-	s.landed(l)
+	s.landed(l, cluster.Now())
 	return nil
 }
 
@@ -368,11 +368,11 @@ func (s *session) noteLanded(l *lease, tag []byte) {
 	s.noteRead(l, &s.flight.read)
 }
 
-// landed is what follows when the client has it.
-func (s *session) landed(l *lease) {
+// landed is what follows when the client has it; now is noteUsed's.
+func (s *session) landed(l *lease, now int64) {
 	l.srv.Discard(len(l.srv.Buffered()))
 	s.client.Discard(len(s.flight.read.in))
-	s.noteUsed(l, RouteRead, true)
+	s.noteUsed(l, RouteRead, true, now)
 	if s.shared {
 		s.park(l, l.used)
 	}

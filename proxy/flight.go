@@ -62,7 +62,7 @@ func (s *session) Posted(b *wire.Batch) {
 	did := fastNothing
 	s.flight.batch = b
 	s.guard(func() {
-		now := cluster.Now()
+		now := b.Now()
 		srv := s.srv.pool.Granted(&s.line, now)
 		if srv != nil && (s.mustTell(srv) || !s.cancelState.CompareAndSwap(cancelQueued, cancelNothing)) {
 			s.line.Return(srv)
@@ -104,7 +104,7 @@ func (s *session) Unasked(n int) {
 // Given is called by a loop when the client has been sent what landNow gave it.
 func (s *session) Given(b *wire.Batch, n int, whole bool, err error) {
 	did := fastNothing
-	s.guard(func() { did = s.gave(n, whole, err) })
+	s.guard(func() { did = s.gave(n, whole, err, b.Now()) })
 	s.goOn(b, did)
 }
 
@@ -149,17 +149,17 @@ func (s *session) landNow() fastDid {
 		return fastSent
 	}
 	n, err := s.client.TryWrite(answer)
-	return s.gave(n, n == len(answer) && !s.client.Owes(), err)
+	return s.gave(n, n == len(answer) && !s.client.Owes(), err, cluster.Now())
 }
 
-// gave is what follows when n bytes of the answer have been sent, the whole or not.
-func (s *session) gave(n int, whole bool, err error) fastDid {
+// gave is what follows when n bytes of the answer have been sent, the whole or not; now is noteUsed's.
+func (s *session) gave(n int, whole bool, err error, now int64) fastDid {
 	f := &s.flight
 	if f.n, f.err = n, err; !whole {
 		f.state = flightGiven
 		return fastNothing
 	}
-	s.landed(f.lease)
+	s.landed(f.lease, now)
 	return fastServed
 }
 

@@ -466,12 +466,12 @@ func showsNoData(v *parser.Verdict) bool {
 // noteUse records when a lease's answer was complete, for the horizon.
 func (s *session) noteUse(l *lease) {
 	v := s.unit.verdict
-	s.noteUsed(l, routeOf(v), v == nil || !showsNoData(v))
+	s.noteUsed(l, routeOf(v), v == nil || !showsNoData(v), cluster.Now())
 }
 
-// noteUsed is noteUse for a unit of the route; showed: the client may have seen data, or changed some.
-func (s *session) noteUsed(l *lease, route int, showed bool) {
-	now, bs := cluster.Now(), &s.in.Session
+// noteUsed is noteUse for a unit of the route; showed: the client may have seen data, or changed some. now is cluster.Now, when all of the answer had come.
+func (s *session) noteUsed(l *lease, route int, showed bool, now int64) {
+	bs := &s.in.Session
 	l.used = now
 	s.srv.latencies.count(l.srv.Node, route, s.pid, time.Duration(now-s.began))
 	switch {

@@ -12,6 +12,7 @@ type Batch struct {
 	tried   bool // to make the ring
 	sends   []pending
 	sending []pending // of the flush at work, else empty
+	now     int64     // Now
 }
 
 // pending is a send, and then what became of it.
@@ -41,6 +42,15 @@ func TryRing() error {
 // else may write, or close the descriptor.
 func (b *Batch) Send(c *Conn, p []byte) { b.sends = append(b.sends, pending{c: c, p: p}) }
 
+// Now is the time (the function Now) at which the loop last looked, which costs no look at the clock: for Sent, after all was received that has
+// been sent; for the other methods of a Handler not before what they are called for, but perhaps before what they receive. Without a batch it is the present.
+func (b *Batch) Now() int64 {
+	if b == nil {
+		return Now()
+	}
+	return b.now
+}
+
 // flush makes the sends, and those to which that leads, until there are none.
 func (b *Batch) flush() {
 	for len(b.sends) > 0 {
@@ -50,6 +60,7 @@ func (b *Batch) flush() {
 			b.send(rest[:n])
 			rest = rest[n:]
 		}
+		b.now = Now()
 		for i := range b.sending {
 			p := &b.sending[i]
 			c, n, whole, errno := p.c, p.n, p.n == len(p.p), p.errno

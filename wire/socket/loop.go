@@ -116,7 +116,7 @@ func (l *loop) start() error {
 
 // open makes the loop's descriptors; close closes them if one could not be made.
 func (l *loop) open() (err error) {
-	l.fd, l.wake, l.tick, l.bell = -1, -1, -1, nil
+	l.fd, l.wake, l.timer, l.bell = -1, -1, -1, nil
 	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
@@ -152,19 +152,20 @@ func (l *loop) run() {
 	}
 }
 
-// serve does what is to be done for the sockets that events tell of, and what was posted; ticked: the tick is among them.
-func (l *loop) serve(events []unix.EpollEvent) (ticked bool) {
+// serve does what is to be done for the sockets that events tell of, and what was posted; rung: the alarm is among them.
+func (l *loop) serve(events []unix.EpollEvent) (rung bool) {
+	l.batch.now = Now()
 	l.posted.CompareAndSwap(asleep, nil)
 	for i := range events {
 		fd := int(events[i].Fd)
 		if c := sockets.get(fd); c != nil {
 			c.tell(events[i].Events, &l.batch)
-		} else if fd == l.tick {
-			ticked = true
+		} else if fd == l.timer {
+			l.alarm, rung = 0, true
 		}
 	}
 	l.finish()
-	return ticked
+	return rung
 }
 
 // tell may be called for nothing: a number is used again when its socket is closed.

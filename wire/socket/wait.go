@@ -15,20 +15,28 @@ import (
 // waiter is how a loop waits: parked, its goroutine waits by Go's poller, and everything else has the processor. That takes three system calls for
 // each time that it wakes. Where sockets become ready close upon each other, the loop stays in epoll_wait(2) instead, and the scheduler is not told:
 // Go's processor stays its own. What does not come by a loop (timers, sockets of package net, a goroutine that returns from C or from a system call)
-// then gets its turn after the next event, as the loop yields, or at the next tick, when it parks once.
+// then gets its turn after the next event, as the loop yields, or after a tick, when it parks once; if there is no event, when the alarm rings.
 type waiter struct {
 	pace   pace
-	tick   int      // a timerfd(2) among the loop's sockets
+	timer  int      // a timerfd(2) among the loop's sockets
+	alarm  int64    // when the timer rings (Now); 0 if it is not set
 	bell   *os.File // an epoll instance that has the loop's, and is in Go's poller; it is heard while the loop is parked
 	raw    syscall.RawConn
 	bellFD int
-	seen   uint32 // opened, when the loop last yielded
-	parked func(uintptr) bool
-	woken  bool // since it parked
+	seen   uint32 // opened, when the loop last looked
+	// hurried: there was somebody who was had go on, after the alarm was set.
+	hurried bool
+	parked  func(uintptr) bool
+	woken   bool // since it parked
 }
 
-// tickTime is how long those who need Go's processor wait at most for a loop that stays.
-const tickTime = time.Millisecond
+// Those who need Go's processor wait at most tickTime for a loop that stays and has something to do; if it has not, those whom the
+// loops had go on wait as long, and all others alarmTime. An alarm so near costs as much as some transactions: it
+// has to be programmed into the processor's own timer, which a virtual machine must leave for.
+const (
+	tickTime  = time.Millisecond
+	alarmTime = 10 * time.Millisecond
+)
 
 // alone is whether Go uses one processor only.
 var alone atomic.Bool
@@ -37,10 +45,10 @@ var alone atomic.Bool
 var opened atomic.Uint32
 
 func (w *waiter) open(loop int) (err error) {
-	if w.tick, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+	if w.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("timerfd_create", err)
 	}
-	if err := control(loop, unix.EPOLL_CTL_ADD, w.tick, unix.EPOLLIN|unix.EPOLLET); err != nil {
+	if err := control(loop, unix.EPOLL_CTL_ADD, w.timer, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		return err
 	}
 	if w.bellFD, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -58,8 +66,8 @@ func (w *waiter) open(loop int) (err error) {
 }
 
 func (w *waiter) close() {
-	if w.tick >= 0 {
-		closeFD(w.tick)
+	if w.timer >= 0 {
+		closeFD(w.timer)
 	}
 	if w.bell != nil {
 		w.bell.Close()
@@ -87,7 +95,7 @@ func (l *loop) parkedFn(events []unix.EpollEvent) func(uintptr) bool {
 		n := poll(l.fd, events, 0)
 		l.serve(events[:n])
 		if !l.pace.stays && n > 0 {
-			l.pace.woken(time.Since(epoch))
+			l.pace.woken(l.batch.now)
 		}
 		// There may be more if there was no room for it; otherwise whatever comes rings the bell again.
 		done := n == len(events) || l.woken && l.pace.stays
@@ -96,38 +104,57 @@ func (l *loop) parkedFn(events []unix.EpollEvent) func(uintptr) bool {
 	}
 }
 
-var epoch = time.Now()
-
-// stay serves sockets until the next tick.
+// stay serves sockets for a tick, or longer if there is nothing to do.
 func (l *loop) stay(events []unix.EpollEvent) {
-	if err := l.startTick(); err != nil {
-		l.pace.stays = false // without it nobody else might get the processor
-		return
+	if err := control(l.bellFD, unix.EPOLL_CTL_MOD, l.fd, silent); err != nil {
+		panic(fmt.Sprintf("socket: silence a loop's bell: %v", err)) // its arguments are ours
 	}
-	rounds := 0
-	for ticked := false; !ticked; {
+	start, rounds := Now(), 0
+	now := start
+	for now-start < int64(tickTime) {
+		if !l.setAlarm(now) {
+			rounds = 0
+			break
+		}
 		n := poll(l.fd, events, -1)
-		if ticked = l.serve(events[:n]); n > 1 || n == 1 && !ticked {
+		if rung := l.serve(events[:n]); n > 1 || n == 1 && !rung {
 			rounds++
 		}
+		now = l.batch.now
 		// Where Go has more processors another one has seen to others, but for those whom the loop itself had go on.
-		if now := opened.Load(); ticked || alone.Load() || now != l.seen {
-			l.seen = now
+		if l.look() || alone.Load() {
 			runtime.Gosched()
 		}
 	}
-	l.pace.ticked(rounds)
+	l.pace.stayed(rounds, time.Duration(now-start))
 	if err := control(l.bellFD, unix.EPOLL_CTL_MOD, l.fd, heard); err != nil {
 		panic(fmt.Sprintf("socket: wait for sockets: %v", err)) // it worked before
 	}
 }
 
-func (l *loop) startTick() error {
-	after := unix.ItimerSpec{Value: unix.NsecToTimespec(tickTime.Nanoseconds())}
-	if err := unix.TimerfdSettime(l.tick, 0, &after, nil); err != nil {
-		return err
+// look reports whether anybody was had go on since it was last called.
+func (l *loop) look() bool {
+	last := l.seen
+	l.seen = opened.Load()
+	l.hurried = l.hurried || l.seen != last
+	return l.seen != last
+}
+
+// setAlarm sees to it that the alarm rings in time. If it cannot, the loop must not stay, as nobody else might get the processor.
+func (l *loop) setAlarm(now int64) bool {
+	after := alarmTime
+	if l.hurried {
+		after = tickTime
 	}
-	return control(l.bellFD, unix.EPOLL_CTL_MOD, l.fd, silent)
+	if l.alarm != 0 && l.alarm-now <= int64(after) {
+		return true
+	}
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(after.Nanoseconds())}
+	if err := unix.TimerfdSettime(l.timer, 0, &spec, nil); err != nil {
+		return false
+	}
+	l.alarm, l.hurried = now+int64(after), false
+	return true
 }
 
 // pace decides how a loop waits.
@@ -135,15 +162,15 @@ type pace struct {
 	stays bool
 	// Parked, it was woken so many times since then.
 	rounds int
-	since  time.Duration
+	since  int64
 }
 
 // busyRounds is how often within a tick a loop must have something to do, to stay for more.
 const busyRounds = 3
 
 // woken is told when a loop that was parked has something to do.
-func (p *pace) woken(now time.Duration) {
-	if now-p.since >= tickTime {
+func (p *pace) woken(now int64) {
+	if now-p.since >= int64(tickTime) {
 		p.since, p.rounds = now, 0
 	}
 	if p.rounds++; p.rounds >= busyRounds {
@@ -151,8 +178,10 @@ func (p *pace) woken(now time.Duration) {
 	}
 }
 
-// ticked is told when a loop has stayed for a tick, and how often it had something to do meanwhile.
-func (p *pace) ticked(rounds int) { p.stays = rounds >= busyRounds }
+// stayed is told when a loop has stayed for some time, and how often it had something to do meanwhile.
+func (p *pace) stayed(rounds int, d time.Duration) {
+	p.stays = time.Duration(rounds)*tickTime >= busyRounds*max(d, tickTime)
+}
 
 // poll is epoll_wait(2), for -1 or 0 ms; for -1 it may return for nothing. The scheduler is not told: it interrupts the wait by a signal if it needs
 // the goroutine to stop.

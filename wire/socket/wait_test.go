@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestPace(t *testing.T) {
@@ -25,21 +27,76 @@ func TestPace(t *testing.T) {
 		{"often after a pause", []time.Duration{0, time.Second, time.Second + 1, time.Second + 2}, true},
 		{"seldom", []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}, false},
 	} {
-		p := pace{since: -time.Hour}
+		p := pace{since: -int64(time.Hour)}
 		for _, now := range c.wakes {
-			p.woken(now)
+			p.woken(int64(now))
 		}
 		if p.stays != c.stays {
 			t.Errorf("%s: stays is %t", c.name, p.stays)
 		}
 	}
-	p := pace{stays: true}
-	if p.ticked(busyRounds); !p.stays {
-		t.Error("it parks though it is busy")
+	for _, c := range []struct {
+		name   string
+		rounds int
+		d      time.Duration
+		stays  bool
+	}{
+		{"busy", busyRounds, tickTime, true},
+		{"not busy", busyRounds - 1, tickTime, false},
+		{"busy, with a long last wait", 2*busyRounds - 1, 2 * tickTime, false},
+		{"nothing", 0, alarmTime, false},
+	} {
+		p := pace{stays: true}
+		if p.stayed(c.rounds, c.d); p.stays != c.stays || p.rounds != 0 {
+			t.Errorf("%s: %+v", c.name, p)
+		}
 	}
-	if p.ticked(busyRounds - 1); p.stays || p.rounds != 0 {
-		t.Errorf("it was not busy: %+v", p)
+}
+
+// Whom a loop had go on waits for its alarm at most a tick, all others alarmTime; and it is not set more often than that takes.
+func TestAlarm(t *testing.T) {
+	l := &loop{}
+	if err := l.open(); err != nil {
+		t.Fatal(err)
 	}
+	defer l.close()
+	l.seen = opened.Load()
+	const ms = int64(time.Millisecond)
+	for i, step := range []struct {
+		now         int64
+		opens, rung bool
+		alarm       int64
+	}{
+		{now: 0, alarm: 10 * ms},
+		{now: 6 * ms, alarm: 10 * ms},
+		{now: 7 * ms, opens: true, alarm: 8 * ms},
+		{now: 7*ms + 1, opens: true, alarm: 8 * ms},
+		{now: 8 * ms, rung: true, alarm: 9 * ms}, // there was another one after it was set
+		{now: 9 * ms, rung: true, alarm: 19 * ms},
+		{now: 18 * ms, opens: true, alarm: 19 * ms},
+		{now: 19 * ms, rung: true, alarm: 20 * ms},
+	} {
+		if step.opens {
+			opened.Add(1)
+		}
+		if l.look() != step.opens {
+			t.Errorf("%d: look is %t", i, !step.opens)
+		}
+		if step.rung {
+			l.alarm = 0
+		}
+		if !l.setAlarm(step.now) || l.alarm != step.alarm {
+			t.Errorf("%d: the alarm is at %d, not at %d", i, l.alarm, step.alarm)
+		}
+	}
+	for events := make([]unix.EpollEvent, 8); l.alarm != 0; {
+		l.serve(events[:poll(l.fd, events, -1)]) // it rings, and the loop takes note of that
+	}
+	closeFD(l.timer)
+	if l.setAlarm(0) {
+		t.Error("an alarm was set without a timer")
+	}
+	l.timer = -1
 }
 
 // reader uses all that comes, by a loop.
