@@ -23,6 +23,7 @@ var goals = []goal{
 	{kindSession, "howdah3", "pgpool3", "CPU", cpuOf, 0.5, false},
 	{kindShared, "howdah", base, "CPU", cpuOf, 1, false},
 	{kindShared, "howdah3", base, "CPU", cpuOf, 1, false},
+	{kindWrites, "howdah", base, "CPU", cpuOf, 1, false},
 	{kindStorm, "howdah", base, "logins/s", tpsOf, 1, true},
 	{kindRows, "howdah", "haproxy", "CPU", cpuOf, 1.1, false},
 	{kindCopy, "howdah", "haproxy", "CPU", cpuOf, 1.1, false},

@@ -25,7 +25,7 @@ func howdahConfig(s site) string {
 	}
 	b.WriteString("auth:\n  hba: [\"host all all 127.0.0.1/32 trust\"]\n")
 	fmt.Fprintf(&b, "limits: {max_clients: %d}\n", s.clients)
-	if s.kind == kindShared {
+	if s.kind.shares() {
 		fmt.Fprintf(&b, "pool: {mode: transaction, max_per_user: %d, max_waiters: %d}\n", poolSize, s.clients)
 	}
 	if s.kind == kindTLS {
@@ -51,7 +51,7 @@ func launchPgBouncer(s site) (command, error) {
 
 func pgbouncerConfig(s site, users string) string {
 	mode, size := "session", min(s.clients, s.connections)
-	if s.kind == kindShared {
+	if s.kind.shares() {
 		mode, size = "transaction", poolSize
 	}
 	tls := "server_tls_sslmode = disable\n"

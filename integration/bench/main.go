@@ -258,7 +258,7 @@ func allFacts(ctx context.Context, cluster *pgcluster.Cluster, programs map[stri
 	}
 	f := append(machine.Here(), [2]string{"PostgreSQL", version})
 	f = append(f, versions(programs, bench.path)...)
-	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S, scale %d, %d threads (-j)", o.scale, o.jobs)}), nil
+	return append(f, [2]string{"Load", fmt.Sprintf("pgbench -S (-N for what writes), scale %d, %d threads (-j)", o.scale, o.jobs)}), nil
 }
 
 // versions are what every program says of itself.

@@ -54,7 +54,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.IntVar(&o.seconds, "seconds", 3, "length of each contender's turn in a round, seconds")
 	fs.StringVar(&clients, "clients", "8,64", "client counts, comma separated")
 	fs.StringVar(&modes, "modes", "simple,extended,prepared", "query modes (pgbench -M), comma separated; empty measures the idle clients alone")
-	fs.StringVar(&what, "kinds", "session,transaction,tls,storm,rows,copy", "what is measured, comma separated: session and transaction pooling, TLS, storms of logins, large results as rows and by COPY")
+	fs.StringVar(&what, "kinds", "session,transaction,tls,storm,rows,copy,writes", "what is measured, comma separated: session and transaction pooling, TLS, storms of logins, large results as rows and by COPY, transactions that write")
 	fs.StringVar(&shared, "shared-clients", "8,64,1000,10000", "client counts of transaction pooling, comma separated")
 	fs.StringVar(&names, "contenders", "direct,howdah,howdah3,pgbouncer,haproxy,haproxy3,pgpool,pgpool3", "who takes part, comma separated")
 	fs.IntVar(&o.scale, "scale", 10, "pgbench scale factor (100,000 rows each)")
@@ -160,10 +160,12 @@ func (o options) loads() []load {
 		}
 		modes, clients := o.modes, o.clients
 		switch k {
-		case kindShared:
+		case kindShared, kindWrites:
 			// PgBouncer 1.18 knows no named statements there.
 			modes = slices.DeleteFunc(slices.Clone(modes), func(m string) bool { return m == "prepared" })
-			clients = o.shared
+			if k == kindShared {
+				clients = o.shared
+			}
 		case kindTLS:
 			modes, clients = []string{"prepared"}, []int{tlsClients}
 		case kindStorm:

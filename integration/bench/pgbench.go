@@ -149,7 +149,11 @@ func (b pgbench) initialize(ctx context.Context, port, scale int) error {
 }
 
 func (b pgbench) exec(ctx context.Context, port int, l load, watch *steady, args ...string) (string, error) {
-	all := append([]string{"-n", "-S", "-M", l.mode, "-c", strconv.Itoa(l.clients),
+	script := "-S"
+	if l.kind == kindWrites {
+		script = "-N"
+	}
+	all := append([]string{"-n", script, "-M", l.mode, "-c", strconv.Itoa(l.clients),
 		"-j", strconv.Itoa(min(b.jobs, l.clients))}, args...)
 	if l.kind == kindStorm {
 		all = append(all, "-C")

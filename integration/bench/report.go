@@ -242,7 +242,7 @@ func (r report) markdown() string {
 }
 
 const methodText = `Real PostgreSQL servers (a primary and two streaming standbys, fsync off), pgbench's read-only script
-(` + "`pgbench -S`" + `) and all proxies share one machine and talk TCP over its loopback. The contenders run at
+(` + "`pgbench -S`" + `; ` + "`-N`" + ` for transactions that write) and all proxies share one machine and talk TCP over its loopback. The contenders run at
 the same time and take turns under the load: A B C, B C A, C A B …, and each round has processes of its own. Each keeps its defaults, but for limits,
 addresses, trusting logins, and no log lines for single connections. howdah3 and pgpool3 have all three servers
 behind them and route each session's reads; the rest have the primary alone.
