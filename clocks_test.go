@@ -16,11 +16,11 @@ var wallMethods = map[string]bool{"Unix": true, "UnixNano": true, "UnixMilli": t
 var serverClocks = []string{"clock_timestamp", "pg_last_xact_replay_timestamp", "pg_last_committed_xact", "now()", "current_timestamp", "last_msg_receipt_time", "replay_lag"}
 
 // TestNoWallClock: horizons, floors and lags are measured with this process's monotonic
-// clock alone, so that no step of any clock can make a read old. Neither do cluster, balancer and
-// the proxy's part of it read a wall clock, nor do they ask a server for its.
+// clock alone, so that no step of any clock can make a read old. Neither do cluster, balancer,
+// wire's clock and the proxy's part of it read a wall clock, nor do they ask a server for its.
 func TestNoWallClock(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"cluster/*.go", "balancer/*.go", "proxy/horizon.go", "proxy/visible.go", "proxy/writes.go", "proxy/loads.go"} {
+	for _, pattern := range []string{"cluster/*.go", "balancer/*.go", "wire/now.go", "wire/socket/now.go", "wire/socket/batch.go", "proxy/horizon.go", "proxy/visible.go", "proxy/writes.go", "proxy/loads.go"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: no files (%v)", pattern, err)

@@ -35,7 +35,7 @@ func (k kind) fieldOf(chosen []contender) []contender {
 		return chosen
 	case kindShared: // Pgpool-II pools sessions only, HAProxy nothing
 		able = []string{"howdah", "howdah3", base}
-	case kindWrites:
+	case kindWrites: // which go to the primary, and need the same pooling
 		able = []string{"direct", "howdah", base}
 	case kindTLS: // HAProxy passes on what client and server encrypt
 		able = []string{"direct", "howdah", base, "pgpool"}

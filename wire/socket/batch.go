@@ -42,8 +42,8 @@ func TryRing() error {
 // else may write, or close the descriptor.
 func (b *Batch) Send(c *Conn, p []byte) { b.sends = append(b.sends, pending{c: c, p: p}) }
 
-// Now is the time (the function Now) at which the loop last looked, which costs no look at the clock: for Sent, after all was received that has
-// been sent; for the other methods of a Handler not before what they are called for, but perhaps before what they receive. Without a batch it is the present.
+// Now is when the loop last looked at the clock (the function Now): for Sent, after the sending, and so after all was received that has been sent (TestBatchNow); for
+// the other methods of a Handler since the loop's last wait, so that what they receive may have come later. Without a batch it is the present.
 func (b *Batch) Now() int64 {
 	if b == nil {
 		return Now()

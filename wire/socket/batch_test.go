@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -224,3 +225,37 @@ func (a *answerer) Readable(b *Batch) {
 }
 
 func (a *answerer) Sent(*Batch, int, bool, syscall.Errno) { a.order.WriteByte('s') }
+
+// What was received before it was sent had come by the time that Sent is told: floors rely on that.
+func TestBatchNow(t *testing.T) {
+	a := &clocked{sender: newSender(t)}
+	a.Use(a)
+	for waits := false; !waits; { // the socket is told that there is room
+		waits, _ = a.Handle()
+	}
+	l := new(loop)
+	before := Now()
+	l.serve([]unix.EpollEvent{{Events: unix.EPOLLIN, Fd: a.fd}})
+	if !(before <= a.readable && a.readable < a.received && a.received < a.sent && a.sent <= Now()) {
+		t.Errorf("from %d on: readable at %d, received at %d, sent at %d", before, a.readable, a.received, a.sent)
+	}
+	if now := (*Batch)(nil).Now(); now < a.sent {
+		t.Errorf("without a batch it is %d", now)
+	}
+	l.batch.ring.close()
+}
+
+// clocked answers, and writes down what the time was.
+type clocked struct {
+	*sender
+	readable, received, sent int64
+}
+
+func (c *clocked) Readable(b *Batch) {
+	c.readable = b.Now()
+	time.Sleep(time.Millisecond) // what is received may have come meanwhile
+	c.received = Now()
+	b.Send(c.Conn, []byte("answer"))
+}
+
+func (c *clocked) Sent(b *Batch, _ int, _ bool, _ syscall.Errno) { c.sent = b.Now() }

@@ -112,7 +112,7 @@ func (l *loop) stay(events []unix.EpollEvent) {
 	start, rounds := Now(), 0
 	now := start
 	for now-start < int64(tickTime) {
-		if !l.setAlarm(now) {
+		if after := l.alarmIn(now); after > 0 && !l.setAlarm(after) {
 			rounds = 0
 			break
 		}
@@ -133,27 +133,32 @@ func (l *loop) stay(events []unix.EpollEvent) {
 }
 
 // look reports whether anybody was had go on since it was last called.
-func (l *loop) look() bool {
-	last := l.seen
-	l.seen = opened.Load()
-	l.hurried = l.hurried || l.seen != last
-	return l.seen != last
+func (w *waiter) look() bool {
+	last := w.seen
+	w.seen = opened.Load()
+	w.hurried = w.hurried || w.seen != last
+	return w.seen != last
 }
 
-// setAlarm sees to it that the alarm rings in time. If it cannot, the loop must not stay, as nobody else might get the processor.
-func (l *loop) setAlarm(now int64) bool {
+// alarmIn is in what time the alarm must be set to ring, 0 if it rings early enough. A now that is past makes it ring early at most.
+func (w *waiter) alarmIn(now int64) time.Duration {
 	after := alarmTime
-	if l.hurried {
+	if w.hurried {
 		after = tickTime
 	}
-	if l.alarm != 0 && l.alarm-now <= int64(after) {
-		return true
+	if w.alarm != 0 && w.alarm-now <= int64(after) {
+		return 0
 	}
+	return after
+}
+
+// setAlarm sets the alarm. If it cannot, the loop must not stay, as nobody else might get the processor.
+func (w *waiter) setAlarm(after time.Duration) bool {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(after.Nanoseconds())}
-	if err := unix.TimerfdSettime(l.timer, 0, &spec, nil); err != nil {
+	if err := unix.TimerfdSettime(w.timer, 0, &spec, nil); err != nil {
 		return false
 	}
-	l.alarm, l.hurried = now+int64(after), false
+	w.alarm, w.hurried = Now()+int64(after), false
 	return true
 }
 
@@ -162,7 +167,7 @@ type pace struct {
 	stays bool
 	// Parked, it was woken so many times since then.
 	rounds int
-	since  int64
+	since  int64 // Now
 }
 
 // busyRounds is how often within a tick a loop must have something to do, to stay for more.

@@ -85,15 +85,21 @@ func TestAlarm(t *testing.T) {
 		if step.rung {
 			l.alarm = 0
 		}
-		if !l.setAlarm(step.now) || l.alarm != step.alarm {
+		if after := l.alarmIn(step.now); after > 0 {
+			l.alarm, l.hurried = step.now+int64(after), false
+		}
+		if l.alarm != step.alarm {
 			t.Errorf("%d: the alarm is at %d, not at %d", i, l.alarm, step.alarm)
 		}
+	}
+	if before := Now(); !l.setAlarm(tickTime) || l.alarm < before+int64(tickTime) {
+		t.Error("the alarm is not set, or is thought to ring earlier than it does")
 	}
 	for events := make([]unix.EpollEvent, 8); l.alarm != 0; {
 		l.serve(events[:poll(l.fd, events, -1)]) // it rings, and the loop takes note of that
 	}
 	closeFD(l.timer)
-	if l.setAlarm(0) {
+	if l.setAlarm(tickTime) {
 		t.Error("an alarm was set without a timer")
 	}
 	l.timer = -1
